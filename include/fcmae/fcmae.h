@@ -1,0 +1,13 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+/** Umbrella header. Start with model.h, engine.h and train.h. */
+#ifndef FCMAE_FCMAE_H
+#define FCMAE_FCMAE_H
+
+#include "fcmae/status.h"
+#include "fcmae/model.h"
+#include "fcmae/engine.h"
+
+#define FCMAE_VERSION "0.1.0"
+
+#endif

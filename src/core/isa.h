@@ -1,0 +1,67 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+/**
+ * Vectors: the one notation in which kernels are written.
+ *
+ * A kernel file is compiled once per instruction set with FCMAE_ISA = portable, avx2 or avx512 and
+ * differs only in the width of `vec` (GCC/clang vector extensions: no intrinsics, any machine).
+ * FCMAE_KERNEL(name) gives each copy its own symbol; src/core/kernels.h gathers them in a table.
+ * The portable copy is 4 lanes: SSE2 on any x86-64, NEON on AArch64.
+ */
+#ifndef FCMAE_CORE_ISA_H
+#define FCMAE_CORE_ISA_H
+
+#include <stdint.h>
+#include <string.h>
+
+#define FCMAE_JOIN_(a, b) a##_##b
+#define FCMAE_JOIN(a, b) FCMAE_JOIN_(a, b)
+#define FCMAE_KERNEL(name) FCMAE_JOIN(name, FCMAE_ISA)
+
+#if defined(__AVX512F__)
+#define VEC_LANES 16
+#elif defined(__AVX2__)
+#define VEC_LANES 8
+#else
+#define VEC_LANES 4
+#endif
+
+/** Every row of every array is padded to a multiple of 16 floats, whatever the instruction set. */
+#define FCMAE_ROW_UNIT 16
+
+typedef float vec __attribute__((vector_size(VEC_LANES * 4)));
+typedef int32_t vec_int __attribute__((vector_size(VEC_LANES * 4)));
+/* the same, for addresses without alignment, and free to alias */
+typedef float vec_unaligned __attribute__((vector_size(VEC_LANES * 4), aligned(4), may_alias));
+
+#define FCMAE_INLINE static inline __attribute__((always_inline))
+#if defined(__clang__)
+#define FCMAE_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define FCMAE_UNROLL _Pragma("GCC unroll 64")
+#endif
+
+FCMAE_INLINE vec vec_load(const float *p) { return (vec) * (const vec_unaligned *)p; }
+FCMAE_INLINE void vec_store(float *p, vec v) { *(vec_unaligned *)p = v; }
+FCMAE_INLINE vec vec_set(float x) { return x - (vec){0}; }
+FCMAE_INLINE vec vec_zero(void) { return (vec){0}; }
+/** mask lanes are all ones or all zeros */
+FCMAE_INLINE vec vec_select(vec_int mask, vec yes, vec no)
+{
+    return (vec)((mask & (vec_int)yes) | (~mask & (vec_int)no));
+}
+FCMAE_INLINE vec vec_max(vec a, vec b) { return vec_select(a > b, a, b); }
+FCMAE_INLINE vec vec_min(vec a, vec b) { return vec_select(a < b, a, b); }
+FCMAE_INLINE vec vec_abs(vec a) { return (vec)((vec_int)a & 0x7fffffff); }
+
+/** Sum of the lanes: halves are added, always in the same order. */
+FCMAE_INLINE float vec_sum(vec v)
+{
+    float lane[VEC_LANES];
+    memcpy(lane, &v, sizeof lane);
+    for (int width = VEC_LANES / 2; width > 0; width /= 2)
+        for (int i = 0; i < width; i++) lane[i] += lane[i + width];
+    return lane[0];
+}
+
+#endif
