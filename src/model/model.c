@@ -1,0 +1,127 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+#include "model/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "core/random.h"
+
+fcmae_status fcmae_model_create(fcmae_model **out, const fcmae_model_config *config,
+                                fcmae_error *error)
+{
+    fcmae_model *model = calloc(1, sizeof *model);
+    if (!model) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for a model");
+    model->config = *config;
+    fcmae_status status = fcmae_model_build_table(model, error);
+    if (status == FCMAE_OK) {
+        model->values = fcmae_allocate_aligned((size_t)model->block_size, sizeof(float));
+        if (!model->values)
+            status = fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for %lld parameters (%.2f GiB)",
+                                (long long)model->parameter_count,
+                                (double)model->block_size * 4 / 1073741824.0);
+    }
+    if (status != FCMAE_OK) {
+        fcmae_model_destroy(&model);
+        return status;
+    }
+    *out = model;
+    return FCMAE_OK;
+}
+
+void fcmae_model_destroy(fcmae_model **model)
+{
+    if (!model || !*model) return;
+    free((*model)->table);
+    free((*model)->blocks);
+    free((*model)->values);
+    free(*model);
+    *model = NULL;
+}
+
+const fcmae_model_config *fcmae_model_configuration(const fcmae_model *model)
+{
+    return &model->config;
+}
+
+const fcmae_parameter *fcmae_model_parameters(const fcmae_model *model, int *count)
+{
+    if (count) *count = model->count;
+    return model->table;
+}
+
+const fcmae_parameter *fcmae_model_find(const fcmae_model *model, const char *name)
+{
+    for (int i = 0; i < model->count; i++)
+        if (strcmp(model->table[i].name, name) == 0) return &model->table[i];
+    return NULL;
+}
+
+int64_t fcmae_model_parameter_count(const fcmae_model *model)
+{
+    return model->parameter_count;
+}
+
+int64_t fcmae_model_block_size(const fcmae_model *model)
+{
+    return model->block_size;
+}
+
+float *fcmae_model_values(fcmae_model *model)
+{
+    return model->values;
+}
+
+static float initial_value(const fcmae_parameter *p, double layer_scale, fcmae_random *random)
+{
+    switch (p->init) {
+    case FCMAE_INIT_ZERO: return 0;
+    case FCMAE_INIT_ONE: return 1;
+    case FCMAE_INIT_LAYER_SCALE: return (float)layer_scale;
+    case FCMAE_INIT_NORMAL: break;
+    }
+    double value;
+    do {
+        value = 0.02 * fcmae_random_normal(random);
+    } while (value < -2 || value > 2); /* the cut-offs are absolute, as in timm 0.3.2 */
+    return (float)value;
+}
+
+void fcmae_model_initialise(fcmae_model *model, uint64_t seed)
+{
+    for (int i = 0; i < model->count; i++) {
+        const fcmae_parameter *p = &model->table[i];
+        fcmae_random random = fcmae_random_start(seed, FCMAE_RANDOM_INITIALISATION, 0, (uint64_t)i);
+        for (int64_t row = 0; row < p->rows; row++)
+            for (int64_t column = 0; column < p->columns; column++)
+                model->values[p->offset + row * p->stride + column] =
+                    initial_value(p, model->config.layer_scale_init, &random);
+    }
+}
+
+/** Index in C order of the official tensor of the stored element (row, column). */
+static int64_t official_index(const fcmae_parameter *p, int64_t row, int64_t column)
+{
+    switch (p->order) {
+    case FCMAE_ORDER_SAME: return row * p->columns + column;
+    case FCMAE_ORDER_TRANSPOSED: return column * p->rows + row;
+    case FCMAE_ORDER_PATCH: break;
+    }
+    int64_t in = p->shape[1], positions = p->shape[2] * p->shape[3];
+    return column * p->rows + row % in * positions + row / in;
+}
+
+void fcmae_parameter_export(const fcmae_parameter *p, const float *block, float *official)
+{
+    for (int64_t row = 0; row < p->rows; row++)
+        for (int64_t column = 0; column < p->columns; column++)
+            official[official_index(p, row, column)] = block[p->offset + row * p->stride + column];
+}
+
+void fcmae_parameter_import(const fcmae_parameter *p, const float *official, float *block)
+{
+    for (int64_t row = 0; row < p->rows; row++)
+        for (int64_t column = 0; column < p->columns; column++)
+            block[p->offset + row * p->stride + column] = official[official_index(p, row, column)];
+}
