@@ -64,4 +64,27 @@ FCMAE_INLINE float vec_sum(vec v)
     return lane[0];
 }
 
+/** Vectors of a panel handled together: the largest divisor up to 5 of width / VEC_LANES. */
+FCMAE_INLINE int vec_group(int width)
+{
+    int vectors = width / VEC_LANES;
+    for (int group = 5; group > 1; group--)
+        if (vectors % group == 0) return group;
+    return 1;
+}
+
+/** Loops over the groups of columns of a panel: `column` is a group's first, `group` its vectors. */
+#define VEC_FOR_GROUPS(width, column, group)                                                       \
+    for (int column = 0, group = vec_group(width); column < (width); column += group * VEC_LANES)
+
+/** Calls body(constant, ...) so that the compiler sees the group size. */
+#define VEC_FIX_GROUP(group, body, ...)                                                            \
+    switch (group) {                                                                               \
+    case 1: body(1, __VA_ARGS__); break;                                                           \
+    case 2: body(2, __VA_ARGS__); break;                                                           \
+    case 3: body(3, __VA_ARGS__); break;                                                           \
+    case 4: body(4, __VA_ARGS__); break;                                                           \
+    default: body(5, __VA_ARGS__); break;                                                          \
+    }
+
 #endif

@@ -1,0 +1,120 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+/**
+ * The kernel table: every inner loop of the project, one copy per instruction set.
+ *
+ * Kernels know nothing of networks. They see rows of floats whose stride is a multiple of 16
+ * (padding columns are zero and stay zero) and *panels*: [rows][width] blocks with width one of 16,
+ * 32, 48, 64, 80, contiguous. Kernels validate nothing; operators above them do.
+ * All sums are taken in an order that depends on the arguments alone.
+ */
+#ifndef FCMAE_CORE_KERNELS_H
+#define FCMAE_CORE_KERNELS_H
+
+#include <stdint.h>
+
+/** Instruction sets, each including the ones before it. */
+typedef enum fcmae_isa { FCMAE_ISA_PORTABLE = 0, FCMAE_ISA_AVX2 = 1, FCMAE_ISA_AVX512 = 2 } fcmae_isa;
+
+/**
+ * One panel of a matrix product:
+ *   c[m][n] = sum_k a(m, k) * b[k][n]  (+ bias[n])  (+ add[m][n]),   m < rows, n < width.
+ * k runs over `a_panels` groups of `a_panel_width`; a(m, k) is
+ * a[(k / a_panel_width) * a_panel_stride + m * a_row + (k % a_panel_width) * a_step].
+ * b is [K][b_row] and c is [rows][c_row]. add == c accumulates.
+ */
+typedef struct fcmae_product {
+    int rows, width;
+    int a_panels, a_panel_width;
+    const float *a;
+    int64_t a_row, a_step, a_panel_stride;
+    const float *b;
+    int64_t b_row;
+    float *c;
+    int64_t c_row;
+    const float *bias; /**< [width] or NULL */
+    const float *add;  /**< [rows][add_row] or NULL */
+    int64_t add_row;
+} fcmae_product;
+
+/** Neighbours of sites, flat: entries start[s] .. start[s + 1] - 1 belong to site s. */
+typedef struct fcmae_neighbours {
+    const int32_t *start, *row;
+    const uint8_t *tap; /**< kernel position ky * 7 + kx of the neighbour */
+} fcmae_neighbours;
+
+typedef struct fcmae_kernels {
+    const char *name;
+
+    void (*product)(const fcmae_product *product);
+
+    /** In place on a panel: value h = gelu(z) with exact erf, slope d = gelu'(z) (NULL: not wanted),
+     *  square[n] = sum over the rows of h^2 (NULL: not wanted; overwritten). */
+    void (*gelu)(int rows, int width, float *z, float *slope, float *square);
+    /** out[m][n] = in[m][n] * scale[n] */
+    void (*scale_panel)(int rows, int width, const float *in, const float *scale, float *out);
+    /** scaled = hidden * scale; dot[n] = sum over the rows of gradient * hidden (overwritten) */
+    void (*scale_and_dot)(int rows, int width, const float *gradient, const float *hidden,
+                          const float *scale, float *scaled, float *dot);
+    /** gradient = (gradient * scale + hidden * feedback) * slope, in place; sum[n] += over rows */
+    void (*hidden_backward)(int rows, int width, float *gradient, const float *hidden,
+                            const float *slope, const float *scale, const float *feedback,
+                            float *sum);
+
+    /** normalised = (x - mean) * rstd over `channels` columns of each row; stride for all arrays.
+     *  weight/bias NULL: no affine in `out`; out may be NULL (then only normalised is written). */
+    void (*layernorm)(int rows, int channels, int stride, const float *x, float *normalised,
+                      float *rstd, const float *weight, const float *bias, float *out);
+    /** dx = rstd * (dn - mean(dn) - normalised * mean(dn * normalised)) */
+    void (*layernorm_backward)(int rows, int channels, int stride, const float *normalised,
+                               const float *rstd, const float *dn, float *dx);
+    /** sum[c] += over rows of x[m][c] * factor */
+    void (*column_sum)(int rows, int columns, int64_t stride, const float *x, float factor,
+                       float *sum);
+    /** sum[c] += over rows of x[m][c] * y[m][c] */
+    void (*column_dot)(int rows, int columns, int64_t stride, const float *x, const float *y,
+                       float *sum);
+
+    /** Depthwise 7x7 at the side*side sites (side 8 or 4) of one cell, Z-order rows of `out`.
+     *  window[(side + 6)^2]: pointers to the input rows around the cell, row-major.
+     *  taps [49][tap_stride] (negative stride: flipped kernel); columns: multiple of 16.
+     *  bias NULL: accumulate into out. */
+    void (*depthwise_cell)(int side, int columns, const float *const *window, const float *taps,
+                           int64_t tap_stride, const float *bias, float *out, int64_t out_stride);
+    /** The same at sites first..last-1 through a neighbour list. */
+    void (*depthwise_list)(int first, int last, int columns, const fcmae_neighbours *neighbours,
+                           const float *x, int64_t stride, const float *taps, int64_t tap_stride,
+                           const float *bias, float *out);
+    /** dtaps[tap][c] += sum over the cell's sites of window(site, tap)[c] * gradient[site][c]. */
+    void (*depthwise_cell_taps)(int side, int columns, const float *const *window,
+                                const float *gradient, int64_t stride, float *dtaps,
+                                int64_t tap_stride);
+    /** The same for pairs (site[i], row[i]) of one tap: dtap[c] += sum x[row] * gradient[site]. */
+    void (*depthwise_list_tap)(int pairs, int columns, const int32_t *site, const int32_t *row,
+                               const float *x, const float *gradient, int64_t stride, float *dtap);
+
+    /** Prediction error of a panel against targets: p = (p - target) * factor in place, sum[n] +=
+     *  over rows; returns the sum of the squared errors. */
+    double (*squared_error)(int rows, int width, float *p, const float *target,
+                            int64_t target_stride, float factor, float *sum);
+
+    /** dst = panels of src [K rows][columns]: dst[panel][k][width], rows times row_scale (or NULL). */
+    void (*pack)(int k_first, int k_last, int columns, int64_t src_stride, const float *src,
+                 const float *row_scale, int width, int panel, int64_t k_total, float *dst);
+    /** One panel of the transpose: dst[k][n] = src[n][k] * row_scale[n], n in the panel, k < k_total. */
+    void (*pack_transposed)(int k_total, int rows, int64_t src_stride, const float *src,
+                            const float *row_scale, int width, int panel, float *dst);
+
+    /** sum[i] = block[0][i] + block[1][i] + ..., in that order; count a multiple of 16 */
+    void (*sum_blocks)(int64_t count, int blocks, const float *const *block, float *sum);
+
+    /** Independent fused multiply-adds in registers: returns the floating-point operations done. */
+    double (*peak)(int64_t iterations, float *sink);
+} fcmae_kernels;
+
+/** Best instruction set of this processor; never above `most`. */
+fcmae_isa fcmae_isa_detect(fcmae_isa most);
+/** The table of one instruction set; portable if it is not in this build. */
+const fcmae_kernels *fcmae_kernels_get(fcmae_isa isa);
+
+#endif

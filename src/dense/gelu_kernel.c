@@ -1,0 +1,89 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+/**
+ * GELU with the exact error function, value and slope together (docs/equations.md).
+ *
+ *   Phi(z) = 1 - erfc(z / sqrt 2) / 2,   h = z Phi(z),   d = h' = Phi(z) + z exp(-z^2/2) / sqrt(2 pi)
+ *
+ * erfc by Abramowitz and Stegun 7.1.26, whose exponential is the one of the density: one exp
+ * serves both. Largest error 4.2e-7 for h and 3.1e-7 for d on |z| < 4. The slope is stored so that no
+ * transcendental is left in backward.
+ */
+#include "core/isa.h"
+#include "dense/dense_kernels.h"
+
+#if VEC_LANES == 16
+#include <immintrin.h>
+#endif
+
+/** 1 / x; on AVX-512 an architecturally defined estimate and one Newton step (a third of a division). */
+FCMAE_INLINE vec reciprocal(vec x)
+{
+#if VEC_LANES == 16
+    vec estimate = (vec)_mm512_rcp14_ps((__m512)x);
+    return estimate * (2.0f - x * estimate);
+#else
+    return 1.0f / x;
+#endif
+}
+
+/** 2^y for y in [-126, 0]: integer part into the exponent, degree-6 Taylor for the rest. */
+FCMAE_INLINE vec exp2_negative(vec y)
+{
+    const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
+    vec shifted = y + magic;
+    vec_int exponent = (vec_int)shifted << 23;
+    vec f = y - (shifted - magic);
+    vec p = 1.5403530e-4f * f + 1.3333558e-3f;
+    p = p * f + 9.6181291e-3f;
+    p = p * f + 5.5504109e-2f;
+    p = p * f + 2.4022651e-1f;
+    p = p * f + 6.9314718e-1f;
+    p = p * f + 1.0f;
+    return (vec)((vec_int)p + exponent);
+}
+
+FCMAE_INLINE void gelu(vec z, vec *value, vec *slope)
+{
+    vec x = vec_abs(z);
+    vec t = reciprocal(0.231641889f * x + 1.0f); /* 0.3275911 / sqrt 2 */
+    vec exponent = vec_max(z * z * -0.72134752f, vec_set(-126.0f)); /* -z^2/2 in powers of two */
+    vec e = exp2_negative(exponent);
+    vec p = 0.5307027145f * t - 0.7265760135f; /* the coefficients of 7.1.26, halved */
+    p = p * t + 0.7107068705f;
+    p = p * t - 0.142248368f;
+    p = p * t + 0.127414796f;
+    vec tail = p * t * e;
+    vec phi = vec_select(z < vec_zero(), tail, 1.0f - tail);
+    *value = z * phi;
+    *slope = z * e * 0.39894228f + phi;
+}
+
+FCMAE_INLINE void gelu_columns(const int nv, int rows, int width, float *z, float *slope,
+                               float *square)
+{
+    vec sum[5];
+    FCMAE_UNROLL
+    for (int n = 0; n < nv; n++) sum[n] = vec_zero();
+    for (int m = 0; m < rows; m++, z += width) {
+        FCMAE_UNROLL
+        for (int n = 0; n < nv; n++) {
+            vec value, derivative;
+            gelu(vec_load(z + n * VEC_LANES), &value, &derivative);
+            vec_store(z + n * VEC_LANES, value);
+            if (slope) vec_store(slope + m * width + n * VEC_LANES, derivative);
+            sum[n] += value * value;
+        }
+    }
+    if (square) {
+        FCMAE_UNROLL
+        for (int n = 0; n < nv; n++) vec_store(square + n * VEC_LANES, sum[n]);
+    }
+}
+
+void FCMAE_KERNEL(fcmae_gelu)(int rows, int width, float *z, float *slope, float *square)
+{
+    VEC_FOR_GROUPS (width, column, group)
+        VEC_FIX_GROUP(group, gelu_columns, rows, width, z + column, slope ? slope + column : 0,
+                      square ? square + column : 0)
+}

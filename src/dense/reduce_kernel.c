@@ -1,0 +1,57 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+/** Sums over rows, the squared error of a prediction panel, and sums over gradient blocks. */
+#include "core/isa.h"
+#include "dense/dense_kernels.h"
+
+void FCMAE_KERNEL(fcmae_column_sum)(int rows, int columns, int64_t stride, const float *x,
+                                    float factor, float *sum)
+{
+    for (int c = 0; c < columns; c += VEC_LANES) {
+        vec total = vec_zero();
+        for (int m = 0; m < rows; m++) total += vec_load(x + m * stride + c);
+        vec_store(sum + c, vec_load(sum + c) + total * factor);
+    }
+}
+
+void FCMAE_KERNEL(fcmae_column_dot)(int rows, int columns, int64_t stride, const float *x,
+                                    const float *y, float *sum)
+{
+    for (int c = 0; c < columns; c += VEC_LANES) {
+        vec total = vec_load(sum + c);
+        for (int m = 0; m < rows; m++)
+            total += vec_load(x + m * stride + c) * vec_load(y + m * stride + c);
+        vec_store(sum + c, total);
+    }
+}
+
+double FCMAE_KERNEL(fcmae_squared_error)(int rows, int width, float *p, const float *target,
+                                         int64_t target_stride, float factor, float *sum)
+{
+    vec column[80 / VEC_LANES];
+    for (int n = 0; n < width / VEC_LANES; n++) column[n] = vec_load(sum + n * VEC_LANES);
+    double total = 0;
+    for (int m = 0; m < rows; m++, p += width, target += target_stride) {
+        vec square = vec_zero();
+        for (int n = 0; n < width / VEC_LANES; n++) {
+            vec error = vec_load(p + n * VEC_LANES) - vec_load(target + n * VEC_LANES);
+            square += error * error;
+            error *= factor;
+            column[n] += error;
+            vec_store(p + n * VEC_LANES, error);
+        }
+        total += (double)vec_sum(square);
+    }
+    for (int n = 0; n < width / VEC_LANES; n++) vec_store(sum + n * VEC_LANES, column[n]);
+    return total;
+}
+
+void FCMAE_KERNEL(fcmae_sum_blocks)(int64_t count, int blocks, const float *const *block,
+                                    float *sum)
+{
+    for (int64_t i = 0; i < count; i += VEC_LANES) {
+        vec total = vec_load(block[0] + i);
+        for (int b = 1; b < blocks; b++) total += vec_load(block[b] + i);
+        vec_store(sum + i, total);
+    }
+}

@@ -1,0 +1,32 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+/** Gathers one instruction set's kernels. Lives above dense, sparse and grn, whose kernels it lists. */
+#include "dense/dense_kernels.h"
+#include "grn/grn_kernels.h"
+#include "sparse/sparse_kernels.h"
+
+#define TEXT_(x) #x
+#define TEXT(x) TEXT_(x)
+
+extern const fcmae_kernels FCMAE_KERNEL(fcmae_kernels);
+const fcmae_kernels FCMAE_KERNEL(fcmae_kernels) = {
+    .name = TEXT(FCMAE_ISA),
+    .product = FCMAE_KERNEL(fcmae_product_panel),
+    .gelu = FCMAE_KERNEL(fcmae_gelu),
+    .scale_panel = FCMAE_KERNEL(fcmae_scale_panel),
+    .scale_and_dot = FCMAE_KERNEL(fcmae_scale_and_dot),
+    .hidden_backward = FCMAE_KERNEL(fcmae_hidden_backward),
+    .layernorm = FCMAE_KERNEL(fcmae_layernorm),
+    .layernorm_backward = FCMAE_KERNEL(fcmae_layernorm_backward),
+    .column_sum = FCMAE_KERNEL(fcmae_column_sum),
+    .column_dot = FCMAE_KERNEL(fcmae_column_dot),
+    .depthwise_cell = FCMAE_KERNEL(fcmae_depthwise_cell),
+    .depthwise_list = FCMAE_KERNEL(fcmae_depthwise_list),
+    .depthwise_cell_taps = FCMAE_KERNEL(fcmae_depthwise_cell_taps),
+    .depthwise_list_tap = FCMAE_KERNEL(fcmae_depthwise_list_tap),
+    .squared_error = FCMAE_KERNEL(fcmae_squared_error),
+    .pack = FCMAE_KERNEL(fcmae_pack),
+    .pack_transposed = FCMAE_KERNEL(fcmae_pack_transposed),
+    .sum_blocks = FCMAE_KERNEL(fcmae_sum_blocks),
+    .peak = FCMAE_KERNEL(fcmae_peak),
+};
