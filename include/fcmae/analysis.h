@@ -56,7 +56,7 @@ typedef struct fcmae_channel_statistics {
 
 /**
  * Statistics of one observation with the default thresholds. Reads the tensor twice, arithmetic in
- * double; about 2 ns per value.
+ * double; about half a nanosecond per value.
  * @param observation  values [sites, stride]; sites >= 1, channels >= 1.
  * @param scratch      [FCMAE_CHANNEL_SCRATCH(channels)].
  */

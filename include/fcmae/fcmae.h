@@ -7,6 +7,7 @@
 #include "fcmae/status.h"
 #include "fcmae/model.h"
 #include "fcmae/engine.h"
+#include "fcmae/analysis.h"
 
 #define FCMAE_VERSION "0.1.0"
 
