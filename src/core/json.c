@@ -1,0 +1,41 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+#include "core/json.h"
+
+fcmae_status fcmae_json_parse(const char *text, size_t length, const char *what, json_t **value,
+                              fcmae_error *error)
+{
+    json_error_t reason;
+    json_t *parsed = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &reason);
+    if (!parsed) {
+        if (json_error_code(&reason) == json_error_out_of_memory)
+            return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to parse %s", what);
+        return fcmae_fail(error, FCMAE_ERR_FORMAT, "%s is not valid JSON: line %d, column %d: %s",
+                          what, reason.line, reason.column, reason.text);
+    }
+    *value = parsed;
+    return FCMAE_OK;
+}
+
+char *fcmae_json_line(const json_t *value)
+{
+    return json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
+}
+
+double fcmae_json_number(const json_t *object, const char *key, double otherwise)
+{
+    const json_t *value = json_object_get(object, key);
+    return json_is_number(value) ? json_number_value(value) : otherwise;
+}
+
+int64_t fcmae_json_integer(const json_t *object, const char *key, int64_t otherwise)
+{
+    const json_t *value = json_object_get(object, key);
+    return json_is_integer(value) ? (int64_t)json_integer_value(value) : otherwise;
+}
+
+const char *fcmae_json_text(const json_t *object, const char *key, const char *otherwise)
+{
+    const json_t *value = json_object_get(object, key);
+    return json_is_string(value) ? json_string_value(value) : otherwise;
+}

@@ -1,0 +1,17 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+/** The commands of the program, in the order in which they are listed: that of a project's life. */
+#ifndef TOOLS_COMMANDS_H
+#define TOOLS_COMMANDS_H
+
+#include "options.h"
+
+/* One line per command: tools/cmd_NAME.c defines cli_command_NAME. */
+#define CLI_COMMANDS(COMMAND)                                                                      \
+    COMMAND(info)
+
+#define CLI_DECLARE(name) extern const cli_command cli_command_##name;
+CLI_COMMANDS(CLI_DECLARE)
+#undef CLI_DECLARE
+
+#endif
