@@ -11,11 +11,15 @@
  *     #define AT(member) offsetof(struct bench_values, member)
  *     static const cli_option options[] = {
  *         {"model", CLI_TEXT, AT(model), .fallback = "atto", .unit = "NAME|FILE", .help = "..."},
- *         {"steps", CLI_INTEGER, AT(steps), .fallback = "20", .range = "[1, 1000000]", .help = "..."},
+ *         {"steps", CLI_INTEGER, AT(steps), .fallback = "20", .range = "[1, 1000000]", ...},
  *         {"mask-ratio", CLI_NUMBER, AT(mask_ratio), .fallback = "0.6", .range = "(0, 1)", ...},
  *         {"json", CLI_FLAG, AT(json), .help = "print one JSON object instead of text"},
  *     };
- *     static int run(const cli_arguments *arguments) { const struct bench_values *o = arguments->values; ... }
+ *     static int run(const cli_arguments *arguments)
+ *     {
+ *         const struct bench_values *o = arguments->values;
+ *         ...
+ *     }
  *     const cli_command cli_command_bench = {"bench", "purpose in one line", ... , run};
  *
  * and adds its name to CLI_COMMANDS in tools/commands.h and its file to tools/meson.build.

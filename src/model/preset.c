@@ -225,7 +225,8 @@ static int set_number(preset_reader *reader, const preset_key *key, const char *
     return 1;
 }
 
-static int choose(preset_reader *reader, const preset_key *key, const char *text, const char *const choices[2])
+static int choose(preset_reader *reader, const preset_key *key, const char *text,
+                  const char *const choices[2])
 {
     for (int i = 0; i < 2; i++)
         if (strcmp(text, choices[i]) == 0) return i;
