@@ -6,8 +6,8 @@
 
 #include "fcmae/status.h"
 #include "fcmae/model.h"
-#include "fcmae/preset.h"
 #include "fcmae/engine.h"
+#include "fcmae/optimiser.h"
 #include "fcmae/analysis.h"
 
 #define FCMAE_VERSION "0.1.0"
