@@ -6,6 +6,7 @@
 
 #include "fcmae/status.h"
 #include "fcmae/model.h"
+#include "fcmae/preset.h"
 #include "fcmae/engine.h"
 #include "fcmae/optimiser.h"
 #include "fcmae/analysis.h"

@@ -1,0 +1,237 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+/* Presets: published sizes to the last parameter, published recipes, and refusals by line. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fcmae/preset.h"
+#include "support/suite.h"
+
+/* Encoder, classifier of 1000 and of 21841 classes, pretraining model; number of tensors of the
+ * encoder, the classifier and the pretraining model. From the models published by the authors. */
+static const struct size {
+    const char *name;
+    int64_t encoder, classifier, classifier_22k, pretrain;
+    int encoder_tensors, classifier_tensors, pretrain_tensors;
+} sizes[] = {
+    {"atto", 3386760, 3708400, 10398361, 7257992, 136, 140, 151},
+    {"femto", 4847472, 5233240, 13257025, 8751472, 136, 140, 151},
+    {"pico", 8552256, 9066280, 19757713, 12521792, 136, 140, 151},
+    {"nano", 14981520, 15623800, 28982881, 19016592, 156, 160, 171},
+    {"tiny", 27864960, 28635496, 44662225, 31965568, 196, 200, 211},
+    {"base", 87690752, 88717800, 110079825, 91922432, 376, 380, 391},
+    {"large", 196416768, 197956840, 229989457, 200910592, 376, 380, 391},
+};
+
+static void check_count(const char *name, fcmae_model_kind kind, int classes, int64_t parameters,
+                        int tensors)
+{
+    fcmae_model_config config;
+    fcmae_error error = {0};
+    ck_assert_msg(fcmae_preset_load(name, &config, NULL, &error) == FCMAE_OK, "%s", error.message);
+    config.kind = kind;
+    config.classes = classes;
+    fcmae_model *model = NULL;
+    ck_assert_msg(fcmae_model_create(&model, &config, &error) == FCMAE_OK, "%s", error.message);
+    int count = 0;
+    fcmae_model_parameters(model, &count);
+    ck_assert_msg(fcmae_model_parameter_count(model) == parameters, "%s kind %d: %lld parameters",
+                  name, kind, (long long)fcmae_model_parameter_count(model));
+    ck_assert_msg(count == tensors, "%s kind %d: %d tensors", name, kind, count);
+    fcmae_model_destroy(&model);
+}
+
+START_TEST(published_sizes_are_met)
+{
+    const struct size *s = &sizes[_i];
+    check_count(s->name, FCMAE_KIND_ENCODER, 1000, s->encoder, s->encoder_tensors);
+    check_count(s->name, FCMAE_KIND_CLASSIFIER, 1000, s->classifier, s->classifier_tensors);
+    check_count(s->name, FCMAE_KIND_CLASSIFIER, 21841, s->classifier_22k, s->classifier_tensors);
+    check_count(s->name, FCMAE_KIND_PRETRAIN, 1000, s->pretrain, s->pretrain_tensors);
+}
+END_TEST
+
+/* Huge by its formula: its 2.6 GB of values are not for a unit test. */
+START_TEST(huge_has_the_published_widths)
+{
+    fcmae_model_config config;
+    ck_assert_int_eq(fcmae_preset_load("huge", &config, NULL, NULL), FCMAE_OK);
+    int64_t count = 3 * 16 * config.dims[0] + 3 * config.dims[0];
+    for (int s = 0; s < FCMAE_STAGES; s++) {
+        int64_t c = config.dims[s], before = s > 0 ? config.dims[s - 1] : 0;
+        if (s > 0) count += 2 * before + 4 * before * c + c;
+        count += config.depths[s] * (8 * c * c + 65 * c);
+    }
+    ck_assert_int_eq(count, 657467008);
+}
+END_TEST
+
+/* GRN (2 * 4C) is gone, LayerScale (C) has come: seven C fewer per block, decoder included. */
+START_TEST(version_1_differs_by_grn_and_layer_scale)
+{
+    fcmae_model_config one, two;
+    int64_t blocks = 512;
+    ck_assert_int_eq(fcmae_preset_load("tiny-v1", &one, NULL, NULL), FCMAE_OK);
+    ck_assert_int_eq(fcmae_preset_load("tiny", &two, NULL, NULL), FCMAE_OK);
+    ck_assert_int_eq(one.version, 1);
+    ck_assert_double_eq(one.layer_scale_init, 1e-6);
+    for (int s = 0; s < FCMAE_STAGES; s++) blocks += two.depths[s] * two.dims[s];
+    check_count("tiny-v1", FCMAE_KIND_PRETRAIN, 1000, 31965568 - 7 * blocks, 211 - 19);
+}
+END_TEST
+
+START_TEST(every_preset_is_sound)
+{
+    int count = 0;
+    const char *const *names = fcmae_preset_names(&count);
+    ck_assert_int_ge(count, 15);
+    for (int i = 0; i < count; i++) {
+        fcmae_model_config config;
+        fcmae_recipe recipe;
+        fcmae_error error = {0};
+        fcmae_status status = fcmae_preset_load(names[i], &config, &recipe, &error);
+        ck_assert_msg(status == FCMAE_OK, "%s", error.message);
+        ck_assert_str_eq(config.name, names[i]);
+        ck_assert_int_eq(config.version, strstr(names[i], "-v1") ? 1 : 2);
+        ck_assert_int_eq(config.decoder_dim, 512);
+        ck_assert_int_eq(recipe.pretrain.batch, 4096);
+        ck_assert_double_eq(recipe.pretrain.base_lr, 1.5e-4);
+        ck_assert_double_eq(recipe.finetune.ema, 0.9999);
+        ck_assert_ptr_nonnull(fcmae_preset_text(names[i]));
+    }
+}
+END_TEST
+
+START_TEST(published_recipes)
+{
+    fcmae_model_config config;
+    fcmae_recipe atto, femto, base, huge;
+    ck_assert_int_eq(fcmae_preset_load("atto", &config, &atto, NULL), FCMAE_OK);
+    ck_assert_int_eq(fcmae_preset_load("femto", &config, &femto, NULL), FCMAE_OK);
+    ck_assert_int_eq(fcmae_preset_load("base", &config, &base, NULL), FCMAE_OK);
+    ck_assert_int_eq(fcmae_preset_load("huge", &config, &huge, NULL), FCMAE_OK);
+    ck_assert_double_eq(atto.finetune.weight_decay, 0.3);
+    ck_assert_double_eq(atto.finetune.mixup, 0);
+    ck_assert_double_eq(atto.finetune.epochs, 600);
+    ck_assert_double_eq(atto.finetune.warmup_epochs, 0);
+    ck_assert_double_eq(atto.finetune.label_smoothing, 0.2);
+    ck_assert_double_eq(femto.finetune.weight_decay, 0.05);
+    ck_assert_double_eq(femto.finetune.cutmix, 0.3);
+    ck_assert_double_eq(femto.finetune.drop_path, 0);
+    ck_assert_double_eq(base.finetune.base_lr, 6.25e-4);
+    ck_assert_double_eq(base.finetune.layer_decay, 0.6);
+    ck_assert_int_eq(base.finetune.layer_grouping, FCMAE_LAYERS_GROUP);
+    ck_assert_double_eq(huge.finetune.layer_decay, 0.75);
+    ck_assert_double_eq(huge.finetune.drop_path, 0.3);
+}
+END_TEST
+
+/* Text that must be refused, and what the sentence must contain. */
+static const struct refusal {
+    const char *text, *expected;
+} refusals[] = {
+    {"", "depths"},
+    {"[model]\ndepths = 1,1,1,1\n", "does not say dims"},
+    {"[model]\ndepths = 1,1,1\n", "x.ini:2: depths"},
+    {"[model]\ndepths = 1,1,1,1,1\n", "x.ini:2: depths"},
+    {"[model]\ndepths = 1,1,1,0\n", "x.ini:2: depths"},
+    {"[model]\n\n# words\ndepth = 3\n", "x.ini:4: [model] has no key 'depth'"},
+    {"[modle]\ndepths = 1,1,1,1\n", "x.ini:2: 'depths' stands in section [modle]"},
+    {"[model]\ndims = 8,16,24,32\ndims = 8,16,24,32\n", "x.ini:3: dims is given twice"},
+    {"[model]\ndepths = 1,1,1,1\ndims = 8,16,24,33\n", "multiple of 8"},
+    {"[model]\nversion = 3\n", "x.ini:2: version"},
+    {"[model]\nversion = two\n", "x.ini:2: version"},
+    {"[model]\nchannels = 99999999999999999999\n", "x.ini:2: channels"},
+    {"[model]\nnorm_pix = yes\n", "x.ini:2: norm_pix"},
+    {"[pretrain]\nmask_ratio = 1\n", "x.ini:2: mask_ratio"},
+    {"[pretrain]\nbase_lr = nan\n", "x.ini:2: base_lr"},
+    {"[pretrain]\nbase_lr = 1e-4x\n", "x.ini:2: base_lr"},
+    {"[finetune]\nlayer_grouping = pairs\n", "x.ini:2: layer_grouping"},
+    {"[model]\ndepths = 1,1,1,1\n  2,2,2,2\n", "x.ini:3: lines must not be indented"},
+    {"[model]\nwhat is this\n", "x.ini:2: neither"},
+    {"[model\n", "x.ini:1: neither"},
+    {"[model]\ndepths = 1,1,1,1\ndims = 8,16,24,32\n[pretrain]\ncrop_min = 0.5\ncrop_max = 0.4\n",
+     "crop_min"},
+};
+
+START_TEST(mistakes_are_refused_by_line)
+{
+    fcmae_model_config config = {.version = 77};
+    fcmae_error error = {0};
+    fcmae_status status =
+        fcmae_preset_parse(refusals[_i].text, "x.ini", &config, NULL, &error);
+    ck_assert_msg(status == FCMAE_ERR_FORMAT, "accepted: %s", refusals[_i].text);
+    ck_assert_msg(strstr(error.message, refusals[_i].expected), "'%s' lacks '%s'", error.message,
+                  refusals[_i].expected);
+    ck_assert_int_eq(config.version, 77);
+}
+END_TEST
+
+START_TEST(long_lines_are_refused)
+{
+    char text[400] = "[model]\n# ";
+    memset(text + 10, 'x', 300);
+    fcmae_model_config config;
+    fcmae_error error = {0};
+    ck_assert_int_eq(fcmae_preset_parse(text, "x.ini", &config, NULL, &error), FCMAE_ERR_FORMAT);
+    ck_assert_msg(strstr(error.message, "x.ini:2: the line is longer"), "%s", error.message);
+}
+END_TEST
+
+START_TEST(a_file_needs_only_depths_and_dims)
+{
+    char path[] = "/tmp/fcmae-preset-XXXXXX.ini";
+    int descriptor = mkstemps(path, 4);
+    ck_assert_int_ge(descriptor, 0);
+    const char *text = "\xef\xbb\xbf[model]\r\ndepths = 1, 1, 2, 1 ; few\r\ndims = 8,16,24,32\r\n"
+                       "grn_scope = batch\r\n";
+    ck_assert_int_eq(write(descriptor, text, strlen(text)), (ssize_t)strlen(text));
+    close(descriptor);
+    fcmae_model_config config;
+    fcmae_recipe recipe;
+    fcmae_error error = {0};
+    fcmae_status status = fcmae_preset_load(path, &config, &recipe, &error);
+    unlink(path);
+    ck_assert_msg(status == FCMAE_OK, "%s", error.message);
+    ck_assert(strncmp(config.name, "fcmae-preset-", 13) == 0 && !strchr(config.name, '.'));
+    ck_assert_int_eq(config.depths[2], 2);
+    ck_assert_int_eq(config.dims[3], 32);
+    ck_assert_int_eq(config.grn_scope, FCMAE_GRN_BATCH);
+    ck_assert_int_eq(config.version, 2);
+    ck_assert_int_eq(config.stem_stride, 4);
+    ck_assert(config.norm_pix);
+    ck_assert_double_eq(recipe.pretrain.mask_ratio, 0.6);
+    ck_assert_double_eq(recipe.finetune.layer_decay, 0.9);
+}
+END_TEST
+
+START_TEST(unknown_names_list_the_known)
+{
+    fcmae_model_config config;
+    fcmae_error error = {0};
+    ck_assert_int_eq(fcmae_preset_load("atoo", &config, NULL, &error), FCMAE_ERR_NOT_FOUND);
+    ck_assert(strstr(error.message, "atoo") && strstr(error.message, "atto, femto"));
+    ck_assert_int_eq(fcmae_preset_load("/", &config, NULL, &error), FCMAE_ERR_IO);
+    ck_assert_int_eq(fcmae_preset_load("/dev/zero", &config, NULL, &error), FCMAE_ERR_FORMAT);
+}
+END_TEST
+
+static void add_tests(TCase *cases)
+{
+    tcase_add_loop_test(cases, published_sizes_are_met, 0, sizeof sizes / sizeof *sizes);
+    tcase_add_test(cases, huge_has_the_published_widths);
+    tcase_add_test(cases, version_1_differs_by_grn_and_layer_scale);
+    tcase_add_test(cases, every_preset_is_sound);
+    tcase_add_test(cases, published_recipes);
+    tcase_add_loop_test(cases, mistakes_are_refused_by_line, 0,
+                        sizeof refusals / sizeof *refusals);
+    tcase_add_test(cases, long_lines_are_refused);
+    tcase_add_test(cases, a_file_needs_only_depths_and_dims);
+    tcase_add_test(cases, unknown_names_list_the_known);
+}
+
+int main(void)
+{
+    return run_suite("preset", add_tests);
+}
