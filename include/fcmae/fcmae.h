@@ -5,6 +5,8 @@
 #define FCMAE_FCMAE_H
 
 #include "fcmae/status.h"
+#include "fcmae/mask.h"
+#include "fcmae/measure.h"
 #include "fcmae/model.h"
 #include "fcmae/preset.h"
 #include "fcmae/engine.h"

@@ -117,6 +117,16 @@ typedef struct fcmae_parameter {
     int stage, block; /**< 0 where meaningless */
 } fcmae_parameter;
 
+/**
+ * The parameter table of a configuration alone, without memory for values.
+ * @param table  [out] may be NULL; else allocated, the caller frees it with free().
+ * @param count  [out] may be NULL; number of tensors.
+ * @param parameters  [out] may be NULL; number of parameters, as fcmae_model_parameter_count().
+ */
+FCMAE_API fcmae_status fcmae_config_parameters(const fcmae_model_config *config,
+                                               fcmae_parameter **table, int *count,
+                                               int64_t *parameters, fcmae_error *error);
+
 /** A configuration, its parameter table and the values. Opaque; one owner. */
 typedef struct fcmae_model fcmae_model;
 

@@ -40,6 +40,24 @@ void fcmae_model_destroy(fcmae_model **model)
     *model = NULL;
 }
 
+fcmae_status fcmae_config_parameters(const fcmae_model_config *config, fcmae_parameter **table,
+                                     int *count, int64_t *parameters, fcmae_error *error)
+{
+    fcmae_model model = {.config = *config};
+    fcmae_status status = fcmae_model_build_table(&model, error);
+    if (status == FCMAE_OK) {
+        if (count) *count = model.count;
+        if (parameters) *parameters = model.parameter_count;
+        if (table) {
+            *table = model.table;
+            model.table = NULL;
+        }
+    }
+    free(model.table);
+    free(model.blocks);
+    return status;
+}
+
 const fcmae_model_config *fcmae_model_configuration(const fcmae_model *model)
 {
     return &model->config;

@@ -2,7 +2,10 @@
  * SPDX-License-Identifier: MIT */
 #include "sparse/mask.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "core/status.h"
 
 int fcmae_mask_visible(int cells, double ratio)
 {
@@ -38,4 +41,22 @@ void fcmae_mask_draw(fcmae_random *random, int height, int width, int unit, int 
         for (int i = 0; i < visible; i++) mask[order[used + i]] = 0;
         used += visible;
     }
+}
+
+fcmae_status fcmae_mask_generate(uint64_t seed, uint32_t epoch, uint64_t index, int height, int width,
+                                 int unit, int visible, int views, uint8_t *removed,
+                                 fcmae_error *error)
+{
+    int64_t cells = (int64_t)height * width;
+    if (height < 1 || width < 1 || cells > 1 << 24 || unit < 1 || views < 1 || visible < 1 ||
+        visible > cells)
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                          "a mask of %d x %d cells with %d visible, unit %d, %d views is impossible",
+                          height, width, visible, unit, views);
+    int64_t *order = malloc(2 * (size_t)cells * sizeof *order);
+    if (!order) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for a mask");
+    fcmae_random random = fcmae_random_start(seed, FCMAE_RANDOM_MASK, epoch, index);
+    fcmae_mask_draw(&random, height, width, unit, visible, views, order, removed);
+    free(order);
+    return FCMAE_OK;
 }

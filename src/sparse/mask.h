@@ -15,9 +15,7 @@
 #include <stdint.h>
 
 #include "core/random.h"
-
-/** Visible cells of a mask: floor(cells * (1 - ratio)), clamped to [1, cells - 1] (1 if cells = 1). */
-int fcmae_mask_visible(int cells, double ratio);
+#include "fcmae/mask.h"
 
 /**
  * `views` masks of one image: removed[view][cell], 1 = removed, 0 = visible.

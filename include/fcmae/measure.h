@@ -1,0 +1,48 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+/**
+ * Measuring the machine: what it can do at best, so that a speed can be judged against it.
+ *
+ * Rates change from one second to the next (other work, clocks), so measure them between the steps
+ * they are to be compared with. Nothing here is kept: every call measures anew.
+ */
+#ifndef FCMAE_MEASURE_H
+#define FCMAE_MEASURE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fcmae/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * Floating-point operations per second of independent single-precision fused multiply-adds that
+ * stay in registers, with the instruction set the kernels use: the ceiling of any product.
+ * @param threads  <= 0: one per processor
+ * @param seconds  how long each thread works; 0.02 is enough for 1 %
+ */
+FCMAE_API double fcmae_measure_peak(int threads, double seconds);
+
+/**
+ * Bytes per second of an update in place (each byte read once and written once; both count).
+ * @param buffer  overwritten; should be several times the last-level cache
+ * @param bytes   its size, a multiple of 64 is used
+ */
+FCMAE_API double fcmae_measure_bandwidth(void *buffer, size_t bytes, int threads);
+
+/** Name of the instruction set in use: "portable", "avx2", "avx512". */
+FCMAE_API const char *fcmae_measure_instruction_set(void);
+/** Processors this process may run on, at least 1. */
+FCMAE_API int fcmae_measure_processors(void);
+/** Physical memory of the machine, or of the control group if that is less; 0: unknown. */
+FCMAE_API uint64_t fcmae_measure_physical_memory(void);
+/** Largest resident size of this process so far, in bytes. */
+FCMAE_API uint64_t fcmae_measure_peak_memory(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
