@@ -98,6 +98,9 @@ typedef struct fcmae_kernels {
     double (*squared_error)(int rows, int width, float *p, const float *target,
                             int64_t target_stride, float factor, float *sum);
 
+    /** x = (x - mean) / sqrt(variance + 1e-6) with the unbiased variance, over count values. */
+    void (*standardise)(int count, float *x);
+
     /** dst = panels of src [K rows][columns]: dst[panel][k][width], rows times row_scale (or NULL). */
     void (*pack)(int k_first, int k_last, int columns, int64_t src_stride, const float *src,
                  const float *row_scale, int width, int panel, int64_t k_total, float *dst);

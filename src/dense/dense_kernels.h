@@ -28,6 +28,7 @@ void FCMAE_KERNEL(fcmae_pack_transposed)(int k_total, int rows, int64_t src_stri
                                          int panel, float *dst);
 double FCMAE_KERNEL(fcmae_squared_error)(int rows, int width, float *p, const float *target,
                                          int64_t target_stride, float factor, float *sum);
+void FCMAE_KERNEL(fcmae_standardise)(int count, float *x);
 void FCMAE_KERNEL(fcmae_sum_blocks)(int64_t count, int blocks, const float *const *block,
                                     float *sum);
 

@@ -1,6 +1,8 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
 /** Sums over rows, the squared error of a prediction panel, and sums over gradient blocks. */
+#include <math.h>
+
 #include "core/isa.h"
 #include "dense/dense_kernels.h"
 
@@ -44,6 +46,25 @@ double FCMAE_KERNEL(fcmae_squared_error)(int rows, int width, float *p, const fl
     }
     for (int n = 0; n < width / VEC_LANES; n++) vec_store(sum + n * VEC_LANES, column[n]);
     return total;
+}
+
+void FCMAE_KERNEL(fcmae_standardise)(int count, float *x)
+{
+    int whole = count / VEC_LANES * VEC_LANES;
+    vec sum = vec_zero(), square = vec_zero();
+    for (int i = 0; i < whole; i += VEC_LANES) sum += vec_load(x + i);
+    float total = vec_sum(sum), spread = 0;
+    for (int i = whole; i < count; i++) total += x[i];
+    float mean = total / (float)count;
+    for (int i = 0; i < whole; i += VEC_LANES) {
+        vec centred = vec_load(x + i) - mean;
+        square += centred * centred;
+    }
+    spread = vec_sum(square);
+    for (int i = whole; i < count; i++) spread += (x[i] - mean) * (x[i] - mean);
+    float scale = 1.0f / sqrtf(spread / (float)(count - 1) + 1e-6f);
+    for (int i = 0; i < whole; i += VEC_LANES) vec_store(x + i, (vec_load(x + i) - mean) * scale);
+    for (int i = whole; i < count; i++) x[i] = (x[i] - mean) * scale;
 }
 
 void FCMAE_KERNEL(fcmae_sum_blocks)(int64_t count, int blocks, const float *const *block,

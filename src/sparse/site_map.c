@@ -44,7 +44,7 @@ void fcmae_site_map_reserve(fcmae_site_map *map, fcmae_arena *arena, int images,
 static void clear(fcmae_site_map *map, int images)
 {
     map->images = images;
-    map->rows = map->live = 0;
+    map->rows = map->live = map->removed = 0;
     map->complete = false;
     memset(map->row_of, -1, (size_t)images * (size_t)(map->height * map->width) * sizeof(int32_t));
 }
@@ -194,7 +194,7 @@ void fcmae_site_map_decoder(fcmae_site_map *map, int images, const uint8_t *cons
             for (int position = 0; position < sites; position++)
                 if ((removed ? removed[image][position] != 0 : 0) == wanted)
                     add_site(map, image, position);
-        if (wanted) map->live = map->rows;
+        if (wanted) map->live = map->removed = map->rows;
     }
     if (all_live) map->live = map->rows;
     finish(map);

@@ -30,6 +30,7 @@ typedef struct fcmae_site_map {
     int images, height, width; /**< grid of sites per image                                     */
     int rows;                  /**< active sites of all images                                  */
     int live;                  /**< leading rows whose block output is wanted; normally = rows   */
+    int removed;               /**< decoder maps: leading rows that are removed cells             */
     int cell;                  /**< side of the fully active, Z-ordered cells; 0: no such order   */
 
     int32_t *image, *position; /**< [rows] image, y * width + x                                  */

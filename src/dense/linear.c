@@ -1,0 +1,88 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+#include "dense/linear.h"
+
+#define K_BLOCK 1280
+
+int fcmae_stride(int n)
+{
+    return (n + 15) / 16 * 16;
+}
+
+int fcmae_panel_width(int n)
+{
+    int stride = fcmae_stride(n);
+    for (int width = 80; width > 16; width -= 16)
+        if (stride % width == 0) return width;
+    return 16;
+}
+
+void fcmae_packed_reserve(fcmae_packed *packed, fcmae_arena *arena, int k, int n)
+{
+    packed->k = k;
+    packed->n = n;
+    packed->width = fcmae_panel_width(n);
+    packed->panels = fcmae_stride(n) / packed->width;
+    packed->data = fcmae_arena_take(arena, (size_t)k * (size_t)fcmae_stride(n), sizeof(float));
+}
+
+void fcmae_packed_fill(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
+                       const float *src, int64_t stride, const float *row_scale)
+{
+    kernels->pack(0, packed->k, packed->n, stride, src, row_scale, packed->width, panel, packed->k,
+                  packed->data);
+}
+
+void fcmae_packed_fill_transposed(const fcmae_kernels *kernels, const fcmae_packed *packed,
+                                  int panel, const float *src, int64_t stride,
+                                  const float *row_scale)
+{
+    kernels->pack_transposed(packed->k, packed->n, stride, src, row_scale, packed->width, panel,
+                             packed->data);
+}
+
+static const float *panel_data(const fcmae_packed *packed, int panel)
+{
+    return packed->data + (int64_t)panel * packed->k * packed->width;
+}
+
+void fcmae_linear_rows(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
+                       int rows, const float *a, int64_t a_row, const float *bias,
+                       const float *add, int64_t add_row, float *c, int64_t c_row)
+{
+    fcmae_product product = {.rows = rows, .width = packed->width, .a_panels = 1,
+                             .a_panel_width = packed->k, .a = a, .a_row = a_row, .a_step = 1,
+                             .b = panel_data(packed, panel), .b_row = packed->width, .c = c,
+                             .c_row = c_row, .bias = bias, .add = add, .add_row = add_row};
+    kernels->product(&product);
+}
+
+void fcmae_linear_panels(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
+                         int rows, const float *a, int a_width, int64_t a_panel, const float *bias,
+                         const float *add, int64_t add_row, float *c, int64_t c_row)
+{
+    fcmae_product product = {.rows = rows, .width = packed->width, .a_panel_width = a_width,
+                             .a_row = a_width, .a_step = 1, .a_panel_stride = a_panel,
+                             .b_row = packed->width, .c = c, .c_row = c_row, .bias = bias,
+                             .add = add, .add_row = add_row};
+    int panels = packed->k / a_width, step = K_BLOCK / a_width;
+    for (int first = 0; first < panels; first += step) {
+        product.a_panels = panels - first < step ? panels - first : step;
+        product.a = a + first * a_panel;
+        product.b = panel_data(packed, panel) + (int64_t)first * a_width * packed->width;
+        kernels->product(&product);
+        product.bias = 0; /* later blocks of k add to what is there */
+        product.add = c;
+        product.add_row = c_row;
+    }
+}
+
+void fcmae_linear_gradient(const fcmae_kernels *kernels, int rows, int columns, const float *x,
+                           int64_t x_row, const float *d, int64_t d_row, int width, float *g,
+                           int64_t g_row)
+{
+    fcmae_product product = {.rows = columns, .width = width, .a_panels = 1, .a_panel_width = rows,
+                             .a = x, .a_row = 1, .a_step = x_row, .b = d, .b_row = d_row, .c = g,
+                             .c_row = g_row, .add = g, .add_row = g_row};
+    kernels->product(&product);
+}

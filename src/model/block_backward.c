@@ -1,0 +1,244 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+/**
+ * Backward of the block: the passes of block.c undone in reverse order.
+ *
+ * GRN needs t_c = sum_s e * h over all rows before any dz is known, so the gradient of the hidden
+ * layer is stored once ([4C / w][rows][w]) and revisited. Recomputing it instead was measured equal
+ * in speed and is wrong without a symptom when a tile spans images.
+ */
+#include <string.h>
+
+#include "grn/grn.h"
+#include "model/block_pass.h"
+#include "sparse/depthwise.h"
+
+/** Rows whose panels (e, h, y of 80 columns: 300 KiB) stay in the L2 cache between passes. */
+#define PANEL_GROUP_ROWS 320
+
+static fcmae_block_groups panel_groups(int blocks)
+{
+    fcmae_block_groups groups = {.blocks = blocks, .per_group = PANEL_GROUP_ROWS / FCMAE_SEGMENT_ROWS};
+    groups.count = (blocks + groups.per_group - 1) / groups.per_group;
+    return groups;
+}
+
+/** out = x + y W2' + b2', one panel of 4C: e = dout W2'^T, sums e * h, y = h * scale, raw dW2. */
+static void reduce_backward_task(void *argument, int64_t panel, int worker)
+{
+    const fcmae_block_pass *pass = argument;
+    const fcmae_block *b = pass->block;
+    const fcmae_site_map *map = pass->map;
+    const fcmae_kernels *kernels = pass->workspace->kernels;
+    const fcmae_parameter *weight = b->parameters->reduce_weight;
+    int width = b->reduce_back.width, column = (int)panel * width;
+    int64_t base = panel * map->rows * width;
+    float *e = pass->workspace->hidden_gradient + base, *y = fcmae_scratch(pass->workspace, worker);
+    const float *hidden = pass->state->hidden + base;
+    for (int group = 0; group < pass->groups.count; group++) {
+        fcmae_row_range range = fcmae_block_range(map, &pass->groups, group);
+        const float *dout = pass->gradient + (int64_t)range.first * b->stride;
+        for (int block = group * pass->groups.per_group;
+             block < pass->groups.blocks && block < (group + 1) * pass->groups.per_group; block++) {
+            int first = map->segment_begin[map->block_segment[block]];
+            int rows = map->segment_begin[map->block_segment[block + 1]] - first;
+            fcmae_linear_rows(kernels, &b->reduce_back, (int)panel, rows,
+                              pass->gradient + (int64_t)first * b->stride, b->stride, 0, 0, 0,
+                              e + (int64_t)first * width, width);
+            for (int s = map->block_segment[block]; s < map->block_segment[block + 1]; s++) {
+                int begin = map->segment_begin[s], count = map->segment_begin[s + 1] - begin;
+                int64_t at = (int64_t)begin * width;
+                kernels->scale_and_dot(
+                    count, width, e + at, hidden + at,
+                    pass->state->scale + (int64_t)map->segment_image[s] * b->hidden + column,
+                    y + (int64_t)(begin - range.first) * width,
+                    pass->workspace->segment_sums + (int64_t)s * b->hidden + column);
+            }
+        }
+        fcmae_linear_gradient(kernels, range.last - range.first, b->channels, dout, b->stride, y,
+                              width, width, pass->gradients + weight->offset + column,
+                              weight->stride);
+    }
+    memset(e + (int64_t)map->live * width, 0,
+           (size_t)(map->rows - map->live) * (size_t)width * sizeof(float));
+}
+
+/** z = n W1' + b1', one panel of 4C: dz = (e * scale + h * k) * gelu'(z), db1, raw dW1. */
+static void expand_backward_task(void *argument, int64_t panel, int worker)
+{
+    const fcmae_block_pass *pass = argument;
+    const fcmae_block *b = pass->block;
+    const fcmae_site_map *map = pass->map;
+    const fcmae_kernels *kernels = pass->workspace->kernels;
+    const fcmae_parameter *weight = b->parameters->expand_weight;
+    (void)worker;
+    int width = b->expand.width, column = (int)panel * width;
+    int64_t base = panel * map->rows * width;
+    float *dz = pass->workspace->hidden_gradient + base;
+    float *dbias = pass->gradients + b->parameters->expand_bias->offset + column;
+    for (int group = 0; group < pass->groups.count; group++) {
+        fcmae_row_range range = fcmae_block_range(map, &pass->groups, group);
+        for (int s = range.first_segment; s < range.last_segment; s++) {
+            int begin = map->segment_begin[s], count = map->segment_begin[s + 1] - begin;
+            int64_t at = (int64_t)begin * width, image = map->segment_image[s];
+            kernels->hidden_backward(count, width, dz + at, pass->state->hidden + base + at,
+                                     pass->state->slope + base + at,
+                                     pass->state->scale + image * b->hidden + column,
+                                     pass->workspace->feedback + image * b->hidden + column, dbias);
+        }
+        fcmae_linear_gradient(kernels, range.last - range.first, b->channels,
+                              pass->state->normalised + (int64_t)range.first * b->stride, b->stride,
+                              dz + (int64_t)range.first * width, width, width,
+                              pass->gradients + weight->offset + column, weight->stride);
+    }
+}
+
+/** dn = dz W1'^T, then through LayerNorm: the gradient of the depthwise output. */
+static void normalise_backward_task(void *argument, int64_t group, int worker)
+{
+    const fcmae_block_pass *pass = argument;
+    const fcmae_block *b = pass->block;
+    const fcmae_kernels *kernels = pass->workspace->kernels;
+    fcmae_row_range range = fcmae_block_range(pass->map, &pass->groups, group);
+    int rows = range.last - range.first, width = b->expand.width;
+    float *dn = fcmae_scratch(pass->workspace, worker);
+    for (int panel = 0; panel < b->expand_back.panels; panel++)
+        fcmae_linear_panels(kernels, &b->expand_back, panel, rows,
+                            pass->workspace->hidden_gradient + (int64_t)range.first * width, width,
+                            (int64_t)pass->map->rows * width, 0, 0, 0,
+                            dn + panel * b->expand_back.width, b->stride);
+    int64_t at = (int64_t)range.first * b->stride;
+    kernels->layernorm_backward(rows, b->channels, b->stride, pass->state->normalised + at,
+                                pass->state->rstd + range.first, dn,
+                                pass->workspace->row_gradient + at);
+}
+
+/** t = depthwise(x): adds to the gradient of x, which already holds the residual branch. */
+static void mix_backward_task(void *argument, int64_t unit, int worker)
+{
+    const fcmae_block_pass *pass = argument;
+    const fcmae_block *b = pass->block;
+    (void)worker;
+    fcmae_depthwise_backward_data(pass->workspace->kernels, pass->map, (int)unit,
+                                  pass->workspace->row_gradient, b->stride,
+                                  b->values + b->parameters->depthwise_weight->offset,
+                                  pass->workspace->zeros, pass->gradient);
+}
+
+/** Gradients of taps and bias for a slice of channels. */
+static void taps_backward_task(void *argument, int64_t slice, int worker)
+{
+    const fcmae_block_pass *pass = argument;
+    const fcmae_block *b = pass->block;
+    (void)worker;
+    int columns = pass->workspace->threads > 1 ? 16 : b->stride, first = (int)slice * columns;
+    const float *dt = pass->workspace->row_gradient;
+    fcmae_depthwise_backward_taps(pass->workspace->kernels, pass->map, pass->x, dt, b->stride, first,
+                                  columns, pass->workspace->zeros,
+                                  pass->gradients + b->parameters->depthwise_weight->offset);
+    pass->workspace->kernels->column_sum(
+        pass->map->rows, columns, b->stride, dt + first, 1.0f,
+        pass->gradients + b->parameters->depthwise_bias->offset + first);
+}
+
+/** db2 += column sums of the output gradient, times the branch factor of each image. */
+static void reduce_bias_backward(const fcmae_block_pass *pass)
+{
+    const fcmae_block *b = pass->block;
+    const fcmae_site_map *map = pass->map;
+    float *sum = pass->gradients + b->parameters->reduce_bias->offset;
+    for (int s = 0; s < map->live_segments; s++) {
+        int begin = map->segment_begin[s], rows = map->segment_begin[s + 1] - begin;
+        pass->workspace->kernels->column_sum(rows, b->stride, b->stride,
+                                             pass->gradient + (int64_t)begin * b->stride,
+                                             pass->branch ? pass->branch[map->segment_image[s]] : 1,
+                                             sum);
+    }
+}
+
+void fcmae_block_backward(const fcmae_block *block, const fcmae_workspace *workspace,
+                          const fcmae_site_map *map, const float *x, const float *branch,
+                          const fcmae_block_state *state, float *gradient, float *gradients)
+{
+    const fcmae_block_parameters *p = block->parameters;
+    fcmae_block_pass pass = {.block = block, .workspace = workspace, .map = map, .state = state,
+                             .x = x, .branch = branch, .gradient = gradient, .gradients = gradients,
+                             .grn = p->grn_gamma != 0};
+    reduce_bias_backward(&pass);
+    pass.groups = panel_groups(map->live_blocks);
+    fcmae_run(workspace, block->reduce_back.panels, reduce_backward_task, &pass);
+
+    fcmae_grn_shape shape = {.hidden = block->hidden, .images = map->images,
+                             .segments = map->live_segments, .segment_image = map->segment_image,
+                             .scope = block->scope};
+    fcmae_grn_feedback(&shape, workspace->segment_sums, state->norm, state->mean,
+                       pass.grn ? block->values + p->grn_gamma->offset : 0, branch,
+                       workspace->feedback, pass.grn ? gradients + p->grn_gamma->offset : 0);
+
+    pass.groups = panel_groups(map->blocks);
+    fcmae_run(workspace, block->expand.panels, expand_backward_task, &pass);
+    pass.groups = fcmae_block_group(map, map->blocks, block->channels, workspace->threads);
+    fcmae_run(workspace, pass.groups.count, normalise_backward_task, &pass);
+    fcmae_run(workspace, fcmae_depthwise_units(map), mix_backward_task, &pass);
+    fcmae_run(workspace, workspace->threads > 1 ? block->stride / 16 : 1, taps_backward_task, &pass);
+}
+
+/* From gradients of the folded weights to gradients of the parameters. */
+
+typedef struct finish_pass {
+    const fcmae_block *block;
+    float *gradients;
+} finish_pass;
+
+/** Row c of W1 and W2: with G the raw gradient and db1 the sum of dz,
+ *  dW1 = w G + b db1,  dw = <W1, G>,  db = <W1, db1>. */
+static void finish_row(void *argument, int64_t c, int worker)
+{
+    const finish_pass *pass = argument;
+    const fcmae_block *b = pass->block;
+    const fcmae_block_parameters *p = b->parameters;
+    const float *v = b->values, *w1 = v + p->expand_weight->offset + c * p->expand_weight->stride;
+    const float *w2 = v + p->reduce_weight->offset + c * p->reduce_weight->stride;
+    float *d = pass->gradients, *g1 = d + p->expand_weight->offset + c * p->expand_weight->stride;
+    float *g2 = d + p->reduce_weight->offset + c * p->reduce_weight->stride;
+    const float *db1 = d + p->expand_bias->offset;
+    float weight = v[p->norm_weight->offset + c], bias = v[p->norm_bias->offset + c];
+    (void)worker;
+    double dweight = 0, dbias = 0;
+    for (int j = 0; j < b->hidden; j++) {
+        dweight += (double)w1[j] * g1[j];
+        dbias += (double)w1[j] * db1[j];
+        g1[j] = weight * g1[j] + bias * db1[j];
+    }
+    d[p->norm_weight->offset + c] = (float)dweight;
+    d[p->norm_bias->offset + c] = (float)dbias;
+
+    float *db2 = d + p->reduce_bias->offset + c;
+    if (p->layer_scale) { /* W2' = diag(l) W2, b2' = l b2 */
+        float l = v[p->layer_scale->offset + c];
+        double dl = (double)v[p->reduce_bias->offset + c] * *db2;
+        for (int j = 0; j < b->hidden; j++) {
+            dl += (double)w2[j] * g2[j];
+            g2[j] *= l;
+        }
+        d[p->layer_scale->offset + c] = (float)dl;
+        *db2 *= l;
+    } else { /* b2' = b2 + W2 beta */
+        const float *beta = v + p->grn_beta->offset;
+        for (int j = 0; j < b->hidden; j++) g2[j] += *db2 * beta[j];
+    }
+}
+
+void fcmae_block_finish(const fcmae_block *block, int threads, float *gradients)
+{
+    const fcmae_block_parameters *p = block->parameters;
+    finish_pass pass = {block, gradients};
+    fcmae_parallel_for(threads, block->channels, finish_row, &pass);
+    if (!p->grn_beta) return;
+    float *dbeta = gradients + p->grn_beta->offset; /* W2^T db2 */
+    for (int c = 0; c < block->channels; c++) {
+        const float *w2 = block->values + p->reduce_weight->offset + c * p->reduce_weight->stride;
+        float db2 = gradients[p->reduce_bias->offset + c];
+        for (int j = 0; j < block->hidden; j++) dbeta[j] += db2 * w2[j];
+    }
+}

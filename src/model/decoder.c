@@ -1,0 +1,200 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+#include "model/decoder.h"
+
+#include <string.h>
+
+#include "model/patch.h"
+
+void fcmae_decoder_reserve(fcmae_decoder *decoder, fcmae_arena *arena, const fcmae_model *model,
+                           bool backward)
+{
+    const fcmae_model_config *config = &model->config;
+    *decoder = (fcmae_decoder){.model = model, .channels = config->dims[3],
+                               .stride = fcmae_stride(config->dims[3]), .dim = config->decoder_dim,
+                               .values = fcmae_config_patch_values(config),
+                               .value_stride = fcmae_stride(fcmae_config_patch_values(config))};
+    fcmae_packed_reserve(&decoder->proj, arena, decoder->channels, decoder->dim);
+    fcmae_packed_reserve(&decoder->pred, arena, decoder->dim, decoder->values);
+    if (backward) {
+        fcmae_packed_reserve(&decoder->proj_back, arena, decoder->dim, decoder->channels);
+        fcmae_packed_reserve(&decoder->pred_back, arena, decoder->value_stride, decoder->dim);
+    }
+}
+
+static int pack_count(const fcmae_decoder *d)
+{
+    return d->proj.panels + d->pred.panels;
+}
+
+int fcmae_decoder_pack_tasks(const fcmae_decoder *d)
+{
+    return pack_count(d) + (d->proj_back.data ? d->proj_back.panels + d->pred_back.panels : 0);
+}
+
+void fcmae_decoder_pack(const fcmae_decoder *d, const fcmae_kernels *kernels, int task)
+{
+    const fcmae_parameter *proj = d->model->proj_weight, *pred = d->model->pred_weight;
+    const float *v = d->model->values;
+    if (task < d->proj.panels) {
+        fcmae_packed_fill(kernels, &d->proj, task, v + proj->offset, proj->stride, 0);
+        return;
+    }
+    task -= d->proj.panels;
+    if (task < d->pred.panels) {
+        fcmae_packed_fill(kernels, &d->pred, task, v + pred->offset, pred->stride, 0);
+        return;
+    }
+    task -= d->pred.panels;
+    if (task < d->proj_back.panels) {
+        fcmae_packed_fill_transposed(kernels, &d->proj_back, task, v + proj->offset, proj->stride,
+                                     0);
+        return;
+    }
+    fcmae_packed_fill_transposed(kernels, &d->pred_back, task - d->proj_back.panels,
+                                 v + pred->offset, pred->stride, 0);
+}
+
+typedef struct decoder_pass {
+    const fcmae_decoder *decoder;
+    const fcmae_workspace *workspace;
+    const fcmae_site_map *map;
+    int live;
+    const float *encoder, *rows, *targets;
+    float factor;
+    float *out, *error, *gradients;
+    double *panel_loss;
+    const fcmae_images *images;
+    const int32_t *image_index;
+} decoder_pass;
+
+static void embed_task(void *argument, int64_t panel, int worker)
+{
+    const decoder_pass *pass = argument;
+    const fcmae_decoder *d = pass->decoder;
+    (void)worker;
+    int column = (int)panel * d->proj.width, visible = pass->map->rows - pass->map->removed;
+    fcmae_linear_rows(pass->workspace->kernels, &d->proj, (int)panel, visible, pass->encoder,
+                      d->stride, d->model->values + d->model->proj_bias->offset + column, 0, 0,
+                      pass->out + (int64_t)pass->map->removed * d->dim + column, d->dim);
+}
+
+void fcmae_decoder_embed(const fcmae_decoder *d, const fcmae_workspace *workspace,
+                         const fcmae_site_map *map, const float *encoder, float *rows)
+{
+    const float *token = d->model->values + d->model->mask_token->offset;
+    for (int row = 0; row < map->removed; row++)
+        memcpy(rows + (int64_t)row * d->dim, token, (size_t)d->dim * sizeof(float));
+    decoder_pass pass = {.decoder = d, .workspace = workspace, .map = map, .encoder = encoder,
+                         .out = rows};
+    fcmae_run(workspace, d->proj.panels, embed_task, &pass);
+}
+
+void fcmae_decoder_embed_backward(const fcmae_decoder *d, const fcmae_workspace *workspace,
+                                  const fcmae_site_map *map, const float *encoder,
+                                  const float *gradient, float *dencoder, float *gradients)
+{
+    const fcmae_model *m = d->model;
+    const fcmae_kernels *kernels = workspace->kernels;
+    int visible = map->rows - map->removed;
+    const float *tail = gradient + (int64_t)map->removed * d->dim;
+    kernels->column_sum(map->removed, d->dim, d->dim, gradient, 1.0f,
+                        gradients + m->mask_token->offset);
+    kernels->column_sum(visible, d->dim, d->dim, tail, 1.0f, gradients + m->proj_bias->offset);
+    for (int panel = 0; panel < d->proj.panels; panel++)
+        fcmae_linear_gradient(kernels, visible, d->channels, encoder, d->stride,
+                              tail + panel * d->proj.width, d->dim, d->proj.width,
+                              gradients + m->proj_weight->offset + panel * d->proj.width,
+                              m->proj_weight->stride);
+    for (int panel = 0; panel < d->proj_back.panels; panel++)
+        fcmae_linear_rows(kernels, &d->proj_back, panel, visible, tail, d->dim, 0, 0, 0,
+                          dencoder + panel * d->proj_back.width, d->stride);
+}
+
+static void target_task(void *argument, int64_t row, int worker)
+{
+    const decoder_pass *pass = argument;
+    const fcmae_decoder *d = pass->decoder;
+    const fcmae_site_map *map = pass->map;
+    const fcmae_model_config *config = &d->model->config;
+    (void)worker;
+    int side = fcmae_config_patch(config), line = side * config->channels;
+    int y = map->position[row] / map->width * side, x = map->position[row] % map->width * side;
+    float *target = pass->out + row * d->value_stride;
+    for (int i = 0; i < side; i++)
+        fcmae_read_pixels(pass->images, pass->image_index[map->image[row]], config->channels,
+                          map->height * side, map->width * side, y + i, x, side, target + i * line);
+    if (config->norm_pix) pass->workspace->kernels->standardise(d->values, target);
+}
+
+void fcmae_decoder_targets(const fcmae_decoder *decoder, const fcmae_workspace *workspace,
+                           const fcmae_site_map *map, const fcmae_images *images,
+                           const int32_t *image_index, float *targets)
+{
+    decoder_pass pass = {.decoder = decoder, .workspace = workspace, .map = map, .out = targets,
+                         .images = images, .image_index = image_index};
+    fcmae_run(workspace, map->live, target_task, &pass);
+}
+
+static void predict_panel(const decoder_pass *pass, int panel, float *out)
+{
+    const fcmae_decoder *d = pass->decoder;
+    fcmae_linear_rows(pass->workspace->kernels, &d->pred, panel, pass->live, pass->rows, d->dim,
+                      d->model->values + d->model->pred_bias->offset + panel * d->pred.width, 0, 0,
+                      out, d->pred.width);
+}
+
+static void predict_task(void *argument, int64_t panel, int worker)
+{
+    const decoder_pass *pass = argument;
+    (void)worker;
+    predict_panel(pass, (int)panel, pass->out + panel * pass->live * pass->decoder->pred.width);
+}
+
+void fcmae_decoder_predict(const fcmae_decoder *decoder, const fcmae_workspace *workspace, int live,
+                           const float *rows, float *prediction)
+{
+    decoder_pass pass = {.decoder = decoder, .workspace = workspace, .live = live, .rows = rows,
+                         .out = prediction};
+    fcmae_run(workspace, decoder->pred.panels, predict_task, &pass);
+}
+
+/** One panel: prediction, error, its bias and weight gradient, while the panel is in the L2 cache. */
+static void loss_task(void *argument, int64_t panel, int worker)
+{
+    const decoder_pass *pass = argument;
+    const fcmae_decoder *d = pass->decoder;
+    const fcmae_model *m = d->model;
+    (void)worker;
+    int width = d->pred.width, column = (int)panel * width;
+    float *error = pass->error + panel * pass->live * width;
+    predict_panel(pass, (int)panel, error);
+    pass->panel_loss[panel] = pass->workspace->kernels->squared_error(
+        pass->live, width, error, pass->targets + column, d->value_stride, pass->factor,
+        pass->gradients + m->pred_bias->offset + column);
+    fcmae_linear_gradient(pass->workspace->kernels, pass->live, d->dim, pass->rows, d->dim, error,
+                          width, width, pass->gradients + m->pred_weight->offset + column,
+                          m->pred_weight->stride);
+}
+
+/** Gradient of the decoder output, one panel of its columns. */
+static void loss_data_task(void *argument, int64_t panel, int worker)
+{
+    const decoder_pass *pass = argument;
+    const fcmae_decoder *d = pass->decoder;
+    (void)worker;
+    fcmae_linear_panels(pass->workspace->kernels, &d->pred_back, (int)panel, pass->live,
+                        pass->error, d->pred.width, (int64_t)pass->live * d->pred.width, 0, 0, 0,
+                        pass->out + panel * d->pred_back.width, d->dim);
+}
+
+void fcmae_decoder_loss(const fcmae_decoder *decoder, const fcmae_workspace *workspace, int live,
+                        const float *rows, const float *targets, float factor, float *error,
+                        double *panel_loss, float *gradient, float *gradients)
+{
+    decoder_pass pass = {.decoder = decoder, .workspace = workspace, .live = live, .rows = rows,
+                         .targets = targets, .factor = factor, .error = error,
+                         .panel_loss = panel_loss, .out = gradient, .gradients = gradients};
+    fcmae_run(workspace, decoder->pred.panels, loss_task, &pass);
+    fcmae_run(workspace, decoder->pred_back.panels, loss_data_task, &pass);
+}

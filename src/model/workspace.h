@@ -1,0 +1,41 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+/**
+ * Workspace: what an operator of the network borrows besides its own arguments.
+ *
+ * One per lane. Operators split their work into tasks that write disjoint results; the tasks run on
+ * `threads` threads (one in an ordinary lane). Scratch that tasks overwrite freely is per worker.
+ */
+#ifndef FCMAE_MODEL_WORKSPACE_H
+#define FCMAE_MODEL_WORKSPACE_H
+
+#include "core/kernels.h"
+#include "core/memory.h"
+#include "core/parallel.h"
+
+typedef struct fcmae_workspace {
+    const fcmae_kernels *kernels;
+    int threads;
+    const float *zeros;     /**< at least the largest stride of zeros                            */
+    float *segment_sums;    /**< [segments][hidden], largest chunk                               */
+    float *hidden_gradient; /**< panels [hidden / w][rows][w], largest chunk; training only       */
+    float *row_gradient;    /**< [rows][stride], largest chunk; training only                    */
+    float *feedback;        /**< [images][hidden], largest chunk; training only                  */
+    float *worker_scratch;  /**< [threads][worker_floats]                                        */
+    int64_t worker_floats;
+} fcmae_workspace;
+
+/** Runs tasks of an operator on the lane's threads. */
+static inline void fcmae_run(const fcmae_workspace *workspace, int64_t count, fcmae_task task,
+                             void *argument)
+{
+    fcmae_parallel_for(workspace->threads, count, task, argument);
+}
+
+/** Scratch of one worker. */
+static inline float *fcmae_scratch(const fcmae_workspace *workspace, int worker)
+{
+    return workspace->worker_scratch + worker * workspace->worker_floats;
+}
+
+#endif
