@@ -169,7 +169,8 @@ static void downsample_weight_task(void *argument, int64_t task, int worker)
     const fcmae_patch_layer *layer = pass->layer;
     const fcmae_parameter *weight = layer->parameters->weight;
     (void)worker;
-    int child = (int)(task / layer->weight.panels), column = (int)(task % layer->weight.panels) * layer->weight.width;
+    int child = (int)(task / layer->weight.panels);
+    int column = (int)(task % layer->weight.panels) * layer->weight.width;
     fcmae_linear_gradient(pass->workspace->kernels, pass->rows, layer->in,
                           pass->normalised + child * layer->in_stride, 4 * (int64_t)layer->in_stride,
                           pass->gradient + column, layer->out_stride, layer->weight.width,
