@@ -38,6 +38,8 @@ typedef struct fcmae_engine_options {
     int micro_batch;     /**< samples a lane carries at a time; 0: 8, fewer if the batch is small */
     int threads;         /**< 0: every processor. Never changes a result.                         */
     fcmae_precision precision;
+    int instruction_set; /**< 0: the best of this processor; 1 portable, 2 AVX2, 3 AVX-512: the most
+                              to use. Results differ between sets in the last bits.              */
 } fcmae_engine_options;
 
 /** What a plan amounts to: filled by fcmae_engine_plan() without allocating. */

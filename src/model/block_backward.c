@@ -185,25 +185,17 @@ void fcmae_block_backward(const fcmae_block *block, const fcmae_workspace *works
 
 /* From gradients of the folded weights to gradients of the parameters. */
 
-typedef struct finish_pass {
-    const fcmae_block *block;
-    float *gradients;
-} finish_pass;
-
 /** Row c of W1 and W2: with G the raw gradient and db1 the sum of dz,
  *  dW1 = w G + b db1,  dw = <W1, G>,  db = <W1, db1>. */
-static void finish_row(void *argument, int64_t c, int worker)
+static void finish_row(const fcmae_block *b, int c, float *d)
 {
-    const finish_pass *pass = argument;
-    const fcmae_block *b = pass->block;
     const fcmae_block_parameters *p = b->parameters;
     const float *v = b->values, *w1 = v + p->expand_weight->offset + c * p->expand_weight->stride;
     const float *w2 = v + p->reduce_weight->offset + c * p->reduce_weight->stride;
-    float *d = pass->gradients, *g1 = d + p->expand_weight->offset + c * p->expand_weight->stride;
+    float *g1 = d + p->expand_weight->offset + c * p->expand_weight->stride;
     float *g2 = d + p->reduce_weight->offset + c * p->reduce_weight->stride;
     const float *db1 = d + p->expand_bias->offset;
     float weight = v[p->norm_weight->offset + c], bias = v[p->norm_bias->offset + c];
-    (void)worker;
     double dweight = 0, dbias = 0;
     for (int j = 0; j < b->hidden; j++) {
         dweight += (double)w1[j] * g1[j];
@@ -223,22 +215,15 @@ static void finish_row(void *argument, int64_t c, int worker)
         }
         d[p->layer_scale->offset + c] = (float)dl;
         *db2 *= l;
-    } else { /* b2' = b2 + W2 beta */
+    } else { /* b2' = b2 + W2 beta: the gradient of beta is W2^T db2 */
         const float *beta = v + p->grn_beta->offset;
+        float *dbeta = d + p->grn_beta->offset;
         for (int j = 0; j < b->hidden; j++) g2[j] += *db2 * beta[j];
+        for (int j = 0; j < b->hidden; j++) dbeta[j] += *db2 * w2[j];
     }
 }
 
-void fcmae_block_finish(const fcmae_block *block, int threads, float *gradients)
+void fcmae_block_finish(const fcmae_block *block, float *gradients)
 {
-    const fcmae_block_parameters *p = block->parameters;
-    finish_pass pass = {block, gradients};
-    fcmae_parallel_for(threads, block->channels, finish_row, &pass);
-    if (!p->grn_beta) return;
-    float *dbeta = gradients + p->grn_beta->offset; /* W2^T db2 */
-    for (int c = 0; c < block->channels; c++) {
-        const float *w2 = block->values + p->reduce_weight->offset + c * p->reduce_weight->stride;
-        float db2 = gradients[p->reduce_bias->offset + c];
-        for (int j = 0; j < block->hidden; j++) dbeta[j] += db2 * w2[j];
-    }
+    for (int c = 0; c < block->channels; c++) finish_row(block, c, gradients);
 }
