@@ -8,6 +8,16 @@
 
 #define EPSILON 1e-6f
 
+/**
+ * Padding of every result is written as zero: results go to scratch that rows of another stride used
+ * before, and on narrow vectors a row's padding may be whole vectors that the tail does not reach.
+ */
+FCMAE_INLINE void clear_padding(float *row, int channels, int stride)
+{
+    for (int c = (channels + VEC_LANES - 1) / VEC_LANES * VEC_LANES; c < stride; c += VEC_LANES)
+        vec_store(row + c, vec_zero());
+}
+
 /** All ones in the lanes of a row's last, partly filled vector. */
 FCMAE_INLINE vec_int tail_mask(int channels)
 {
@@ -43,10 +53,12 @@ void FCMAE_KERNEL(fcmae_layernorm)(int rows, int channels, int stride, const flo
         if (tail)
             vec_store(n + whole,
                       vec_select(mask, (vec_load(x + whole) - mean) * scale, vec_zero()));
+        clear_padding(n, channels, stride);
         if (out) {
             float *o = out + (int64_t)m * stride;
             for (int c = 0; c < channels; c += VEC_LANES) /* padded weight and bias are zero */
                 vec_store(o + c, vec_load(n + c) * vec_load(weight + c) + vec_load(bias + c));
+            clear_padding(o, channels, stride);
         }
     }
 }
@@ -75,5 +87,6 @@ void FCMAE_KERNEL(fcmae_layernorm_backward)(int rows, int channels, int stride,
                                  (vec_load(dn + whole) - mean - vec_load(normalised + whole) * slope) *
                                      rstd[m],
                                  vec_zero()));
+        clear_padding(dx, channels, stride);
     }
 }
