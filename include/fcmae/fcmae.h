@@ -10,6 +10,7 @@
 #include "fcmae/model.h"
 #include "fcmae/preset.h"
 #include "fcmae/engine.h"
+#include "fcmae/data.h"
 #include "fcmae/optimiser.h"
 #include "fcmae/analysis.h"
 

@@ -1,0 +1,51 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+/**
+ * Files: reading one whole, and writing one so that it is either complete or absent.
+ */
+#ifndef FCMAE_CORE_FILE_H
+#define FCMAE_CORE_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "core/status.h"
+
+/** Bytes that grow as needed and are used again. Zero-initialise. */
+typedef struct fcmae_buffer {
+    uint8_t *bytes;
+    size_t size, capacity;
+} fcmae_buffer;
+
+/** Makes room for `capacity` bytes; the contents are kept. */
+fcmae_status fcmae_buffer_reserve(fcmae_buffer *buffer, size_t capacity, fcmae_error *error);
+void fcmae_buffer_release(fcmae_buffer *buffer);
+
+/**
+ * Reads a regular file into `buffer` (buffer->size is set). Never blocks on a pipe or device.
+ * @param limit  files larger than this are refused with FCMAE_ERR_FORMAT.
+ * @return FCMAE_ERR_NOT_FOUND, FCMAE_ERR_IO, FCMAE_ERR_FORMAT (not a regular file), FCMAE_ERR_MEMORY.
+ */
+fcmae_status fcmae_file_read(fcmae_buffer *buffer, const char *path, size_t limit,
+                             fcmae_error *error);
+
+/** A file under a temporary name beside its final one. Zero-initialise. */
+typedef struct fcmae_atomic_file {
+    FILE *stream;    /**< write here */
+    char *path;      /**< final name */
+    char *temporary; /**< name until the commit */
+} fcmae_atomic_file;
+
+/** Creates the temporary file. */
+fcmae_status fcmae_atomic_open(fcmae_atomic_file *file, const char *path, fcmae_error *error);
+/** Flush, fsync, rename, fsync of the folder. On failure the temporary file is removed and an
+ *  older file of that name is untouched. Releases `file` either way. */
+fcmae_status fcmae_atomic_commit(fcmae_atomic_file *file, fcmae_error *error);
+/** Gives up: closes and removes the temporary file. Safe after commit and on a zeroed struct. */
+void fcmae_atomic_discard(fcmae_atomic_file *file);
+
+/** Writes `size` bytes as the whole file, by the three calls above. */
+fcmae_status fcmae_file_write(const char *path, const void *bytes, size_t size, fcmae_error *error);
+
+#endif

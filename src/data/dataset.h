@@ -1,0 +1,43 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+/** A set of images (private side of fcmae/data.h). */
+#ifndef FCMAE_DATA_DATASET_H
+#define FCMAE_DATA_DATASET_H
+
+#include "core/file.h"
+#include "fcmae/data.h"
+
+/** One folder with images of its own (not those of its subfolders). */
+typedef struct fcmae_folder {
+    char *path;      /**< from the root on; "" in a list of files, whose names are then whole paths */
+    int label;
+    uint32_t count;  /**< images */
+    int64_t first;   /**< number of its first image in the data set */
+    size_t entries;  /**< its part of `name_offsets` ... */
+    size_t names;    /**< ... which count from here in `names` */
+} fcmae_folder;
+
+/** Lean on purpose: the names in one block and 4 bytes per image. */
+struct fcmae_dataset {
+    int64_t count;
+    fcmae_folder *folders; /**< ascending `first` */
+    size_t folder_count, folder_capacity;
+    uint32_t *name_offsets;
+    size_t entry_count, entry_capacity;
+    fcmae_buffer names; /**< zero-terminated, one behind the other */
+    char **classes;
+    int class_count;
+};
+
+/** Appends an empty folder. `path` is copied. */
+fcmae_status fcmae_dataset_add_folder(fcmae_dataset *dataset, const char *path, int label,
+                                      fcmae_error *error);
+/** Appends an image to the folder that was added last. */
+fcmae_status fcmae_dataset_add_name(fcmae_dataset *dataset, const char *name, fcmae_error *error);
+/** Numbers the images in the present order of the folders; gives back spare memory. */
+void fcmae_dataset_number(fcmae_dataset *dataset);
+/** Reads the file of an image. Any thread. The message does not name the file. */
+fcmae_status fcmae_dataset_fetch(const fcmae_dataset *dataset, int64_t index, fcmae_buffer *file,
+                                 fcmae_error *error);
+
+#endif

@@ -1,0 +1,311 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+/**
+ * Folder trees. The list of folders is its own work list: folders are read in the order in which
+ * they were found, their subfolders appended in code-point order, so the same tree is always
+ * walked in the same way. Each physical folder (device, inode) is listed once, which ends every
+ * loop of links.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "data/codec.h"
+#include "data/dataset.h"
+
+typedef struct identity {
+    dev_t device;
+    ino_t inode;
+    bool used;
+} identity;
+
+typedef struct names {
+    char **items;
+    size_t count, capacity;
+} names;
+
+typedef struct walk {
+    fcmae_dataset *dataset;
+    const fcmae_log *log;
+    bool labelled;
+    identity *seen; /* open addressing, at most half full */
+    size_t seen_count, seen_capacity;
+    names pending; /* paths of folders to read ... */
+    int *labels;   /* ... and the class each belongs to */
+    size_t labels_capacity;
+    int64_t others; /* files that are no images */
+    char first_other[300];
+} walk;
+
+static fcmae_status no_memory(fcmae_error *error)
+{
+    return fcmae_fail(error, FCMAE_ERR_MEMORY, "out of memory while listing the data set");
+}
+
+static void release_names(names *list)
+{
+    for (size_t i = 0; i < list->count; i++) free(list->items[i]);
+    free(list->items);
+    memset(list, 0, sizeof *list);
+}
+
+static fcmae_status add_string(names *list, const char *text, fcmae_error *error)
+{
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity ? list->capacity * 2 : 16;
+        char **items = realloc(list->items, capacity * sizeof *items);
+        if (!items) return no_memory(error);
+        list->items = items;
+        list->capacity = capacity;
+    }
+    char *copy = strdup(text);
+    if (!copy) return no_memory(error);
+    list->items[list->count++] = copy;
+    return FCMAE_OK;
+}
+
+static size_t slot_of(const identity *table, size_t capacity, dev_t device, ino_t inode)
+{
+    uint64_t hash = ((uint64_t)inode * 0x9E3779B97F4A7C15u) ^ ((uint64_t)device << 17);
+    size_t slot = (size_t)(hash ^ hash >> 29) & (capacity - 1);
+    while (table[slot].used && (table[slot].device != device || table[slot].inode != inode))
+        slot = (slot + 1) & (capacity - 1);
+    return slot;
+}
+
+/** Notes a folder; *known tells whether it was there already. */
+static fcmae_status note_folder(walk *w, dev_t device, ino_t inode, bool *known, fcmae_error *error)
+{
+    if (2 * (w->seen_count + 1) > w->seen_capacity) {
+        size_t capacity = w->seen_capacity ? w->seen_capacity * 2 : 64;
+        identity *table = calloc(capacity, sizeof *table);
+        if (!table) return no_memory(error);
+        for (size_t i = 0; i < w->seen_capacity; i++)
+            if (w->seen[i].used)
+                table[slot_of(table, capacity, w->seen[i].device, w->seen[i].inode)] = w->seen[i];
+        free(w->seen);
+        w->seen = table;
+        w->seen_capacity = capacity;
+    }
+    size_t slot = slot_of(w->seen, w->seen_capacity, device, inode);
+    *known = w->seen[slot].used;
+    if (*known) return FCMAE_OK;
+    w->seen[slot] = (identity){device, inode, true};
+    w->seen_count++;
+    return FCMAE_OK;
+}
+
+static fcmae_status add_pending(walk *w, const char *path, int label, fcmae_error *error)
+{
+    if (w->pending.count == w->labels_capacity) {
+        size_t capacity = w->labels_capacity ? w->labels_capacity * 2 : 16;
+        int *labels = realloc(w->labels, capacity * sizeof *labels);
+        if (!labels) return no_memory(error);
+        w->labels = labels;
+        w->labels_capacity = capacity;
+    }
+    w->labels[w->pending.count] = label;
+    return add_string(&w->pending, path, error);
+}
+
+static bool has_image_extension(const char *name)
+{
+    static const char *const known[] = {"jpg", "jpeg", "jpe", "jfif", "png"};
+    const char *dot = strrchr(name, '.');
+    for (size_t i = 0; dot && i < sizeof known / sizeof *known; i++)
+        if (strcasecmp(dot + 1, known[i]) == 0) return true;
+    return false;
+}
+
+static bool holds_image(int folder, const char *name)
+{
+    uint8_t bytes[8];
+    int file = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (file < 0) return false;
+    ssize_t size = read(file, bytes, sizeof bytes);
+    close(file);
+    return size > 0 && fcmae_image_sniff(bytes, (size_t)size) != FCMAE_FORMAT_UNKNOWN;
+}
+
+/** DT_REG, DT_DIR or DT_UNKNOWN (anything else, and links that lead nowhere). */
+static unsigned char kind_of(int folder, const struct dirent *entry)
+{
+    if (entry->d_type == DT_REG || entry->d_type == DT_DIR) return entry->d_type;
+    if (entry->d_type != DT_LNK && entry->d_type != DT_UNKNOWN) return DT_UNKNOWN;
+    struct stat information;
+    if (fstatat(folder, entry->d_name, &information, 0) != 0) return DT_UNKNOWN;
+    return S_ISREG(information.st_mode) ? DT_REG : S_ISDIR(information.st_mode) ? DT_DIR : DT_UNKNOWN;
+}
+
+static int compare_names(const void *a, const void *b, void *base)
+{
+    const char *text = base;
+    return strcmp(text + *(const uint32_t *)a, text + *(const uint32_t *)b);
+}
+
+static int compare_strings(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void note_other(walk *w, const char *path, const char *name)
+{
+    if (w->others++ == 0)
+        snprintf(w->first_other, sizeof w->first_other, "%.180s/%.100s", path, name);
+}
+
+/** Reads the entries of an open folder; subfolders go to `folders`. */
+static fcmae_status read_entries(walk *w, DIR *stream, const char *path, bool take_files,
+                                 names *folders, fcmae_error *error)
+{
+    int descriptor = dirfd(stream);
+    for (;;) {
+        errno = 0;
+        const struct dirent *entry = readdir(stream);
+        if (!entry && errno != 0)
+            return fcmae_fail(error, FCMAE_ERR_IO, "reading folder %s: %s", path, strerror(errno));
+        if (!entry) return FCMAE_OK;
+        if (entry->d_name[0] == '.') continue;
+        unsigned char kind = kind_of(descriptor, entry);
+        if (kind == DT_DIR)
+            FCMAE_TRY(add_string(folders, entry->d_name, error));
+        else if (kind == DT_REG && take_files &&
+                 (has_image_extension(entry->d_name) || holds_image(descriptor, entry->d_name)))
+            FCMAE_TRY(fcmae_dataset_add_name(w->dataset, entry->d_name, error));
+        else
+            note_other(w, path, entry->d_name);
+    }
+}
+
+/** The subfolders of the root of a labelled set are its classes. */
+static fcmae_status take_classes(fcmae_dataset *dataset, names *folders, fcmae_error *error)
+{
+    if (folders->count > INT_MAX / 2)
+        return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED, "%zu classes are too many", folders->count);
+    dataset->classes = calloc(folders->count + 1, sizeof *dataset->classes);
+    if (!dataset->classes) return no_memory(error);
+    for (size_t i = 0; i < folders->count; i++, dataset->class_count++)
+        if (!(dataset->classes[i] = strdup(folders->items[i]))) return no_memory(error);
+    return FCMAE_OK;
+}
+
+static fcmae_status read_folder(walk *w, size_t number, DIR *stream, names *folders,
+                                fcmae_error *error)
+{
+    const char *path = w->pending.items[number];
+    bool root = number == 0;
+    FCMAE_TRY(fcmae_dataset_add_folder(w->dataset, path, w->labels[number], error));
+    FCMAE_TRY(read_entries(w, stream, path, !(root && w->labelled), folders, error));
+    fcmae_folder *folder = &w->dataset->folders[w->dataset->folder_count - 1];
+    if (folder->count > 1)
+        qsort_r(w->dataset->name_offsets + folder->entries, folder->count, sizeof(uint32_t),
+                compare_names, w->dataset->names.bytes + folder->names);
+    if (folders->count > 1)
+        qsort(folders->items, folders->count, sizeof *folders->items, compare_strings);
+    if (root && w->labelled) FCMAE_TRY(take_classes(w->dataset, folders, error));
+    for (size_t i = 0; i < folders->count; i++) {
+        char child[PATH_MAX];
+        const char *join = path[strlen(path) - 1] == '/' ? "" : "/";
+        int length = snprintf(child, sizeof child, "%s%s%s", path, join, folders->items[i]);
+        if (length < 0 || (size_t)length >= sizeof child) {
+            fcmae_log_line(w->log, FCMAE_LOG_WARNING, "folder left out, its path is too long: %s",
+                           child);
+            continue;
+        }
+        int label = !w->labelled ? -1 : root ? (int)i : w->labels[number];
+        FCMAE_TRY(add_pending(w, child, label, error));
+    }
+    return FCMAE_OK;
+}
+
+/** Opens and reads one folder of the work list. Only the root must be readable. */
+static fcmae_status visit(walk *w, size_t number, fcmae_error *error)
+{
+    const char *path = w->pending.items[number];
+    DIR *stream = opendir(path);
+    struct stat information;
+    if (!stream || fstat(dirfd(stream), &information) != 0) {
+        int reason = errno;
+        if (stream) closedir(stream);
+        if (number == 0)
+            return fcmae_fail(error, reason == ENOENT ? FCMAE_ERR_NOT_FOUND : FCMAE_ERR_IO,
+                              "cannot open the folder %s: %s", path, strerror(reason));
+        fcmae_log_line(w->log, FCMAE_LOG_WARNING, "folder left out: %s: %s", path, strerror(reason));
+        return FCMAE_OK;
+    }
+    bool known = false;
+    fcmae_status status = note_folder(w, information.st_dev, information.st_ino, &known, error);
+    if (status == FCMAE_OK && known)
+        fcmae_log_line(w->log, FCMAE_LOG_WARNING,
+                       "folder left out, it was listed already under another name: %s", path);
+    names folders = {0};
+    if (status == FCMAE_OK && !known) status = read_folder(w, number, stream, &folders, error);
+    release_names(&folders);
+    closedir(stream);
+    return status;
+}
+
+static int compare_folders(const void *a, const void *b)
+{
+    const fcmae_folder *x = a, *y = b;
+    if (x->label != y->label) return x->label < y->label ? -1 : 1;
+    return strcmp(x->path, y->path);
+}
+
+/** Complains about a tree without images, mentions what was left out. */
+static fcmae_status judge(walk *w, const char *path, fcmae_error *error)
+{
+    fcmae_dataset *dataset = w->dataset;
+    char others[400] = "";
+    if (w->others > 0)
+        snprintf(others, sizeof others, " (%lld other files, the first is %s)",
+                 (long long)w->others, w->first_other);
+    if (w->labelled && dataset->class_count == 0)
+        return fcmae_fail(error, FCMAE_ERR_FORMAT,
+                          "%s has no subfolders: a labelled set needs one per class%s", path, others);
+    if (dataset->count == 0)
+        return fcmae_fail(error, FCMAE_ERR_FORMAT, "%s holds no JPEG or PNG image%s", path, others);
+    if (w->others > 0)
+        fcmae_log_line(w->log, FCMAE_LOG_WARNING, "%s: left out %lld other files, the first is %s", path, (long long)w->others, w->first_other);
+    size_t folder = 0; /* they are in the order of their labels */
+    for (int label = 0; label < dataset->class_count; label++) {
+        uint32_t any = 0;
+        for (; folder < dataset->folder_count && dataset->folders[folder].label <= label; folder++)
+            if (dataset->folders[folder].label == label) any |= dataset->folders[folder].count;
+        if (!any)
+            fcmae_log_line(w->log, FCMAE_LOG_WARNING, "%s: class %s has no images", path,
+                           dataset->classes[label]);
+    }
+    return FCMAE_OK;
+}
+
+fcmae_status fcmae_dataset_open(fcmae_dataset **out, const char *path,
+                                const fcmae_dataset_options *options, fcmae_error *error)
+{
+    if (!path || !path[0]) return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "no data folder was named");
+    walk w = {.dataset = calloc(1, sizeof *w.dataset), .labelled = options && options->labelled,
+              .log = options ? &options->log : NULL};
+    if (!w.dataset) return no_memory(error);
+    fcmae_status status = add_pending(&w, path, -1, error);
+    for (size_t i = 0; status == FCMAE_OK && i < w.pending.count; i++) status = visit(&w, i, error);
+    if (status == FCMAE_OK) {
+        qsort(w.dataset->folders, w.dataset->folder_count, sizeof *w.dataset->folders,
+              compare_folders);
+        fcmae_dataset_number(w.dataset);
+        status = judge(&w, path, error);
+    }
+    release_names(&w.pending);
+    free(w.labels);
+    free(w.seen);
+    if (status != FCMAE_OK)
+        fcmae_dataset_close(&w.dataset);
+    else
+        *out = w.dataset;
+    return status;
+}
