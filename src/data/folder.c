@@ -272,7 +272,8 @@ static fcmae_status judge(walk *w, const char *path, fcmae_error *error)
     if (dataset->count == 0)
         return fcmae_fail(error, FCMAE_ERR_FORMAT, "%s holds no JPEG or PNG image%s", path, others);
     if (w->others > 0)
-        fcmae_log_line(w->log, FCMAE_LOG_WARNING, "%s: left out %lld other files, the first is %s", path, (long long)w->others, w->first_other);
+        fcmae_log_line(w->log, FCMAE_LOG_WARNING, "%s: left out %lld other files, the first is %s",
+                       path, (long long)w->others, w->first_other);
     size_t folder = 0; /* they are in the order of their labels */
     for (int label = 0; label < dataset->class_count; label++) {
         uint32_t any = 0;
