@@ -8,7 +8,9 @@
 
 /* One line per command: tools/cmd_NAME.c defines cli_command_NAME. */
 #define CLI_COMMANDS(COMMAND)                                                                      \
-    COMMAND(info)
+    COMMAND(synth)                                                                                 \
+    COMMAND(info)                                                                                  \
+    COMMAND(bench)
 
 #define CLI_DECLARE(name) extern const cli_command cli_command_##name;
 CLI_COMMANDS(CLI_DECLARE)

@@ -1,0 +1,388 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+/* fcmae bench: whole steps, against what the machine can do at best in the same seconds. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands.h"
+#include "json.h"
+#include "progress.h"
+#include "shared.h"
+
+enum bench_mode { BENCH_PRETRAIN, BENCH_CLASSIFY, BENCH_INFERENCE };
+
+struct bench_values {
+    const char *model, *input_size;
+    int64_t batch_size, threads, lanes, micro_batch, steps, warmup, seed, classes;
+    double mask_ratio;
+    int mode, precision, grn_scope;
+    bool json;
+};
+#define AT(member) offsetof(struct bench_values, member)
+
+static const cli_option options[] = {
+    {"model", CLI_TEXT, AT(model), .fallback = "atto", .unit = "NAME|FILE", .help = CLI_HELP_MODEL},
+    {"mode", CLI_CHOICE, AT(mode), .fallback = "pretrain", .choices = "pretrain|classify|inference",
+     .help = "pretrain: masked step with gradients and AdamW. classify: the same for supervised "
+             "training, every cell visible. inference: forward pass of the classifier."},
+    {"input-size", CLI_TEXT, AT(input_size), .fallback = "224", .unit = "PX",
+     .help = "Side of an image in pixels, or HEIGHTxWIDTH."},
+    {"batch-size", CLI_INTEGER, AT(batch_size), .fallback = "64", .range = "[1, 65536]",
+     .help = "Images per step."},
+    {"mask-ratio", CLI_NUMBER, AT(mask_ratio), .fallback = "0.6", .range = "(0, 1)",
+     .help = "Part of the cells removed in pretraining."},
+    {"grn-scope", CLI_CHOICE, AT(grn_scope), .fallback = "image", .choices = "image|batch",
+     .help = "Sites over which GRN takes its norm."},
+    {"classes", CLI_INTEGER, AT(classes), .fallback = "1000", .range = "[1, 1000000]",
+     .help = "Classes of the classifier."},
+    {"precision", CLI_CHOICE, AT(precision), .fallback = "float32", .choices = "float32|bfloat16",
+     .help = CLI_HELP_PRECISION},
+    {"threads", CLI_INTEGER, AT(threads), .fallback = "0", .range = "[0, 1024]",
+     .help = CLI_HELP_THREADS},
+    {"lanes", CLI_INTEGER, AT(lanes), .fallback = "0", .range = "[0, 1024]",
+     .help = CLI_HELP_LANES},
+    {"micro-batch", CLI_INTEGER, AT(micro_batch), .fallback = "0", .range = "[0, 65536]",
+     .help = CLI_HELP_MICRO_BATCH},
+    {"steps", CLI_INTEGER, AT(steps), .fallback = "10", .range = "[1, 100000]",
+     .help = "Steps that are timed."},
+    {"warmup", CLI_INTEGER, AT(warmup), .fallback = "2", .range = "[0, 1000]",
+     .help = "Steps before them."},
+    {"seed", CLI_INTEGER, AT(seed), .fallback = "0", .range = "[0, inf)",
+     .help = "Of the weights, images and masks."},
+    {"json", CLI_FLAG, AT(json), .help = "Print one JSON object."},
+};
+
+/* Seconds of the parts of one step. */
+enum part { PART_PACK, PART_NETWORK, PART_SUM, PART_UPDATE, PART_COUNT };
+static const char *const part_names[PART_COUNT] = {"packing weights", "forward and backward",
+                                                   "summing gradients", "AdamW"};
+
+typedef struct bench {
+    const cli_arguments *arguments;
+    const struct bench_values *o;
+    fcmae_model_config config;
+    fcmae_engine_options engine_options;
+    fcmae_engine_plan_info plan;
+    fcmae_model *model;
+    fcmae_engine *engine;
+    fcmae_adamw *adamw;
+    int64_t batch;
+    uint8_t *images, *removed;
+    float *targets, *logits, *probe;
+    double *times[PART_COUNT], *totals, *peaks, *bandwidths; /* [steps] */
+    uint64_t peak_memory; /* without the buffer of the bandwidth measurement */
+} bench;
+
+enum { PROBE_BYTES = 96 << 20 }; /* larger than a last-level cache, a few milliseconds to update */
+
+static int cells_of(const bench *b)
+{
+    int patch = fcmae_config_patch(&b->config);
+    return (b->engine_options.height / patch) * (b->engine_options.width / patch);
+}
+
+static int set_up_options(bench *b)
+{
+    const struct bench_values *o = b->o;
+    fcmae_error error = {0};
+    if (fcmae_preset_load(o->model, &b->config, NULL, &error) != FCMAE_OK)
+        return cli_fail(b->arguments, &error);
+    b->config.kind = o->mode == BENCH_PRETRAIN ? FCMAE_KIND_PRETRAIN : FCMAE_KIND_CLASSIFIER;
+    b->config.classes = (int)o->classes;
+    b->config.grn_scope = (fcmae_grn_scope)o->grn_scope;
+    static const fcmae_engine_mode modes[] = {FCMAE_MODE_PRETRAIN, FCMAE_MODE_CLASSIFY,
+                                              FCMAE_MODE_INFERENCE};
+    b->engine_options = (fcmae_engine_options){
+        .mode = modes[o->mode], .batch = (int)o->batch_size, .lanes = (int)o->lanes,
+        .micro_batch = (int)o->micro_batch, .threads = (int)o->threads,
+        .precision = (fcmae_precision)o->precision};
+    int result = cli_input_size(b->arguments->command, "input-size", o->input_size, &b->config,
+                                &b->engine_options.height, &b->engine_options.width);
+    if (result != CLI_SUCCESS) return result;
+    if (o->mode == BENCH_PRETRAIN) {
+        if (cells_of(b) < 2)
+            return cli_usage_error(b->arguments->command,
+                                   "--input-size %s: one cell cannot be masked; use two or more",
+                                   o->input_size);
+        b->engine_options.visible_cells = fcmae_mask_visible(cells_of(b), o->mask_ratio);
+    }
+    if (fcmae_engine_plan(&b->config, &b->engine_options, &b->plan, &error) != FCMAE_OK)
+        return cli_fail(b->arguments, &error);
+    double moments = o->mode == BENCH_INFERENCE ? 0 : 2.0 * (double)b->plan.parameter_bytes;
+    if (cli_check_memory((double)b->plan.total_bytes + moments + PROBE_BYTES, &error) != FCMAE_OK)
+        return cli_fail(b->arguments, &error);
+    return CLI_SUCCESS;
+}
+
+static fcmae_status no_memory(fcmae_error *error)
+{
+    return cli_error(error, FCMAE_ERR_MEMORY, "out of memory");
+}
+
+/* Noise for images, masks as in training, one-hot targets. */
+static fcmae_status make_batch(bench *b, fcmae_error *error)
+{
+    const fcmae_engine_options *e = &b->engine_options;
+    size_t batch = (size_t)b->batch, cells = (size_t)cells_of(b);
+    size_t bytes = batch * (size_t)e->height * (size_t)e->width * (size_t)b->config.channels;
+    b->images = malloc(bytes);
+    if (!b->images) return no_memory(error);
+    uint64_t state = (uint64_t)b->o->seed;
+    for (size_t i = 0; i < bytes; i++) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        b->images[i] = (uint8_t)(state >> 56);
+    }
+    if (b->o->mode == BENCH_PRETRAIN) {
+        int patch = fcmae_config_patch(&b->config);
+        b->removed = malloc(batch * cells);
+        if (!b->removed) return no_memory(error);
+        for (size_t i = 0; i < batch; i++) {
+            fcmae_status status = fcmae_mask_generate(
+                (uint64_t)b->o->seed, 0, i, e->height / patch, e->width / patch, 1,
+                e->visible_cells, 1, b->removed + i * cells, error);
+            if (status != FCMAE_OK) return status;
+        }
+    } else {
+        size_t classes = (size_t)b->config.classes;
+        b->targets = calloc(batch * classes, sizeof *b->targets);
+        b->logits = malloc(batch * classes * sizeof *b->logits);
+        if (!b->targets || !b->logits) return no_memory(error);
+        for (size_t i = 0; i < batch; i++) b->targets[i * classes + i % classes] = 1;
+    }
+    return FCMAE_OK;
+}
+
+static fcmae_status set_up(bench *b, fcmae_error *error)
+{
+    size_t steps = (size_t)b->o->steps;
+    fcmae_status status = fcmae_model_create(&b->model, &b->config, error);
+    if (status != FCMAE_OK) return status;
+    fcmae_model_initialise(b->model, (uint64_t)b->o->seed);
+    status = fcmae_engine_create(&b->engine, b->model, &b->engine_options, error);
+    if (status != FCMAE_OK) return status;
+    if (b->o->mode != BENCH_INFERENCE) {
+        fcmae_adamw_options adamw = fcmae_adamw_defaults();
+        status = fcmae_adamw_create(&b->adamw, b->model, &adamw, error);
+        if (status != FCMAE_OK) return status;
+    }
+    for (int part = 0; part < PART_COUNT; part++) {
+        b->times[part] = calloc(steps, sizeof(double));
+        if (!b->times[part]) return no_memory(error);
+    }
+    b->totals = calloc(steps, sizeof(double));
+    b->peaks = calloc(steps, sizeof(double));
+    b->bandwidths = calloc(steps, sizeof(double));
+    b->probe = calloc(1, PROBE_BYTES);
+    if (!b->totals || !b->peaks || !b->bandwidths || !b->probe) return no_memory(error);
+    return make_batch(b, error);
+}
+
+static void tear_down(bench *b)
+{
+    fcmae_adamw_destroy(&b->adamw);
+    fcmae_engine_destroy(&b->engine);
+    fcmae_model_destroy(&b->model);
+    for (int part = 0; part < PART_COUNT; part++) free(b->times[part]);
+    free(b->totals);
+    free(b->peaks);
+    free(b->bandwidths);
+    free(b->images);
+    free(b->removed);
+    free(b->targets);
+    free(b->logits);
+    free(b->probe);
+}
+
+/* One whole step as in training; times[part] gets its seconds. */
+static fcmae_status one_step(bench *b, double times[PART_COUNT], double *loss, fcmae_error *error)
+{
+    static const float mean[64] = {0}, deviation[64] = {
+        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    fcmae_batch batch = {
+        .images = {.count = b->batch, .bytes = b->images, .mean = mean, .deviation = deviation},
+        .samples = b->batch, .removed = b->removed, .targets = b->targets};
+    double start = cli_seconds();
+    if (b->o->mode == BENCH_INFERENCE) {
+        fcmae_outputs outputs = {.logits = b->logits};
+        fcmae_status status = fcmae_engine_forward(b->engine, &batch, &outputs, error);
+        times[PART_NETWORK] = cli_seconds() - start;
+        return status;
+    }
+    fcmae_engine_pack(b->engine);
+    double packed = cli_seconds();
+    fcmae_engine_zero_gradients(b->engine);
+    fcmae_status status = fcmae_engine_step(b->engine, &batch, 1, loss, error);
+    if (status != FCMAE_OK) return status;
+    double passed = cli_seconds();
+    const float *gradients = fcmae_engine_gradients(b->engine);
+    double summed = cli_seconds();
+    status = fcmae_adamw_step(b->adamw, fcmae_model_values(b->model), gradients, 1e-5,
+                              fcmae_engine_info(b->engine)->options.threads, NULL, error);
+    times[PART_PACK] = packed - start;
+    times[PART_NETWORK] = passed - packed;
+    times[PART_SUM] = summed - passed;
+    times[PART_UPDATE] = cli_seconds() - summed;
+    return status;
+}
+
+/* Steps with the machine's own limits measured between them. */
+static fcmae_status measure(bench *b, fcmae_error *error)
+{
+    int threads = fcmae_engine_info(b->engine)->options.threads;
+    cli_progress progress;
+    int64_t all = b->o->warmup + b->o->steps;
+    cli_progress_start(&progress, b->arguments, "bench", "step", 0, all);
+    memset(b->probe, 1, PROBE_BYTES);
+    fcmae_status status = FCMAE_OK;
+    for (int64_t step = 0; step < all && status == FCMAE_OK; step++) {
+        double times[PART_COUNT] = {0}, loss = NAN;
+        status = one_step(b, times, &loss, error);
+        int64_t timed = step - b->o->warmup;
+        if (timed >= 0) {
+            for (int part = 0; part < PART_COUNT; part++) {
+                b->times[part][timed] = times[part];
+                b->totals[timed] += times[part];
+            }
+            b->peaks[timed] = fcmae_measure_peak(threads, 0.02);
+            b->bandwidths[timed] = fcmae_measure_bandwidth(b->probe, PROBE_BYTES, threads);
+        }
+        cli_progress_update(&progress, step + 1, b->batch, loss);
+    }
+    cli_progress_end(&progress);
+    uint64_t peak = fcmae_measure_peak_memory();
+    b->peak_memory = peak > PROBE_BYTES ? peak - PROBE_BYTES : peak;
+    return status;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Sorts; returns the value at that share: 0 the least, 0.5 the median. */
+static double quantile(double *values, int64_t count, double share)
+{
+    qsort(values, (size_t)count, sizeof *values, ascending);
+    double at = share * (double)(count - 1);
+    int64_t low = (int64_t)at;
+    int64_t high = low + 1 < count ? low + 1 : low;
+    return values[low] + (at - (double)low) * (values[high] - values[low]);
+}
+
+typedef struct summary {
+    double step, best, parts[PART_COUNT], images_per_s, best_images_per_s, flops, peak, bandwidth;
+} summary;
+
+static summary summarise(bench *b)
+{
+    summary s = {0};
+    int64_t steps = b->o->steps;
+    for (int part = 0; part < PART_COUNT; part++)
+        s.parts[part] = quantile(b->times[part], steps, 0.5);
+    s.step = quantile(b->totals, steps, 0.5);
+    s.best = b->totals[0];
+    s.images_per_s = (double)b->batch / s.step;
+    s.best_images_per_s = (double)b->batch / s.best;
+    const fcmae_engine_plan_info *plan = fcmae_engine_info(b->engine);
+    double each = plan->forward_flops;
+    if (b->o->mode != BENCH_INFERENCE) each += plan->backward_flops;
+    s.flops = each * s.images_per_s;
+    s.peak = quantile(b->peaks, steps, 0.5);
+    s.bandwidth = quantile(b->bandwidths, steps, 0.5);
+    return s;
+}
+
+static int print_json(const bench *b, const summary *s)
+{
+    const fcmae_engine_plan_info *plan = fcmae_engine_info(b->engine);
+    static const char *const modes[] = {"pretrain", "classify", "inference"};
+    json_t *object = json_pack(
+        "{s:s, s:s, s:i, s:i, s:I, s:i, s:i, s:s, s:i, s:i, s:i, s:s, s:I}", "model",
+        b->config.name, "mode", modes[b->o->mode], "height", plan->options.height, "width",
+        plan->options.width, "batch_size", (json_int_t)b->batch, "cells", cells_of(b),
+        "visible_cells", plan->options.visible_cells, "precision",
+        plan->options.precision == FCMAE_BFLOAT16 ? "bfloat16" : "float32", "threads",
+        plan->options.threads, "lanes", plan->options.lanes, "micro_batch",
+        plan->options.micro_batch, "instruction_set", fcmae_measure_instruction_set(), "steps",
+        (json_int_t)b->o->steps);
+    static const char *const keys[PART_COUNT] = {"pack_s", "network_s", "sum_s", "update_s"};
+    json_object_set_new(object, "step_s", json_real(s->step));
+    for (int part = 0; part < PART_COUNT; part++)
+        json_object_set_new(object, keys[part], json_real(s->parts[part]));
+    json_object_set_new(object, "images_per_s", json_real(s->images_per_s));
+    json_object_set_new(object, "best_images_per_s", json_real(s->best_images_per_s));
+    json_object_set_new(object, "gflops", json_real(s->flops * 1e-9));
+    json_object_set_new(object, "fma_peak_gflops", json_real(s->peak * 1e-9));
+    json_object_set_new(object, "peak_fraction", json_real(s->flops / s->peak));
+    json_object_set_new(object, "memory_bandwidth_gb_s", json_real(s->bandwidth * 1e-9));
+    json_object_set_new(object, "planned_memory_bytes", json_integer((json_int_t)plan->total_bytes));
+    json_object_set_new(object, "peak_memory_bytes", json_integer((json_int_t)b->peak_memory));
+    return cli_print_json(b->arguments, object);
+}
+
+static int print_text(const bench *b, const summary *s)
+{
+    const fcmae_engine_plan_info *plan = fcmae_engine_info(b->engine);
+    const fcmae_engine_options *e = &plan->options;
+    static const char *const modes[] = {"pretraining", "supervised training", "inference"};
+    char text[32];
+    printf("%s, %s: batch %lld of %d x %d pixels", b->config.name, modes[b->o->mode],
+           (long long)b->batch, e->height, e->width);
+    if (b->o->mode == BENCH_PRETRAIN) printf(", %d of %d cells visible", e->visible_cells, cells_of(b));
+    printf("\n%s, %s, %d threads, %d lanes, micro-batch %d; medians of %lld steps\n\n",
+           e->precision == FCMAE_BFLOAT16 ? "bfloat16" : "float32", fcmae_measure_instruction_set(),
+           e->threads, e->lanes, e->micro_batch, (long long)b->o->steps);
+    printf("images/s          %10.2f   (best step %.2f)\n", s->images_per_s, s->best_images_per_s);
+    printf("step              %10.4f s\n", s->step);
+    for (int part = 0; part < PART_COUNT; part++)
+        if (s->parts[part] > 0) printf("  %-21s %8.4f s\n", part_names[part], s->parts[part]);
+    printf("speed             %10.1f GFLOP/s of necessary operations\n", s->flops * 1e-9);
+    printf("FMA peak          %10.1f GFLOP/s, float32, measured between the steps\n",
+           s->peak * 1e-9);
+    printf("fraction of peak  %10.3f\n", s->flops / s->peak);
+    printf("memory bandwidth  %10.1f GB/s, update in place\n", s->bandwidth * 1e-9);
+    printf("peak memory       %10s", cli_bytes((double)b->peak_memory, text, sizeof text));
+    printf("   (engine: %s)\n", cli_bytes((double)plan->total_bytes, text, sizeof text));
+    return cli_finish(b->arguments);
+}
+
+static int run(const cli_arguments *arguments)
+{
+    bench b = {.arguments = arguments, .o = arguments->values};
+    b.batch = b.o->batch_size;
+    int result = set_up_options(&b);
+    if (result != CLI_SUCCESS) return result;
+    fcmae_error error = {0};
+    fcmae_status status = set_up(&b, &error);
+    if (status == FCMAE_OK) status = measure(&b, &error);
+    if (status == FCMAE_OK) {
+        summary s = summarise(&b);
+        result = b.o->json ? print_json(&b, &s) : print_text(&b, &s);
+    } else {
+        result = cli_fail(arguments, &error);
+    }
+    tear_down(&b);
+    return result;
+}
+
+const cli_command cli_command_bench = {
+    .name = "bench",
+    .purpose = "measure whole steps and how near they come to the machine's limit",
+    .description =
+        "Runs whole training steps on noise: packing the weights, forward and backward, the sum of "
+        "the gradients, AdamW. Between the steps it measures what the processor can do at best, so "
+        "that the fraction of the peak means the same on a busy machine as on an idle one.\n\n"
+        "Speed counts the operations the method needs (visible sites only, two per multiply-add); "
+        "work that an implementation adds does not count. Reading and decoding images is not part "
+        "of it: a run's log shows how long it waits for data.",
+    .example = "fcmae bench --model atto --batch-size 64\n"
+               "fcmae bench --model tiny --mode inference --batch-size 1 --json",
+    .options = options,
+    .option_count = CLI_COUNT(options),
+    .values_size = sizeof(struct bench_values),
+    .run = run,
+};

@@ -1,0 +1,73 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+#include "shared.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "progress.h"
+
+const float cli_image_mean[3] = {0.485f, 0.456f, 0.406f};
+const float cli_image_deviation[3] = {0.229f, 0.224f, 0.225f};
+
+enum { LARGEST_SIDE = 8192 };
+
+int cli_input_size(const cli_command *command, const char *option, const char *text,
+                   const fcmae_model_config *config, int *height, int *width)
+{
+    char *end = NULL;
+    long first = strtol(text, &end, 10), second = first;
+    bool well_formed = end != text;
+    if (well_formed && *end == 'x') {
+        const char *rest = end + 1;
+        second = strtol(rest, &end, 10);
+        well_formed = end != rest;
+    }
+    if (!well_formed || *end)
+        return cli_usage_error(command, "--%s %s: must be a number of pixels, or HEIGHTxWIDTH",
+                               option, text);
+    int patch = fcmae_config_patch(config);
+    if (first < patch || second < patch || first > LARGEST_SIDE || second > LARGEST_SIDE ||
+        first % patch || second % patch)
+        return cli_usage_error(command,
+                               "--%s %s: sides must be multiples of %d (the patch of %s) up to %d",
+                               option, text, patch, config->name, LARGEST_SIDE);
+    *height = (int)first;
+    *width = (int)second;
+    return CLI_SUCCESS;
+}
+
+const char *cli_grouped(int64_t value, char *text, int size)
+{
+    char digits[32];
+    int length = snprintf(digits, sizeof digits, "%" PRId64, value), used = 0;
+    for (int i = 0; i < length && used + 2 < size; i++) {
+        if (i > 0 && (length - i) % 3 == 0) text[used++] = ',';
+        text[used++] = digits[i];
+    }
+    text[used] = '\0';
+    return text;
+}
+
+fcmae_status cli_error(fcmae_error *error, fcmae_status status, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    error->status = status;
+    vsnprintf(error->message, sizeof error->message, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+fcmae_status cli_check_memory(double bytes, fcmae_error *error)
+{
+    double machine = (double)fcmae_measure_physical_memory();
+    if (machine <= 0 || bytes <= machine) return FCMAE_OK;
+    char need[32], have[32];
+    return cli_error(error, FCMAE_ERR_MEMORY,
+                     "this needs %s of memory, but the machine has %s; choose fewer --lanes, a "
+                     "smaller --micro-batch or a smaller model",
+                     cli_bytes(bytes, need, sizeof need), cli_bytes(machine, have, sizeof have));
+}

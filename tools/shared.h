@@ -1,0 +1,42 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+/** What several commands need: common readings of common options. */
+#ifndef TOOLS_SHARED_H
+#define TOOLS_SHARED_H
+
+#include "fcmae/fcmae.h"
+#include "options.h"
+
+/** Help texts of options that many commands have. */
+#define CLI_HELP_MODEL                                                                             \
+    "A preset (atto, femto, pico, nano, tiny, base, large, huge; atto-v1 ... for ConvNeXt V1) or " \
+    "the path of a preset file."
+#define CLI_HELP_THREADS "Processor threads; 0: all. Never changes a result."
+#define CLI_HELP_LANES                                                                             \
+    "Lanes: images worked on side by side, each with gradients of its own; 0: one per processor, " \
+    "fewer where memory is short. Part of a run: it decides the last bits of the result."
+#define CLI_HELP_MICRO_BATCH "Images a lane carries at a time; 0: 8, fewer if the batch is small."
+#define CLI_HELP_PRECISION                                                                         \
+    "Arithmetic of the matrix products; sums and parameters are float32 in any case."
+
+/**
+ * "224" or "256x192" (height x width) in pixels, positive multiples of the model's patch.
+ * Prints the reason and returns CLI_USAGE if it is not.
+ */
+int cli_input_size(const cli_command *command, const char *option, const char *text,
+                   const fcmae_model_config *config, int *height, int *width);
+
+/** Normalisation of RGB pixels / 255, that of ImageNet. */
+extern const float cli_image_mean[3], cli_image_deviation[3];
+
+/** "7,257,992" */
+const char *cli_grouped(int64_t value, char *text, int size);
+
+/** Fills *error with a sentence and returns `status`. */
+fcmae_status cli_error(fcmae_error *error, fcmae_status status, const char *format, ...)
+    FCMAE_PRINTF(3, 4);
+
+/** Fails with a sentence if `bytes` exceed the machine's memory. */
+fcmae_status cli_check_memory(double bytes, fcmae_error *error);
+
+#endif
