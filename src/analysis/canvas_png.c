@@ -85,13 +85,12 @@ static void write_text(fcmae_canvas *canvas, double x, double y, fcmae_lettering
 {
     cairo_t *cairo = cairo_of(canvas);
     fcmae_text clean = {0}; /* cairo goes into an error state on broken UTF-8 */
-    fcmae_text_escape(&clean, string);
-    bool plain = !clean.failed && clean.bytes && strcmp(clean.bytes, string) == 0;
+    fcmae_text_clean(&clean, string);
+    const char *shown = clean.failed ? "" : clean.bytes;
     cairo_select_font_face(cairo, "sans-serif", CAIRO_FONT_SLANT_NORMAL,
                            lettering.bold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
     cairo_set_font_size(cairo, lettering.size);
     set_ink(cairo, lettering.ink, 1);
-    const char *shown = plain ? string : clean.bytes ? clean.bytes : "";
     cairo_text_extents_t extents;
     cairo_text_extents(cairo, shown, &extents);
     cairo_save(cairo);

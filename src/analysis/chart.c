@@ -11,11 +11,11 @@
 #define LABEL_SIZE 13.0
 #define TICK_SIZE 12.0
 
-typedef struct frame {
+typedef struct plot_frame {
     double left, top, right, bottom;         /* plot area in pixels */
     double x_low, x_high, y_low, y_high;     /* its values          */
     double x_step, y_step;
-} frame;
+} plot_frame;
 
 double fcmae_tick_step(double low, double high, int most)
 {
@@ -58,7 +58,7 @@ static void extend(double value, double *low, double *high)
     *high = fmax(*high, value);
 }
 
-static void find_ranges(const fcmae_chart *chart, frame *frame)
+static void find_ranges(const fcmae_chart *chart, plot_frame *frame)
 {
     frame->x_low = frame->y_low = INFINITY;
     frame->x_high = frame->y_high = -INFINITY;
@@ -88,13 +88,13 @@ static void find_ranges(const fcmae_chart *chart, frame *frame)
     frame->y_high = ceil(frame->y_high / frame->y_step - 1e-9) * frame->y_step;
 }
 
-static double place_x(const frame *frame, double x)
+static double place_x(const plot_frame *frame, double x)
 {
     return frame->left + (x - frame->x_low) / (frame->x_high - frame->x_low) *
                              (frame->right - frame->left);
 }
 
-static double place_y(const frame *frame, double y)
+static double place_y(const plot_frame *frame, double y)
 {
     return frame->bottom - (y - frame->y_low) / (frame->y_high - frame->y_low) *
                                (frame->bottom - frame->top);
@@ -133,7 +133,7 @@ static double legend(fcmae_canvas *canvas, const fcmae_chart *chart, double left
     return y + 8;
 }
 
-static double widest_tick(const frame *frame)
+static double widest_tick(const plot_frame *frame)
 {
     double widest = 0;
     for (double y = frame->y_low; y <= frame->y_high + frame->y_step / 2; y += frame->y_step) {
@@ -144,7 +144,7 @@ static double widest_tick(const frame *frame)
     return widest * 1.1;
 }
 
-static void axes(fcmae_canvas *canvas, const fcmae_chart *chart, const frame *frame)
+static void axes(fcmae_canvas *canvas, const fcmae_chart *chart, const plot_frame *frame)
 {
     char label[32];
     fcmae_lettering tick = {.size = TICK_SIZE, .anchor = 1, .ink = FCMAE_INK_MUTED};
@@ -176,7 +176,7 @@ static void axes(fcmae_canvas *canvas, const fcmae_chart *chart, const frame *fr
         fcmae_canvas_text(canvas, 15, (frame->top + frame->bottom) / 2, name, chart->y_label);
 }
 
-static void band(fcmae_canvas *canvas, const frame *frame, const fcmae_series *series,
+static void band(fcmae_canvas *canvas, const plot_frame *frame, const fcmae_series *series,
                  int64_t first, int64_t last, fcmae_point *points, int ink)
 {
     int64_t count = 0;
@@ -191,7 +191,7 @@ static void band(fcmae_canvas *canvas, const frame *frame, const fcmae_series *s
     fcmae_canvas_area(canvas, points, count, ink);
 }
 
-static void draw_series(fcmae_canvas *canvas, const frame *frame, const fcmae_series *series)
+static void draw_series(fcmae_canvas *canvas, const plot_frame *frame, const fcmae_series *series)
 {
     int ink = FCMAE_INK_SERIES + series->colour % FCMAE_SERIES_INKS;
     fcmae_point *points = calloc((size_t)series->count * 2 + 1, sizeof *points);
@@ -224,7 +224,7 @@ static void draw_series(fcmae_canvas *canvas, const frame *frame, const fcmae_se
 
 void fcmae_chart_draw(fcmae_canvas *canvas, const fcmae_chart *chart)
 {
-    frame frame;
+    plot_frame frame;
     find_ranges(chart, &frame);
     frame.left = 14 + (chart->y_label ? LABEL_SIZE + 6 : 0) + widest_tick(&frame);
     frame.right = chart->width - 18;

@@ -165,13 +165,13 @@ static void write_csv(fcmae_text *out, const fcmae_collapse_entry *entries, int 
 
 /* ---- the curves ------------------------------------------------------------------------------- */
 
-typedef struct curve {
+typedef struct depth_curve {
     double *values; /* x, y, low, high, one after the other */
     int64_t count;
     char label[160];
-} curve;
+} depth_curve;
 
-static bool take_curve(curve *curve, const fcmae_collapse_entry *entry,
+static bool take_curve(depth_curve *curve, const fcmae_collapse_entry *entry,
                        fcmae_observation_point point, bool name_tensor)
 {
     int layers;
@@ -208,7 +208,7 @@ static fcmae_status write_chart(const char *directory, const fcmae_series *serie
 static fcmae_status write_curves(const char *directory, const fcmae_collapse_entry *entries,
                                  int count, fcmae_error *error)
 {
-    curve *curves = calloc((size_t)count * 4, sizeof *curves);
+    depth_curve *curves = calloc((size_t)count * 4, sizeof *curves);
     fcmae_series *series = calloc((size_t)count * 4, sizeof *series);
     bool several_tensors = false, complete = curves && series;
     fcmae_observation_point first = FCMAE_OBSERVE_HIDDEN;
@@ -222,7 +222,7 @@ static fcmae_status write_curves(const char *directory, const fcmae_collapse_ent
         for (int p = 0, dash = 0; complete && p < 4; p++) {
             fcmae_observation_point point = (fcmae_observation_point)p;
             if (!has_point(entries[i].collapse, point)) continue;
-            curve *curve = &curves[used];
+            depth_curve *curve = &curves[used];
             complete = take_curve(curve, &entries[i], point, several_tensors);
             int layers;
             fcmae_collapse_layers(entries[i].collapse, &layers);

@@ -86,17 +86,17 @@ static void paint_map(const float *map, bool dead, int height, int width, uint8_
     if (dead) cross_out(rgb, picture_height, picture_width);
 }
 
-typedef struct sheet {
+typedef struct gallery_sheet {
     int panels, columns, rows, side; /* side: maps per row of a panel */
     int cell_width, cell_height;     /* pixels of a map */
     int panel_width, panel_height;
     int width, height;
-} sheet;
+} gallery_sheet;
 
 /* the side of a panel is that of the layer with the most maps */
-static sheet lay_out(const fcmae_collapse *collapse, fcmae_observation_point point, bool picture)
+static gallery_sheet lay_out(const fcmae_collapse *collapse, fcmae_observation_point point, bool picture)
 {
-    sheet sheet = {.panels = picture ? 1 : 0, .cell_width = CELL, .cell_height = CELL};
+    gallery_sheet sheet = {.panels = picture ? 1 : 0, .cell_width = CELL, .cell_height = CELL};
     int layers, most = 0;
     const fcmae_collapse_layer *layer = fcmae_collapse_layers(collapse, &layers);
     for (int i = 0; i < layers; i++) {
@@ -107,7 +107,7 @@ static sheet lay_out(const fcmae_collapse *collapse, fcmae_observation_point poi
         double shape = (double)gallery.height / gallery.width;
         sheet.cell_height = (int)fmin(4 * CELL, fmax(CELL / 4.0, round(CELL * shape)));
     }
-    if (most == 0) return (struct sheet){0};
+    if (most == 0) return (gallery_sheet){0};
     while (sheet.side * sheet.side < most) sheet.side++;
     sheet.columns = (int)ceil(sqrt(sheet.panels * 1.3));
     if (sheet.columns > sheet.panels) sheet.columns = sheet.panels;
@@ -115,12 +115,12 @@ static sheet lay_out(const fcmae_collapse *collapse, fcmae_observation_point poi
     sheet.panel_width = sheet.side * (sheet.cell_width + GAP) - GAP;
     sheet.panel_height = sheet.side * (sheet.cell_height + GAP) - GAP;
     sheet.width = 2 * MARGIN + sheet.columns * (sheet.panel_width + PANEL_GAP) - PANEL_GAP;
-    sheet.height = 3 * MARGIN + 36 + sheet.rows * (sheet.panel_height + CAPTION + PANEL_GAP);
+    sheet.height = 2 * MARGIN + 28 + sheet.rows * (sheet.panel_height + CAPTION + PANEL_GAP);
     if (sheet.width < 560) sheet.width = 560;
     return sheet;
 }
 
-static fcmae_point panel_corner(const sheet *sheet, int number)
+static fcmae_point panel_corner(const gallery_sheet *sheet, int number)
 {
     return (fcmae_point){
         MARGIN + number % sheet->columns * (sheet->panel_width + PANEL_GAP),
@@ -133,7 +133,7 @@ static void caption(fcmae_canvas *canvas, fcmae_point corner, const char *text)
                       (fcmae_lettering){.size = 12, .ink = FCMAE_INK_TEXT}, text);
 }
 
-static void draw_panel(fcmae_canvas *canvas, const sheet *sheet, int number,
+static void draw_panel(fcmae_canvas *canvas, const gallery_sheet *sheet, int number,
                        const fcmae_collapse_layer *layer, const fcmae_collapse_gallery *gallery,
                        uint8_t *rgb)
 {
@@ -154,7 +154,7 @@ static void draw_panel(fcmae_canvas *canvas, const sheet *sheet, int number,
 }
 
 /* the input image, fitted into a panel */
-static void draw_picture(fcmae_canvas *canvas, const sheet *sheet,
+static void draw_picture(fcmae_canvas *canvas, const gallery_sheet *sheet,
                          const fcmae_collapse_setup *setup, uint8_t *rgb)
 {
     fcmae_point corner = panel_corner(sheet, 0);
@@ -190,7 +190,7 @@ fcmae_status fcmae_gallery_png(const fcmae_collapse_entry *entry, fcmae_observat
                                fcmae_error *error)
 {
     bool picture = setup->picture && setup->width > 0 && setup->height > 0;
-    sheet sheet = lay_out(entry->collapse, point, picture);
+    gallery_sheet sheet = lay_out(entry->collapse, point, picture);
     *any = sheet.panels > 0;
     if (!*any) return FCMAE_OK;
     size_t pixels = (size_t)sheet.panel_width * (size_t)sheet.panel_height * SCALE * SCALE;

@@ -73,24 +73,39 @@ static size_t sequence_length(const unsigned char *s)
     return length;
 }
 
+/* copies the character at s, or what stands for it; returns how many bytes it was */
+static size_t copy_character(fcmae_text *text, const unsigned char *s)
+{
+    size_t length = sequence_length(s);
+    if (length == 0 || *s < 0x20 || *s == 0x7F) {
+        fcmae_text_add(text, "\xEF\xBF\xBD");
+        return 1;
+    }
+    fcmae_text_bytes(text, s, length);
+    return length;
+}
+
+void fcmae_text_clean(fcmae_text *text, const char *string)
+{
+    const unsigned char *s = (const unsigned char *)string;
+    fcmae_text_add(text, "");
+    while (*s) s += copy_character(text, s);
+}
+
 void fcmae_text_escape(fcmae_text *text, const char *string)
 {
     const unsigned char *s = (const unsigned char *)string;
     while (*s) {
-        size_t length = sequence_length(s);
+        size_t length = 1;
         switch (*s) {
         case '&': fcmae_text_add(text, "&amp;"); break;
         case '<': fcmae_text_add(text, "&lt;"); break;
         case '>': fcmae_text_add(text, "&gt;"); break;
         case '"': fcmae_text_add(text, "&quot;"); break;
         case '\'': fcmae_text_add(text, "&#39;"); break;
-        default:
-            if (length == 0 || (*s < 0x20 && *s != '\n' && *s != '\t') || *s == 0x7F) {
-                fcmae_text_add(text, "\xEF\xBF\xBD");
-                length = 1;
-            } else {
-                fcmae_text_bytes(text, s, length);
-            }
+        case '\n':
+        case '\t': fcmae_text_bytes(text, s, 1); break;
+        default: length = copy_character(text, s);
         }
         s += length;
     }

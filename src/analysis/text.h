@@ -20,8 +20,10 @@ typedef struct fcmae_text {
 void fcmae_text_bytes(fcmae_text *text, const void *bytes, size_t size);
 void fcmae_text_add(fcmae_text *text, const char *string);
 void fcmae_text_format(fcmae_text *text, const char *format, ...) FCMAE_PRINTF(2, 3);
-/** For HTML and SVG content and attributes: & < > " ' escaped, control characters and broken UTF-8
- *  replaced, so that no log line or path can become markup. */
+/** Well-formed UTF-8 without control characters: what is neither becomes U+FFFD. */
+void fcmae_text_clean(fcmae_text *text, const char *string);
+/** For HTML and SVG content and attributes: & < > " ' escaped, the rest as
+ *  fcmae_text_clean() (line breaks and tabs stay), so that no log line or path can become markup. */
 void fcmae_text_escape(fcmae_text *text, const char *string);
 /** A JSON string with its quotes; the same replacements. */
 void fcmae_text_json(fcmae_text *text, const char *string);
