@@ -185,8 +185,8 @@ static bool take_curve(depth_curve *curve, const fcmae_collapse_entry *entry,
         int64_t k = curve->count++;
         x[k] = layer->depth;
         y[k] = layer->distance;
-        low[k] = layer->distance - 2 * error;
-        high[k] = layer->distance + 2 * error;
+        low[k] = fmax(0, layer->distance - 2 * error);
+        high[k] = fmin(0.5, layer->distance + 2 * error);
     }
     snprintf(curve->label, sizeof curve->label, "%.110s%s%s", entry->label,
              name_tensor ? ", " : "", name_tensor ? fcmae_observation_point_name(point) : "");
