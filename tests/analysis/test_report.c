@@ -287,6 +287,7 @@ START_TEST(what_is_no_run_is_refused)
                      FCMAE_ERR_NOT_FOUND);
     ck_assert_ptr_nonnull(strstr(error.message, "missing"));
     make_folder("empty");
+    remove(in_folder("empty/config.json"));
     run = in_folder("empty");
     ck_assert_int_eq(fcmae_report_write(&run, 1, in_folder("x.html"), NULL, &error),
                      FCMAE_ERR_NOT_FOUND);
