@@ -163,7 +163,7 @@ static void write_csv(fcmae_text *out, const fcmae_collapse_entry *entries, int 
     }
 }
 
-/* ---- the curves ------------------------------------------------------------------------------- */
+/* ---- the curves ---- */
 
 typedef struct depth_curve {
     double *values; /* x, y, low, high, one after the other */

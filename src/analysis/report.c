@@ -52,7 +52,7 @@ bool fcmae_report_picture(fcmae_report_page *page, const fcmae_picture *picture)
     return good;
 }
 
-/* ---- head ------------------------------------------------------------------------------------------ */
+/* ---- head ---- */
 
 static void head(fcmae_report_page *page)
 {
@@ -74,7 +74,7 @@ static void head(fcmae_report_page *page)
     fcmae_text_add(html, "</h1>\n<p class=\"muted\">Report of fcmae training runs</p>\n");
 }
 
-/* ---- overview -------------------------------------------------------------------------------------- */
+/* ---- overview ---- */
 
 static double last_finite(const fcmae_column *column)
 {
@@ -196,7 +196,7 @@ static void overview(fcmae_report_page *page)
     fcmae_report_section_end(page);
 }
 
-/* ---- reconstructions ---------------------------------------------------------------------------------- */
+/* ---- reconstructions ---- */
 
 static void reconstructions(fcmae_report_page *page)
 {
@@ -224,7 +224,7 @@ static void reconstructions(fcmae_report_page *page)
     if (any) fcmae_report_section_end(page);
 }
 
-/* ---- events ---------------------------------------------------------------------------------------------- */
+/* ---- events ---- */
 
 static void events(fcmae_report_page *page)
 {
@@ -256,7 +256,7 @@ static void events(fcmae_report_page *page)
     fcmae_report_section_end(page);
 }
 
-/* ---- configuration --------------------------------------------------------------------------------------- */
+/* ---- configuration ---- */
 
 /* caller frees */
 static char *config_text(const fcmae_run_data *run, const char *key)
@@ -348,7 +348,7 @@ static void reproduce(fcmae_report_page *page)
     if (any) fcmae_report_section_end(page);
 }
 
-/* ---- the page --------------------------------------------------------------------------------------------- */
+/* ---- the page ---- */
 
 /* links to the sections that were written */
 static void navigation(const fcmae_text *body, fcmae_text *html)

@@ -162,7 +162,7 @@ void fcmae_report_curves(fcmae_report_page *page)
     fcmae_report_section_end(page);
 }
 
-/* ---- watched collapse --------------------------------------------------------------------------- */
+/* ---- watched collapse ---- */
 
 void fcmae_report_watch(fcmae_report_page *page)
 {

@@ -110,7 +110,7 @@ static fcmae_status read_log(fcmae_run_data *run, const char *path, const fcmae_
     return FCMAE_OK;
 }
 
-/* ---- folders ----------------------------------------------------------------------------------- */
+/* ---- folders ---- */
 
 static char *join(const char *folder, const char *name)
 {
@@ -204,7 +204,7 @@ static void find_reconstructions(fcmae_run_data *run)
     free(folder);
 }
 
-/* ---- collapse analyses ------------------------------------------------------------------------- */
+/* ---- collapse analyses ---- */
 
 static void read_analysis(fcmae_run_data *run, const char *path, const fcmae_log *log)
 {
@@ -254,7 +254,7 @@ static void find_analyses(fcmae_run_data *run, const fcmae_log *log)
     free_names(names, count);
 }
 
-/* ---- the whole --------------------------------------------------------------------------------- */
+/* ---- the whole ---- */
 
 static void name_run(fcmae_run_data *run)
 {

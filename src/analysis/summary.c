@@ -138,7 +138,7 @@ bool fcmae_collapse_get_gallery(const fcmae_collapse *collapse, int layer,
     return true;
 }
 
-/* ---- the verdict ------------------------------------------------------------------------------ */
+/* ---- the verdict ---- */
 
 typedef struct point_means {
     int blocks, worst;          /* layer with the smallest distance */
