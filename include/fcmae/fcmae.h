@@ -11,6 +11,8 @@
 #include "fcmae/preset.h"
 #include "fcmae/engine.h"
 #include "fcmae/data.h"
+#include "fcmae/tensor_file.h"
+#include "fcmae/checkpoint.h"
 #include "fcmae/optimiser.h"
 #include "fcmae/analysis.h"
 

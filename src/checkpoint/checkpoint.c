@@ -1,0 +1,206 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+/** Opening checkpoints: which dictionary, which layout, which network. */
+#include "fcmae/checkpoint.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "checkpoint/entries.h"
+#include "core/status.h"
+
+/** Tries the dictionary `key` ("" for the file itself): found if it holds any parameter. */
+static fcmae_status try_key(fcmae_checkpoint *c, const char *key, bool *found, fcmae_error *error)
+{
+    char prefix[sizeof c->key + 1];
+    snprintf(prefix, sizeof prefix, "%.63s%s", key, *key ? "." : "");
+    FCMAE_TRY(fcmae_entries_collect(&c->entries, c->file, prefix, error));
+    *found = c->entries.count > 0;
+    if (*found)
+        snprintf(c->key, sizeof c->key, "%s", key);
+    else
+        fcmae_entries_release(&c->entries);
+    return FCMAE_OK;
+}
+
+static fcmae_status key_not_found(const fcmae_checkpoint *c, const char *key, fcmae_error *error)
+{
+    char list[400] = "";
+    size_t used = 0;
+    int count;
+    const fcmae_tensor *tensors = fcmae_tensor_file_tensors(c->file, &count);
+    const char *last = "";
+    size_t last_length = 0;
+    for (int i = 0; i < count && used < sizeof list - 80; i++) {
+        size_t length = strcspn(tensors[i].name, ".");
+        if (length > 60 || (length == last_length && strncmp(tensors[i].name, last, length) == 0))
+            continue;
+        last = tensors[i].name;
+        last_length = length;
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%.*s", used ? ", " : "",
+                                 (int)length, last);
+    }
+    return fcmae_fail(error, FCMAE_ERR_NOT_FOUND,
+                      "%.300s has no ConvNeXt parameters under \"%.60s\"; at its top are: %s", c->path,
+                      key, list);
+}
+
+static fcmae_status choose_key(fcmae_checkpoint *c, const char *key, fcmae_error *error)
+{
+    static const char *const usual[] = {"model", "state_dict", "", "model_ema", "state_dict_ema", "ema"};
+    static const char *const averaged[] = {"state_dict_ema", "model_ema", "ema"};
+    const char *const *candidates = usual;
+    int count = 6;
+    bool found = false;
+    if (key && strcmp(key, "ema") == 0) {
+        candidates = averaged;
+        count = 3;
+    } else if (key) {
+        candidates = &key;
+        count = 1;
+    }
+    for (int i = 0; i < count && !found; i++) FCMAE_TRY(try_key(c, candidates[i], &found, error));
+    return found || !key ? FCMAE_OK : key_not_found(c, key, error);
+}
+
+static void count_dtypes(fcmae_checkpoint *c)
+{
+    int64_t votes[FCMAE_DTYPE_OTHER + 1] = {0};
+    for (int i = 0; i < c->entries.count; i++) {
+        const fcmae_entry *entry = &c->entries.entry[i];
+        votes[entry->tensor->dtype] += entry->tensor->count;
+        c->info.values += entry->tensor->count;
+        c->info.has_decoder |= entry->parsed.part == FCMAE_PART_DECODER;
+        c->info.has_norm |= strncmp(entry->parsed.official, "norm.", 5) == 0;
+        c->info.has_head |= strncmp(entry->parsed.official, "head.", 5) == 0;
+    }
+    for (int i = 1; i <= FCMAE_DTYPE_OTHER; i++)
+        if (votes[i] > votes[c->info.dtype]) c->info.dtype = (fcmae_dtype)i;
+}
+
+/** Compares the file with the network it claims to be, without memory for values. */
+static fcmae_status compare_with_itself(fcmae_checkpoint *c, fcmae_error *error)
+{
+    struct fcmae_model plan = {.config = c->info.config};
+    fcmae_load_options options = {0};
+    fcmae_status status = fcmae_model_build_table(&plan, error);
+    const fcmae_entry **source =
+        status == FCMAE_OK ? calloc((size_t)plan.count + 1, sizeof *source) : NULL;
+    if (status == FCMAE_OK && !source)
+        status = fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to compare %s", c->path);
+    if (status == FCMAE_OK)
+        status = fcmae_entries_match(&c->entries, plan.table, plan.count, &options, source,
+                                     &c->info.report, error);
+    free(source);
+    free(plan.table);
+    free(plan.blocks);
+    return status;
+}
+
+static fcmae_status describe(fcmae_checkpoint *c, fcmae_error *error)
+{
+    fcmae_checkpoint_info *info = &c->info;
+    info->container = fcmae_tensor_file_container(c->file);
+    info->key = c->key;
+    info->layout = fcmae_entries_layout(&c->entries);
+    info->parameters = c->entries.count;
+    fcmae_tensor_file_tensors(c->file, &info->tensors);
+    count_dtypes(c);
+    info->recognised = fcmae_entries_infer(&c->entries, &info->config);
+    if (!info->recognised) {
+        fcmae_config_from_metadata(c->file, &info->config);
+        return FCMAE_OK;
+    }
+    fcmae_config_read_modes(c->file, &info->config);
+    return compare_with_itself(c, error);
+}
+
+/** The file meant by a path: itself, or the weights in a model folder. */
+static char *resolve(const char *path)
+{
+    static const char *const names[] = {"model.safetensors", "pytorch_model.bin"};
+    struct stat information;
+    size_t room = strlen(path) + 32;
+    char *file = malloc(room);
+    if (!file) return NULL;
+    snprintf(file, room, "%s", path);
+    if (stat(path, &information) != 0 || !S_ISDIR(information.st_mode)) return file;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(file, room, "%s/%s", path, names[i]);
+        if (stat(file, &information) == 0) return file;
+    }
+    snprintf(file, room, "%s/%s", path, names[0]); /* the name to complain about */
+    return file;
+}
+
+/** Takes over `c`, whose file is open. */
+static fcmae_status finish_open(fcmae_checkpoint *c, const char *key, fcmae_checkpoint **out,
+                                fcmae_error *error)
+{
+    fcmae_status status = choose_key(c, key, error);
+    if (status == FCMAE_OK) status = describe(c, error);
+    if (status != FCMAE_OK) {
+        fcmae_checkpoint_close(&c);
+        return status;
+    }
+    *out = c;
+    return FCMAE_OK;
+}
+
+fcmae_status fcmae_checkpoint_open(fcmae_checkpoint **checkpoint, const char *path, const char *key,
+                                   fcmae_error *error)
+{
+    fcmae_checkpoint *c = calloc(1, sizeof *c);
+    if (c) c->path = resolve(path);
+    if (!c || !c->path) {
+        fcmae_checkpoint_close(&c);
+        return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to open %s", path);
+    }
+    fcmae_status status = fcmae_tensor_file_open(&c->file, c->path, error);
+    if (status != FCMAE_OK) {
+        fcmae_checkpoint_close(&c);
+        return status;
+    }
+    return finish_open(c, key, checkpoint, error);
+}
+
+fcmae_status fcmae_checkpoint_open_memory(fcmae_checkpoint **checkpoint, const void *bytes,
+                                          size_t size, const char *key, fcmae_error *error)
+{
+    fcmae_checkpoint *c = calloc(1, sizeof *c);
+    if (c) c->path = strdup("(memory)");
+    if (!c || !c->path) {
+        fcmae_checkpoint_close(&c);
+        return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to open a checkpoint");
+    }
+    fcmae_status status = fcmae_tensor_file_open_memory(&c->file, bytes, size, error);
+    if (status != FCMAE_OK) {
+        fcmae_checkpoint_close(&c);
+        return status;
+    }
+    return finish_open(c, key, checkpoint, error);
+}
+
+void fcmae_checkpoint_close(fcmae_checkpoint **checkpoint)
+{
+    if (!checkpoint || !*checkpoint) return;
+    fcmae_checkpoint *c = *checkpoint;
+    fcmae_entries_release(&c->entries);
+    fcmae_load_report_release(&c->info.report);
+    fcmae_tensor_file_close(&c->file);
+    free(c->path);
+    free(c);
+    *checkpoint = NULL;
+}
+
+const fcmae_checkpoint_info *fcmae_checkpoint_describe(const fcmae_checkpoint *checkpoint)
+{
+    return &checkpoint->info;
+}
+
+const fcmae_tensor_file *fcmae_checkpoint_file(const fcmae_checkpoint *checkpoint)
+{
+    return checkpoint->file;
+}
