@@ -73,7 +73,7 @@ void fcmae_axis_release(fcmae_axis *axis)
 }
 
 typedef struct kernels {
-    void (*columns)(const fcmae_axis *columns, const uint8_t *source, uint8_t *out);
+    void (*columns)(const fcmae_axis *columns, const uint8_t *source, int32_t *wide, uint8_t *out);
     void (*rows)(const uint8_t *rows, size_t stride, const int32_t *weights, int length,
                  uint8_t *out);
 } kernels;
@@ -95,12 +95,15 @@ fcmae_status fcmae_resample(const fcmae_axis *columns, const fcmae_axis *rows,
                             uint8_t *out, fcmae_error *error)
 {
     size_t width = (size_t)columns->count * 3, height = (size_t)(rows->high - rows->low);
-    FCMAE_TRY(fcmae_buffer_reserve(scratch, width * height + FCMAE_RESAMPLE_BLOCK, error));
-    uint8_t *narrow = scratch->bytes;
+    size_t wide_bytes = (3 * (size_t)(columns->high - columns->low) + 4) * sizeof(int32_t);
+    FCMAE_TRY(fcmae_buffer_reserve(scratch, wide_bytes + width * height + FCMAE_RESAMPLE_BLOCK, error));
+    int32_t *wide = (int32_t *)(void *)scratch->bytes;
+    uint8_t *narrow = scratch->bytes + wide_bytes;
     kernels kernel = choose_kernels();
+    memset(wide, 0, wide_bytes); /* a zero weight meets what is behind the row */
     memset(narrow + width * height, 0, FCMAE_RESAMPLE_BLOCK);
     for (size_t y = 0; y < height; y++)
-        kernel.columns(columns, source + y * stride, narrow + y * width);
+        kernel.columns(columns, source + y * stride, wide, narrow + y * width);
     for (int y = 0; y < rows->count; y++)
         kernel.rows(narrow + (size_t)(rows->first[y] - rows->low) * width, width,
                     rows->weights + (size_t)y * (size_t)rows->taps, rows->length[y],

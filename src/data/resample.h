@@ -33,8 +33,7 @@ fcmae_status fcmae_axis_build(fcmae_axis *axis, int input, int output, int windo
 void fcmae_axis_release(fcmae_axis *axis);
 
 /**
- * @param source   pixel (columns->low, rows->low), rows `stride` bytes apart; 4 bytes behind the
- *                 last pixel must be readable.
+ * @param source   pixel (columns->low, rows->low), rows `stride` bytes apart
  * @param scratch  memory, used again.
  * @param out      [rows->count, columns->count, 3]
  */

@@ -62,7 +62,8 @@ START_TEST(random_crops_have_the_stated_distribution)
     ck_assert_int_gt(touches, 0);
     fcmae_geometry a = fcmae_transform_geometry(&t, width, height, 7, 3, 5);
     fcmae_geometry b = fcmae_transform_geometry(&t, width, height, 7, 3, 5);
-    ck_assert_int_eq(memcmp(&a, &b, sizeof a), 0);
+    ck_assert(a.box.x == b.box.x && a.box.y == b.box.y && a.box.width == b.box.width &&
+              a.box.height == b.box.height && a.mirrored == b.mirrored);
 }
 END_TEST
 
