@@ -1,55 +1,418 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/* fcmae info: what a preset amounts to. */
+/* fcmae info: what a preset or a checkpoint file is, and what it costs to run. */
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "commands.h"
-#include "fcmae/fcmae.h"
+#include "fcmae/checkpoint.h"
 #include "json.h"
+#include "progress.h"
+#include "shared.h"
 
 struct info_values {
-    const char *model;
-    bool json, tensors;
+    const char *model, *input_size;
+    int64_t batch_size, lanes, micro_batch, threads, classes;
+    double mask_ratio;
+    bool tensors, json;
 };
 #define AT(member) offsetof(struct info_values, member)
 
 static const cli_option options[] = {
     {"NAME|FILE", CLI_TEXT, AT(model), .positional = true, .required = true,
-     .help = "A preset (atto, femto, pico, nano, tiny, base, large, huge; atto-v1 ... for "
-             "ConvNeXt V1) or a preset file."},
-    {"tensors", CLI_FLAG, AT(tensors), .help = "List every tensor with its shape."},
+     .help = CLI_HELP_MODEL " Or any checkpoint: safetensors, PyTorch (.pt, .pth, .bin), .npz, in "
+             "the naming of the official code, timm or Hugging Face."},
+    {"tensors", CLI_FLAG, AT(tensors), .help = "List every tensor: name, shape, number type."},
+    {"input-size", CLI_TEXT, AT(input_size), .fallback = "224", .unit = "PX",
+     .help = "Side of an image in pixels, or HEIGHTxWIDTH, for cost and memory."},
+    {"mask-ratio", CLI_NUMBER, AT(mask_ratio), .fallback = "0.6", .range = "(0, 1)",
+     .help = "Part of the cells removed in pretraining."},
+    {"batch-size", CLI_INTEGER, AT(batch_size), .fallback = "64", .range = "[1, 65536]",
+     .help = "Images per step, for the memory a run needs."},
+    {"classes", CLI_INTEGER, AT(classes), .range = "[1, 1000000]",
+     .otherwise = "those of the file, or 1000", .help = "Classes of the classifier."},
+    {"threads", CLI_INTEGER, AT(threads), .fallback = "0", .range = "[0, 1024]",
+     .help = CLI_HELP_THREADS},
+    {"lanes", CLI_INTEGER, AT(lanes), .fallback = "0", .range = "[0, 1024]",
+     .help = CLI_HELP_LANES},
+    {"micro-batch", CLI_INTEGER, AT(micro_batch), .fallback = "0", .range = "[0, 65536]",
+     .help = CLI_HELP_MICRO_BATCH},
     {"json", CLI_FLAG, AT(json), .help = "Print one JSON object."},
 };
+
+/* The three ways to run a network, as they cost memory. */
+enum use { USE_PRETRAIN, USE_FINETUNE, USE_INFERENCE, USE_COUNT };
+static const char *const use_names[USE_COUNT] = {"pretraining", "fine-tuning", "inference"};
+
+typedef struct description {
+    fcmae_model_config config;
+    int64_t encoder, decoder, classifier, pretrain; /* parameters */
+    int tensors[2];                                 /* pretraining model, classifier */
+    int height, width, cells, visible;
+    fcmae_engine_plan_info plan[USE_COUNT];
+    double optimiser[USE_COUNT], data; /* bytes */
+} description;
+
+static fcmae_status count_parameters(description *d, fcmae_error *error)
+{
+    fcmae_model_config config = d->config;
+    config.kind = FCMAE_KIND_ENCODER;
+    fcmae_status status = fcmae_config_parameters(&config, NULL, NULL, &d->encoder, error);
+    config.kind = FCMAE_KIND_PRETRAIN;
+    if (status == FCMAE_OK)
+        status = fcmae_config_parameters(&config, NULL, &d->tensors[0], &d->pretrain, error);
+    config.kind = FCMAE_KIND_CLASSIFIER;
+    if (status == FCMAE_OK)
+        status = fcmae_config_parameters(&config, NULL, &d->tensors[1], &d->classifier, error);
+    d->decoder = d->pretrain - d->encoder;
+    return status;
+}
+
+/* Cost of every use; moments of AdamW (two blocks), the averaged weights, prepared images. */
+static fcmae_status plan_uses(const struct info_values *o, description *d, fcmae_error *error)
+{
+    static const fcmae_engine_mode modes[USE_COUNT] = {FCMAE_MODE_PRETRAIN, FCMAE_MODE_CLASSIFY,
+                                                       FCMAE_MODE_INFERENCE};
+    static const double blocks[USE_COUNT] = {2, 3, 0};
+    for (int use = 0; use < USE_COUNT; use++) {
+        fcmae_model_config config = d->config;
+        config.kind = use == USE_PRETRAIN ? FCMAE_KIND_PRETRAIN : FCMAE_KIND_CLASSIFIER;
+        fcmae_engine_options engine = {
+            .mode = modes[use], .height = d->height, .width = d->width,
+            .visible_cells = use == USE_PRETRAIN ? d->visible : 0, .batch = (int)o->batch_size,
+            .lanes = (int)o->lanes, .micro_batch = (int)o->micro_batch,
+            .threads = (int)o->threads};
+        fcmae_status status = fcmae_engine_plan(&config, &engine, &d->plan[use], error);
+        if (status != FCMAE_OK) return status;
+        d->optimiser[use] = blocks[use] * (double)d->plan[use].parameter_bytes;
+    }
+    enum { PREPARED = 4 }; /* three batches ahead and the one in use */
+    d->data = (double)PREPARED * (double)o->batch_size * d->height * d->width * d->config.channels;
+    return FCMAE_OK;
+}
+
+static int describe(const cli_arguments *arguments, description *d)
+{
+    const struct info_values *o = arguments->values;
+    fcmae_error error = {0};
+    if (cli_given(arguments, "classes")) d->config.classes = (int)o->classes;
+    if (d->config.classes < 1) d->config.classes = 1000;
+    if (d->config.decoder_depth < 1) d->config.decoder_depth = 1;
+    if (d->config.decoder_dim < 1) d->config.decoder_dim = 512;
+    int result = cli_input_size(arguments->command, "input-size", o->input_size, &d->config,
+                                &d->height, &d->width);
+    if (result != CLI_SUCCESS) return result;
+    int patch = fcmae_config_patch(&d->config);
+    d->cells = (d->height / patch) * (d->width / patch);
+    d->visible = fcmae_mask_visible(d->cells, o->mask_ratio);
+    if (count_parameters(d, &error) != FCMAE_OK || plan_uses(o, d, &error) != FCMAE_OK)
+        return cli_fail(arguments, &error);
+    return CLI_SUCCESS;
+}
+
+/* ------------------------------------------------------------------------------------ text */
+
+static void print_model(const description *d)
+{
+    const fcmae_model_config *c = &d->config;
+    char text[32];
+    printf("ConvNeXt V%d %s\n", c->version, c->name);
+    printf("  depths            %d, %d, %d, %d\n", c->depths[0], c->depths[1], c->depths[2],
+           c->depths[3]);
+    printf("  dims              %d, %d, %d, %d\n", c->dims[0], c->dims[1], c->dims[2], c->dims[3]);
+    printf("  stem              %d x %d, stride %d, %d channels; cells of %d pixels\n",
+           c->stem_stride, c->stem_stride, c->stem_stride, c->channels, fcmae_config_patch(c));
+    printf("  decoder           %d block%s of %d\n", c->decoder_depth,
+           c->decoder_depth == 1 ? "" : "s", c->decoder_dim);
+    if (c->version == 2)
+        printf("  GRN               per %s\n", c->grn_scope == FCMAE_GRN_BATCH ? "batch" : "image");
+    printf("  targets           %s\n\n",
+           c->norm_pix ? "normalised per patch" : "pixels as they are");
+    printf("Parameters\n");
+    printf("  encoder           %16s\n", cli_grouped(d->encoder, text, sizeof text));
+    printf("  decoder           %16s\n", cli_grouped(d->decoder, text, sizeof text));
+    printf("  pretraining model %16s   in %d tensors\n", cli_grouped(d->pretrain, text, sizeof text),
+           d->tensors[0]);
+    printf("  classifier        %16s   in %d tensors, %d classes\n\n",
+           cli_grouped(d->classifier, text, sizeof text), d->tensors[1], c->classes);
+}
+
+static void print_cost(const struct info_values *o, const description *d)
+{
+    const fcmae_engine_plan_info *plan = &d->plan[USE_PRETRAIN];
+    printf("Multiply-adds per image of %d x %d pixels, in millions\n", d->height, d->width);
+    printf("  encoder, dense    %16.1f   %d cells\n", plan->encoder_macs_dense * 1e-6, d->cells);
+    printf("  encoder, masked   %16.1f   %d visible cells, mask ratio %g\n",
+           plan->encoder_macs * 1e-6, d->visible, o->mask_ratio);
+    printf("  decoder           %16.1f\n\n", plan->decoder_macs * 1e-6);
+    printf("Memory for batches of %lld\n", (long long)o->batch_size);
+    printf("  %-12s %10s %10s %10s %10s %10s %10s %10s %12s\n", "", "weights", "packed",
+           "gradients", "activation", "optimiser", "images", "total", "lanes x mb");
+    for (int use = 0; use < USE_COUNT; use++) {
+        const fcmae_engine_plan_info *p = &d->plan[use];
+        double parts[7] = {(double)p->parameter_bytes, (double)p->packed_bytes,
+                           (double)p->gradient_bytes,  (double)p->activation_bytes,
+                           d->optimiser[use],          d->data,
+                           (double)p->total_bytes + d->optimiser[use] + d->data};
+        printf("  %-12s", use_names[use]);
+        for (int i = 0; i < 7; i++) {
+            char text[32];
+            printf(" %10s", cli_bytes(parts[i], text, sizeof text));
+        }
+        printf(" %6d x %d\n", p->options.lanes, p->options.micro_batch);
+    }
+}
+
+static void print_recipe(const fcmae_recipe *recipe)
+{
+    const fcmae_pretrain_recipe *p = &recipe->pretrain;
+    const fcmae_finetune_recipe *f = &recipe->finetune;
+    printf("\nRecipe of the paper\n");
+    printf("  pretraining   %g epochs (%g warm-up), batch %d, base lr %g, weight decay %g, betas %g "
+           "%g,\n                mask ratio %g, crops from %g\n",
+           p->epochs, p->warmup_epochs, p->batch, p->base_lr, p->weight_decay, p->beta1, p->beta2,
+           p->mask_ratio, p->crop_min);
+    printf("  fine-tuning   %g epochs (%g warm-up), batch %d, base lr %g, weight decay %g, betas %g "
+           "%g,\n                layer decay %g (%s), drop path %g, mixup %g, cutmix %g, smoothing "
+           "%g,\n                erasing %g, RandAugment %g +- %g, EMA %g\n",
+           f->epochs, f->warmup_epochs, f->batch, f->base_lr, f->weight_decay, f->beta1, f->beta2,
+           f->layer_decay, f->layer_grouping == FCMAE_LAYERS_GROUP ? "by groups" : "per block",
+           f->drop_path, f->mixup, f->cutmix, f->label_smoothing, f->random_erasing,
+           f->rand_augment_magnitude, f->rand_augment_deviation, f->ema);
+}
+
+static void print_tensor(const char *name, const int64_t *shape, int rank, const char *type)
+{
+    char text[128] = "(";
+    size_t used = 1;
+    for (int i = 0; i < rank && used < sizeof text - 24; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%" PRId64, i ? ", " : "",
+                                 shape[i]);
+    printf("  %-52s %-22s) %s\n", name, text, type);
+}
+
+static json_t *tensor_json(const char *name, const int64_t *shape, int rank, const char *type)
+{
+    json_t *sides = json_array();
+    for (int i = 0; i < rank; i++) json_array_append_new(sides, json_integer((json_int_t)shape[i]));
+    return json_pack("{s:s, s:o, s:s}", "name", name, "shape", sides, "dtype", type);
+}
+
+/* ------------------------------------------------------------------------------------ json */
+
+static json_t *four(const int *values)
+{
+    return json_pack("[i, i, i, i]", values[0], values[1], values[2], values[3]);
+}
+
+static json_t *description_json(const struct info_values *o, const description *d)
+{
+    const fcmae_model_config *c = &d->config;
+    json_t *object = json_pack(
+        "{s:s, s:i, s:o, s:o, s:i, s:i, s:i, s:i, s:i, s:b, s:s}", "name", c->name, "version",
+        c->version, "depths", four(c->depths), "dims", four(c->dims), "channels", c->channels,
+        "stem_stride", c->stem_stride, "decoder_depth", c->decoder_depth, "decoder_dim",
+        c->decoder_dim, "classes", c->classes, "norm_pix", c->norm_pix, "grn_scope",
+        c->grn_scope == FCMAE_GRN_BATCH ? "batch" : "image");
+    json_object_set_new(object, "parameters",
+                        json_pack("{s:I, s:I, s:I, s:I}", "encoder", (json_int_t)d->encoder,
+                                  "decoder", (json_int_t)d->decoder, "pretrain",
+                                  (json_int_t)d->pretrain, "classifier",
+                                  (json_int_t)d->classifier));
+    const fcmae_engine_plan_info *plan = &d->plan[USE_PRETRAIN];
+    json_object_set_new(
+        object, "macs",
+        json_pack("{s:i, s:i, s:i, s:i, s:f, s:f, s:f}", "height", d->height, "width", d->width,
+                  "cells", d->cells, "visible_cells", d->visible, "encoder_dense",
+                  plan->encoder_macs_dense, "encoder", plan->encoder_macs, "decoder",
+                  plan->decoder_macs));
+    json_t *memory = json_object();
+    json_object_set_new(memory, "batch_size", json_integer((json_int_t)o->batch_size));
+    for (int use = 0; use < USE_COUNT; use++) {
+        const fcmae_engine_plan_info *p = &d->plan[use];
+        double total = (double)p->total_bytes + d->optimiser[use] + d->data;
+        json_object_set_new(
+            memory, use == USE_FINETUNE ? "finetune" : use == USE_PRETRAIN ? "pretrain" : "inference",
+            json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i}", "parameters",
+                      (json_int_t)p->parameter_bytes, "packed", (json_int_t)p->packed_bytes,
+                      "gradients", (json_int_t)p->gradient_bytes, "activations",
+                      (json_int_t)p->activation_bytes, "optimiser", (json_int_t)d->optimiser[use],
+                      "images", (json_int_t)d->data, "total", (json_int_t)total, "lanes",
+                      p->options.lanes, "micro_batch", p->options.micro_batch));
+    }
+    json_object_set_new(object, "memory_bytes", memory);
+    return object;
+}
+
+/* --------------------------------------------------------------------------------- a preset */
+
+static int info_preset(const cli_arguments *arguments)
+{
+    const struct info_values *o = arguments->values;
+    description d = {0};
+    fcmae_recipe recipe;
+    fcmae_error error = {0};
+    if (fcmae_preset_load(o->model, &d.config, &recipe, &error) != FCMAE_OK)
+        return cli_fail(arguments, &error);
+    int result = describe(arguments, &d), count = 0;
+    if (result != CLI_SUCCESS) return result;
+    fcmae_parameter *table = NULL;
+    if (o->tensors &&
+        fcmae_config_parameters(&d.config, &table, &count, NULL, &error) != FCMAE_OK)
+        return cli_fail(arguments, &error);
+    if (o->json) {
+        json_t *object = description_json(o, &d), *list = json_array();
+        for (int i = 0; i < count; i++)
+            json_array_append_new(list, tensor_json(table[i].name, table[i].shape, table[i].rank,
+                                                    "f32"));
+        if (o->tensors) json_object_set(object, "tensors", list);
+        json_decref(list);
+        free(table);
+        return cli_print_json(arguments, object);
+    }
+    print_model(&d);
+    print_cost(o, &d);
+    print_recipe(&recipe);
+    if (o->tensors) printf("\nTensors of the pretraining model, official names\n");
+    for (int i = 0; i < count; i++)
+        print_tensor(table[i].name, table[i].shape, table[i].rank, "f32");
+    free(table);
+    return cli_finish(arguments);
+}
+
+/* ----------------------------------------------------------------------------- a checkpoint */
+
+/* Tensors that do not fit; all of them if all tensors are to be listed. */
+static void print_report(const fcmae_load_report *report, bool all)
+{
+    enum { SOME = 10 };
+    for (int i = 0; i < report->count; i++) {
+        if (!all && i == SOME && report->count > SOME + 1) {
+            printf("  ... and %d more (--tensors)\n", report->count - SOME);
+            return;
+        }
+        const fcmae_mismatch *m = &report->entries[i];
+        printf("  %-12s %s %s%s%s\n", fcmae_mismatch_name(m->kind), m->name, m->found,
+               m->expected[0] ? " expected " : "", m->expected);
+    }
+}
+
+static void print_file(const char *path, const fcmae_checkpoint *checkpoint, bool all)
+{
+    const fcmae_checkpoint_info *info = fcmae_checkpoint_describe(checkpoint);
+    char text[32];
+    printf("%s: %s file, %d tensors\n", path, fcmae_container_name(info->container), info->tensors);
+    if (!info->recognised) {
+        printf("  no ConvNeXt parameters in it\n");
+        return;
+    }
+    printf("  naming            %s%s%s\n", fcmae_layout_name(info->layout),
+           info->key[0] ? ", under the key " : "", info->key);
+    printf("  parameters        %s values in %d tensors, mostly %s\n",
+           cli_grouped(info->values, text, sizeof text), info->parameters,
+           fcmae_dtype_name(info->dtype));
+    printf("  beside encoder    %s%s%s\n", info->has_decoder ? "decoder " : "",
+           info->has_norm ? "norm " : "", info->has_head ? "head" : "");
+    if (info->report.errors > 0) printf("  %d tensors do not fit:\n", info->report.errors);
+    print_report(&info->report, all);
+    int count = 0;
+    const fcmae_metadata *metadata =
+        fcmae_tensor_file_metadata(fcmae_checkpoint_file(checkpoint), &count);
+    if (count > 0) printf("Metadata\n");
+    for (int i = 0; i < count; i++)
+        printf("  %-17s %.*s%s\n", metadata[i].key, 200, metadata[i].value,
+               strlen(metadata[i].value) > 200 ? " ..." : "");
+    putchar('\n');
+}
+
+static json_t *file_json(const char *path, const fcmae_checkpoint *checkpoint)
+{
+    const fcmae_checkpoint_info *info = fcmae_checkpoint_describe(checkpoint);
+    json_t *file = json_pack(
+        "{s:s, s:s, s:i, s:b, s:s, s:s, s:s, s:i, s:I, s:b, s:b, s:b, s:i}", "path", path,
+        "container", fcmae_container_name(info->container), "tensors", info->tensors, "recognised",
+        info->recognised, "naming", info->recognised ? fcmae_layout_name(info->layout) : "",
+        "dtype", fcmae_dtype_name(info->dtype), "key", info->key ? info->key : "",
+        "parameter_tensors", info->parameters, "values", (json_int_t)info->values, "has_decoder",
+        info->has_decoder, "has_norm", info->has_norm, "has_head", info->has_head, "misfits",
+        info->report.errors);
+    int count = 0;
+    const fcmae_metadata *metadata =
+        fcmae_tensor_file_metadata(fcmae_checkpoint_file(checkpoint), &count);
+    json_t *texts = json_object();
+    for (int i = 0; i < count; i++)
+        json_object_set_new(texts, metadata[i].key, json_string(metadata[i].value));
+    json_object_set_new(file, "metadata", texts);
+    return file;
+}
+
+static int info_checkpoint(const cli_arguments *arguments, const fcmae_checkpoint *checkpoint)
+{
+    const struct info_values *o = arguments->values;
+    const fcmae_checkpoint_info *info = fcmae_checkpoint_describe(checkpoint);
+    description d = {.config = info->config};
+    int result = CLI_SUCCESS, count = 0;
+    if (info->recognised) result = describe(arguments, &d);
+    if (result != CLI_SUCCESS) return result;
+    const fcmae_tensor *tensors =
+        fcmae_tensor_file_tensors(fcmae_checkpoint_file(checkpoint), &count);
+    if (o->json) {
+        json_t *object = info->recognised ? description_json(o, &d) : json_object();
+        json_object_set_new(object, "file", file_json(o->model, checkpoint));
+        json_t *list = json_array();
+        for (int i = 0; i < count; i++)
+            json_array_append_new(list, tensor_json(tensors[i].name, tensors[i].shape,
+                                                    tensors[i].rank,
+                                                    fcmae_dtype_name(tensors[i].dtype)));
+        if (o->tensors) json_object_set(object, "tensors", list);
+        json_decref(list);
+        return cli_print_json(arguments, object);
+    }
+    print_file(o->model, checkpoint, o->tensors);
+    if (info->recognised) {
+        print_model(&d);
+        print_cost(o, &d);
+    }
+    if (o->tensors) printf("\nTensors of the file\n");
+    for (int i = 0; o->tensors && i < count; i++)
+        print_tensor(tensors[i].name, tensors[i].shape, tensors[i].rank,
+                     fcmae_dtype_name(tensors[i].dtype));
+    return cli_finish(arguments);
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text), tail = strlen(end);
+    return length >= tail && strcmp(text + length - tail, end) == 0;
+}
 
 static int run(const cli_arguments *arguments)
 {
     const struct info_values *o = arguments->values;
-    fcmae_model_config config;
-    fcmae_recipe recipe;
+    if (fcmae_preset_text(o->model) || ends_with(o->model, ".ini")) return info_preset(arguments);
+    fcmae_checkpoint *checkpoint = NULL;
     fcmae_error error = {0};
-    if (fcmae_preset_load(o->model, &config, &recipe, &error) != FCMAE_OK)
-        return cli_fail(arguments, &error);
-    fcmae_model *model = NULL;
-    if (fcmae_model_create(&model, &config, &error) != FCMAE_OK) return cli_fail(arguments, &error);
-    if (o->json) {
-        json_t *object = json_pack("{s:s, s:I}", "name", config.name, "parameters",
-                                   (json_int_t)fcmae_model_parameter_count(model));
-        fcmae_model_destroy(&model);
-        return cli_print_json(arguments, object);
-    }
-    printf("%s: %" PRId64 " parameters\n", config.name, fcmae_model_parameter_count(model));
-    int count = 0;
-    const fcmae_parameter *table = fcmae_model_parameters(model, &count);
-    for (int i = 0; o->tensors && i < count; i++)
-        printf("%-40s %" PRId64 "\n", table[i].name, table[i].count);
-    fcmae_model_destroy(&model);
-    return cli_finish(arguments);
+    fcmae_status status = fcmae_checkpoint_open(&checkpoint, o->model, NULL, &error);
+    if (status == FCMAE_ERR_NOT_FOUND && !strchr(o->model, '/') && !strchr(o->model, '.'))
+        return info_preset(arguments); /* a mistyped name: the error lists the presets */
+    if (status != FCMAE_OK) return cli_fail(arguments, &error);
+    int result = info_checkpoint(arguments, checkpoint);
+    fcmae_checkpoint_close(&checkpoint);
+    return result;
 }
 
 const cli_command cli_command_info = {
     .name = "info",
-    .purpose = "describe a model: its tensors, size and cost",
-    .example = "fcmae info atto\nfcmae info base --tensors",
+    .purpose = "describe a preset or a checkpoint file: tensors, size, cost, memory",
+    .description =
+        "For a preset: the network, its parameters, the multiply-adds of one image (dense and "
+        "masked), the memory a run needs, and the recipe of the paper. For a checkpoint file: what "
+        "it holds, in whose naming, whether anything is missing, and then the same.\n\n"
+        "Multiply-adds count convolutions and linear layers, as papers do.",
+    .example = "fcmae info atto\n"
+               "fcmae info base --input-size 384 --batch-size 32\n"
+               "fcmae info atto --tensors --json",
     .options = options,
     .option_count = CLI_COUNT(options),
     .values_size = sizeof(struct info_values),

@@ -7,10 +7,12 @@
 #include "options.h"
 
 /* One line per command: tools/cmd_NAME.c defines cli_command_NAME. */
-#define CLI_COMMANDS(COMMAND)                                                                      \
-    COMMAND(synth)                                                                                 \
-    COMMAND(info)                                                                                  \
-    COMMAND(bench)
+#define CLI_COMMANDS(COMMAND) \
+    COMMAND(synth) \
+    COMMAND(reconstruct) \
+    COMMAND(info) \
+    COMMAND(bench) \
+    COMMAND(parity)
 
 #define CLI_DECLARE(name) extern const cli_command cli_command_##name;
 CLI_COMMANDS(CLI_DECLARE)

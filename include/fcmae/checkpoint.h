@@ -167,6 +167,16 @@ FCMAE_API fcmae_status fcmae_checkpoint_load_block(const fcmae_checkpoint *check
                                                    float *block, fcmae_error *error);
 
 /**
+ * Loads those parameters of that prefix ("expected.grad.") that the file has.
+ * @param block  [out] fcmae_model_block_size() floats, zero where the file has nothing.
+ * @param found  [out] one per parameter of the model.
+ * @return FCMAE_ERR_MISMATCH: a tensor under the prefix is no parameter of the model, or misshapen.
+ */
+FCMAE_API fcmae_status fcmae_checkpoint_load_present(const fcmae_checkpoint *checkpoint,
+                                                     const fcmae_model *model, const char *prefix,
+                                                     float *block, bool *found, fcmae_error *error);
+
+/**
  * Opens a file and builds the model it holds.
  * @param kind     what to build: the parameters it needs that the file lacks are freshly drawn from
  *                 `seed` where `options` allows it.
