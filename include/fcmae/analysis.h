@@ -71,8 +71,7 @@ typedef struct fcmae_collapse_options {
     int64_t images;        /**< samples that will be shown, >= 1                                  */
     int batch;             /**< most samples between two calls of fcmae_collapse_fold()            */
     int lanes;             /**< lanes of the engine (fcmae_engine_info()->options.lanes)           */
-    int classes;           /**< number of classes, 0: no selectivity                              */
-    const int32_t *labels; /**< [images] 0 .. classes-1, or -1: unknown; copied                   */
+    int classes;           /**< number of classes of the labels given to fold(), 0: no selectivity */
     int gallery_channels;  /**< channels of the first sample kept as pictures, per layer; 0: none  */
     double dead_threshold;      /**< 0: FCMAE_DEAD_THRESHOLD                                      */
     double saturated_threshold; /**< 0: FCMAE_SATURATED_THRESHOLD                                 */
@@ -124,11 +123,12 @@ FCMAE_API void fcmae_collapse_observe(void *collapse, const struct fcmae_observa
 /**
  * Ends a batch: call after each fcmae_engine_forward() with the number of its samples. Folds what
  * must be summed over images in the order of the samples.
- * @return FCMAE_ERR_ARGUMENT: more samples than announced, or a layer that was not shown;
+ * @param labels  [samples] 0 .. classes-1, or -1: unknown; NULL if and only if options.classes is 0.
+ * @return FCMAE_ERR_ARGUMENT: more samples than announced, a layer that was not shown, a bad label;
  *         FCMAE_ERR_NUMERIC: which layer and image hold a NaN or infinity.
  */
 FCMAE_API fcmae_status fcmae_collapse_fold(fcmae_collapse *collapse, int64_t samples,
-                                           fcmae_error *error);
+                                           const int32_t *labels, fcmae_error *error);
 
 /** Computes the results from what was folded (at least one sample). May be called once. */
 FCMAE_API fcmae_status fcmae_collapse_finish(fcmae_collapse *collapse, int threads,

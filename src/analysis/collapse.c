@@ -54,7 +54,6 @@ void fcmae_collapse_destroy(fcmae_collapse **collapse)
     for (int i = 0; self->scratch && i < self->options.lanes; i++) free(self->scratch[i]);
     free(self->slots);
     free(self->layers);
-    free(self->labels);
     free(self->class_images);
     free(self->scratch);
     free(self);
@@ -77,15 +76,9 @@ static fcmae_status check_options(const fcmae_model_config *config,
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
                           "collapse analysis: tensor set %#x does not exist in a ConvNeXt V%d",
                           options->points, config->version);
-    if (options->classes < 0 || (options->classes > 0) != (options->labels != NULL))
-        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
-                          "collapse analysis: %d classes %s labels; give both or neither",
-                          options->classes, options->labels ? "with" : "without");
-    for (int64_t i = 0; options->labels && i < options->images; i++)
-        if (options->labels[i] < -1 || options->labels[i] >= options->classes)
-            return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
-                              "collapse analysis: label %d of image %lld is not below %d classes",
-                              options->labels[i], (long long)i, options->classes);
+    if (options->classes < 0)
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "collapse analysis: %d classes",
+                          options->classes);
     if (options->gallery_channels < 0 || !(options->dead_threshold >= 0) ||
         !(options->saturated_threshold >= 0))
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
@@ -169,7 +162,6 @@ fcmae_status fcmae_collapse_create(fcmae_collapse **collapse, const fcmae_model_
     bool short_of_memory = false;
     self->config = *config;
     self->options = *options;
-    self->options.labels = NULL;
     choose_points(self);
     for (int stage = 0; stage < FCMAE_STAGES; stage++) self->blocks += config->depths[stage];
     size_t layers = (size_t)self->blocks * (size_t)self->points;
@@ -182,12 +174,8 @@ fcmae_status fcmae_collapse_create(fcmae_collapse **collapse, const fcmae_model_
     for (int i = 0; self->scratch && i < options->lanes; i++)
         self->scratch[i] =
             take(FCMAE_CHANNEL_SCRATCH(widest), 1, sizeof(double), &short_of_memory);
-    if (options->labels) {
-        self->labels = take((size_t)options->images, 1, sizeof(int32_t), &short_of_memory);
-        self->class_images = take((size_t)options->classes, 1, sizeof(int64_t), &short_of_memory);
-        if (self->labels)
-            memcpy(self->labels, options->labels, (size_t)options->images * sizeof(int32_t));
-    }
+    self->class_images =
+        take((size_t)options->classes, 1, sizeof(int64_t), &short_of_memory);
     if (!short_of_memory) describe_layers(self, &short_of_memory);
     if (short_of_memory) {
         fcmae_collapse_destroy(&self);
@@ -258,7 +246,7 @@ void fcmae_collapse_observe(void *collapse, const struct fcmae_observation *obse
 }
 
 static fcmae_status fold_slot(fcmae_collapse *self, fcmae_collapse_slot *slot, int64_t samples,
-                              fcmae_error *error)
+                              const int32_t *labels, fcmae_error *error)
 {
     const fcmae_collapse_layer *layer = &slot->result;
     int64_t channels = layer->channels;
@@ -278,7 +266,7 @@ static fcmae_status fold_slot(fcmae_collapse *self, fcmae_collapse_slot *slot, i
                               fcmae_observation_point_name(layer->point), (long long)image);
         for (int64_t c = 0; c < channels; c++)
             slot->dead_images[c] += slot->dead[sample * channels + c];
-        int32_t label = self->labels ? self->labels[image] : -1;
+        int32_t label = labels ? labels[sample] : -1;
         if (label < 0) continue;
         for (int64_t c = 0; c < channels; c++)
             slot->class_sum[label * channels + c] += slot->activity[sample * channels + c];
@@ -288,7 +276,23 @@ static fcmae_status fold_slot(fcmae_collapse *self, fcmae_collapse_slot *slot, i
     return FCMAE_OK;
 }
 
-fcmae_status fcmae_collapse_fold(fcmae_collapse *collapse, int64_t samples, fcmae_error *error)
+static fcmae_status check_labels(const fcmae_collapse *self, int64_t samples,
+                                 const int32_t *labels, fcmae_error *error)
+{
+    if ((labels != NULL) != (self->options.classes > 0))
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                          "collapse analysis: labels %s although %d classes were announced",
+                          labels ? "given" : "missing", self->options.classes);
+    for (int64_t i = 0; labels && i < samples; i++)
+        if (labels[i] < -1 || labels[i] >= self->options.classes)
+            return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                              "collapse analysis: label %d of image %lld is not below %d classes",
+                              labels[i], (long long)(self->folded + i), self->options.classes);
+    return FCMAE_OK;
+}
+
+fcmae_status fcmae_collapse_fold(fcmae_collapse *collapse, int64_t samples, const int32_t *labels,
+                                 fcmae_error *error)
 {
     if (collapse->finished || samples < 1 || samples > collapse->options.batch ||
         samples > collapse->options.images - collapse->folded)
@@ -297,12 +301,11 @@ fcmae_status fcmae_collapse_fold(fcmae_collapse *collapse, int64_t samples, fcma
                           "most %d were announced",
                           (long long)samples, (long long)collapse->folded,
                           (long long)collapse->options.images, collapse->options.batch);
+    FCMAE_TRY(check_labels(collapse, samples, labels, error));
     for (int i = 0; i < collapse->blocks * collapse->points; i++)
-        FCMAE_TRY(fold_slot(collapse, &collapse->slots[i], samples, error));
-    for (int64_t i = 0; collapse->labels && i < samples; i++) {
-        int32_t label = collapse->labels[collapse->folded + i];
-        if (label >= 0) collapse->class_images[label]++;
-    }
+        FCMAE_TRY(fold_slot(collapse, &collapse->slots[i], samples, labels, error));
+    for (int64_t i = 0; labels && i < samples; i++)
+        if (labels[i] >= 0) collapse->class_images[labels[i]]++;
     collapse->folded += samples;
     return FCMAE_OK;
 }

@@ -36,7 +36,6 @@ struct fcmae_collapse {
     int point_rank[4];                  /**< place of a point within its block, -1: not wanted */
     fcmae_collapse_slot *slots;         /**< [blocks * points] */
     fcmae_collapse_layer *layers;       /**< [blocks * points] filled by finish */
-    int32_t *labels;                    /**< [images] or NULL */
     int64_t *class_images;              /**< [classes] or NULL */
     double **scratch;                   /**< [lanes] */
     int64_t folded;

@@ -18,7 +18,8 @@ static synthetic source(int version)
                        .poisoned_image = -1};
 }
 
-static fcmae_collapse *analyse(const synthetic *from, fcmae_collapse_options options, int batch)
+static fcmae_collapse *analyse_labelled(const synthetic *from, fcmae_collapse_options options,
+                                        int batch, const int32_t *labels)
 {
     fcmae_collapse *collapse = NULL;
     fcmae_error error = {0};
@@ -29,12 +30,18 @@ static fcmae_collapse *analyse(const synthetic *from, fcmae_collapse_options opt
     for (int64_t first = 0; first < options.images; first += batch) {
         int count = (int)(options.images - first < batch ? options.images - first : batch);
         synthetic_forward(from, first, count, fcmae_collapse_observe, collapse);
-        ck_assert_msg(fcmae_collapse_fold(collapse, count, &error) == FCMAE_OK, "%s",
+        ck_assert_msg(fcmae_collapse_fold(collapse, count, labels ? labels + first : NULL,
+                                          &error) == FCMAE_OK, "%s",
                       error.message);
     }
     ck_assert_msg(fcmae_collapse_finish(collapse, from->threads, &error) == FCMAE_OK, "%s",
                   error.message);
     return collapse;
+}
+
+static fcmae_collapse *analyse(const synthetic *from, fcmae_collapse_options options, int batch)
+{
+    return analyse_labelled(from, options, batch, NULL);
 }
 
 START_TEST(layers_are_listed_by_block_and_tensor)
@@ -76,13 +83,13 @@ START_TEST(bits_do_not_depend_on_threads_lanes_or_batches)
     int32_t labels[40];
     for (int i = 0; i < 40; i++) labels[i] = i % 7 == 6 ? -1 : i % 4;
     fcmae_collapse_options options = {
-        .images = 40, .points = 15, .classes = 4, .labels = labels, .gallery_channels = 9};
+        .images = 40, .points = 15, .classes = 4, .gallery_channels = 9};
     synthetic from = source(2);
     from.height = from.width = 32;
-    fcmae_collapse *plain = analyse(&from, options, 40);
+    fcmae_collapse *plain = analyse_labelled(&from, options, 40, labels);
     from.lanes = 3;
     from.threads = 4;
-    fcmae_collapse *threaded = analyse(&from, options, 7);
+    fcmae_collapse *threaded = analyse_labelled(&from, options, 7, labels);
     int count, count2;
     const fcmae_collapse_layer *a = fcmae_collapse_layers(plain, &count);
     const fcmae_collapse_layer *b = fcmae_collapse_layers(threaded, &count2);
@@ -149,9 +156,8 @@ START_TEST(selectivity_and_rank_follow_the_classes)
     for (int i = 0; i < 30; i++) labels[i] = i % 5;
     fcmae_collapse_options options = {.images = 30,
                                       .points = 1u << FCMAE_OBSERVE_OUTPUT,
-                                      .classes = 5,
-                                      .labels = labels};
-    fcmae_collapse *collapse = analyse(&from, options, 8);
+                                      .classes = 5};
+    fcmae_collapse *collapse = analyse_labelled(&from, options, 8, labels);
     int count;
     const fcmae_collapse_layer *layers = fcmae_collapse_layers(collapse, &count);
     ck_assert_int_eq(count, 7);
@@ -174,14 +180,14 @@ START_TEST(broken_input_is_named)
     fcmae_error error = {0};
     ck_assert_int_eq(fcmae_collapse_create(&collapse, &from.config, &options, &error), FCMAE_OK);
     synthetic_forward(&from, 0, 3, fcmae_collapse_observe, collapse);
-    ck_assert_int_eq(fcmae_collapse_fold(collapse, 3, &error), FCMAE_ERR_NUMERIC);
+    ck_assert_int_eq(fcmae_collapse_fold(collapse, 3, NULL, &error), FCMAE_ERR_NUMERIC);
     ck_assert_ptr_nonnull(strstr(error.message, "stages.1.0 (hidden) of image 2"));
     fcmae_collapse_destroy(&collapse);
 
     ck_assert_int_eq(fcmae_collapse_create(&collapse, &from.config, &options, &error), FCMAE_OK);
-    ck_assert_int_eq(fcmae_collapse_fold(collapse, 1, &error), FCMAE_ERR_ARGUMENT);
+    ck_assert_int_eq(fcmae_collapse_fold(collapse, 1, NULL, &error), FCMAE_ERR_ARGUMENT);
     ck_assert_ptr_nonnull(strstr(error.message, "not observed"));
-    ck_assert_int_eq(fcmae_collapse_fold(collapse, 4, &error), FCMAE_ERR_ARGUMENT);
+    ck_assert_int_eq(fcmae_collapse_fold(collapse, 4, NULL, &error), FCMAE_ERR_ARGUMENT);
     ck_assert_int_eq(fcmae_collapse_finish(collapse, 1, &error), FCMAE_ERR_ARGUMENT);
     fcmae_collapse_destroy(&collapse);
 
@@ -191,11 +197,16 @@ START_TEST(broken_input_is_named)
     options = (fcmae_collapse_options){.images = 0, .batch = 1, .lanes = 1};
     ck_assert_int_eq(fcmae_collapse_create(&collapse, &from.config, &options, &error),
                      FCMAE_ERR_ARGUMENT);
-    int32_t label = 3;
-    options = (fcmae_collapse_options){
-        .images = 1, .batch = 1, .lanes = 1, .classes = 3, .labels = &label};
-    ck_assert_int_eq(fcmae_collapse_create(&collapse, &from.config, &options, &error),
-                     FCMAE_ERR_ARGUMENT);
+    from.poisoned_image = -1;
+    const int32_t good[2] = {0, -1}, bad[2] = {0, 3};
+    options = (fcmae_collapse_options){.images = 2, .batch = 2, .lanes = 1, .classes = 3};
+    ck_assert_int_eq(fcmae_collapse_create(&collapse, &from.config, &options, &error), FCMAE_OK);
+    synthetic_forward(&from, 0, 2, fcmae_collapse_observe, collapse);
+    ck_assert_int_eq(fcmae_collapse_fold(collapse, 2, bad, &error), FCMAE_ERR_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(error.message, "label 3 of image 1"));
+    ck_assert_int_eq(fcmae_collapse_fold(collapse, 2, NULL, &error), FCMAE_ERR_ARGUMENT);
+    ck_assert_int_eq(fcmae_collapse_fold(collapse, 2, good, &error), FCMAE_OK);
+    fcmae_collapse_destroy(&collapse);
     ck_assert_ptr_null(collapse);
 }
 END_TEST

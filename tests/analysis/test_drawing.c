@@ -162,7 +162,7 @@ static fcmae_collapse *analyse(int version, double sameness, double dead)
     fcmae_collapse_options options = {.images = 3, .batch = 3, .lanes = 1, .gallery_channels = 64};
     ck_assert_int_eq(fcmae_collapse_create(&collapse, &from.config, &options, NULL), FCMAE_OK);
     synthetic_forward(&from, 0, 3, fcmae_collapse_observe, collapse);
-    ck_assert_int_eq(fcmae_collapse_fold(collapse, 3, NULL), FCMAE_OK);
+    ck_assert_int_eq(fcmae_collapse_fold(collapse, 3, NULL, NULL), FCMAE_OK);
     ck_assert_int_eq(fcmae_collapse_finish(collapse, 1, NULL), FCMAE_OK);
     return collapse;
 }

@@ -167,7 +167,7 @@ static void write_analysis(const char *run, int version, double sameness)
     fcmae_collapse_options options = {.images = 4, .batch = 4, .lanes = 1, .gallery_channels = 64};
     ck_assert_int_eq(fcmae_collapse_create(&collapse, &from.config, &options, NULL), FCMAE_OK);
     synthetic_forward(&from, 0, 4, fcmae_collapse_observe, collapse);
-    ck_assert_int_eq(fcmae_collapse_fold(collapse, 4, NULL), FCMAE_OK);
+    ck_assert_int_eq(fcmae_collapse_fold(collapse, 4, NULL, NULL), FCMAE_OK);
     ck_assert_int_eq(fcmae_collapse_finish(collapse, 1, NULL), FCMAE_OK);
     fcmae_collapse_entry entry = {.label = version == 1 ? "V1 Atto" : "V2 Atto",
                                   .checkpoint = "checkpoint-2000.safetensors",
