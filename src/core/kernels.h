@@ -35,6 +35,8 @@ typedef struct fcmae_product {
     const float *bias; /**< [width] or NULL */
     const float *add;  /**< [rows][add_row] or NULL */
     int64_t add_row;
+    const float *soon_read; /**< [rows][width] that the caller reads next, fetched meanwhile; or NULL */
+    float *soon_written;    /**< likewise for what it overwrites next */
 } fcmae_product;
 
 /** Neighbours of sites, flat: entries start[s] .. start[s + 1] - 1 belong to site s. */

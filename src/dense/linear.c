@@ -57,6 +57,18 @@ void fcmae_linear_rows(const fcmae_kernels *kernels, const fcmae_packed *packed,
     kernels->product(&product);
 }
 
+void fcmae_linear_panel(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
+                        int rows, const float *a, int64_t a_row, const float *bias, float *c,
+                        const float *soon_read, float *soon_written)
+{
+    fcmae_product product = {.rows = rows, .width = packed->width, .a_panels = 1,
+                             .a_panel_width = packed->k, .a = a, .a_row = a_row, .a_step = 1,
+                             .b = panel_data(packed, panel), .b_row = packed->width, .c = c,
+                             .c_row = packed->width, .bias = bias, .soon_read = soon_read,
+                             .soon_written = soon_written};
+    kernels->product(&product);
+}
+
 void fcmae_linear_panels(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
                          int rows, const float *a, int a_width, int64_t a_panel, const float *bias,
                          const float *add, int64_t add_row, float *c, int64_t c_row)

@@ -33,6 +33,10 @@ void fcmae_packed_fill_transposed(const fcmae_kernels *kernels, const fcmae_pack
 void fcmae_linear_rows(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
                        int rows, const float *a, int64_t a_row, const float *bias,
                        const float *add, int64_t add_row, float *c, int64_t c_row);
+/** The same into a panel c[rows][width], fetching panels that the caller touches next (or NULL). */
+void fcmae_linear_panel(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
+                        int rows, const float *a, int64_t a_row, const float *bias, float *c,
+                        const float *soon_read, float *soon_written);
 
 /**
  * The same with `a` stored as panels [k / width][rows...][width]: a_panel is the distance of two

@@ -16,32 +16,65 @@
 #define MOST_ROWS 14
 #define MOST_VECTORS 5
 
+/** One step in k: nv vectors of b against one value of a per row. */
+FCMAE_INLINE void step(const int mr, const int nv, vec sum[][MOST_VECTORS], const float *a,
+                       int64_t a_row, const float *b)
+{
+    vec line[MOST_VECTORS];
+    FCMAE_UNROLL
+    for (int n = 0; n < nv; n++) line[n] = vec_load(b + n * VEC_LANES);
+    FCMAE_UNROLL
+    for (int m = 0; m < mr; m++) {
+        vec value = vec_set(a[m * a_row]);
+        FCMAE_UNROLL
+        for (int n = 0; n < nv; n++) sum[m][n] += value * line[n];
+    }
+}
+
+/**
+ * Fetches cache line `index` of the tile's results, and of what the caller touches next. One line
+ * per step: all at once they fill the miss buffers and the loop waits behind them (wgrad of 320
+ * channels: 0.72 of the peak against 0.85).
+ */
+FCMAE_INLINE void fetch_line(const int nv, const fcmae_product *p, int row, int column, int index)
+{
+    const int lines = nv * VEC_LANES / 16 > 0 ? nv * VEC_LANES / 16 : 1;
+    int64_t m = row + index / lines, i = column + index % lines * 16;
+    __builtin_prefetch(p->c + m * p->c_row + i, 1);
+    if (p->soon_written) __builtin_prefetch(p->soon_written + m * p->width + i, 1);
+    if (p->soon_read) __builtin_prefetch(p->soon_read + m * p->width + i, 0);
+}
+
 FCMAE_INLINE void tile(const int mr, const int nv, const fcmae_product *p, int row, int column)
 {
-    vec sum[MOST_ROWS][MOST_VECTORS];
-    const float *b = p->b + column;
+    const int lines = mr * (nv * VEC_LANES / 16 > 0 ? nv * VEC_LANES / 16 : 1);
     const int64_t a_row = p->a_row, a_step = p->a_step, b_row = p->b_row;
+    const float *b = p->b + column;
+    vec sum[MOST_ROWS][MOST_VECTORS];
 
-    FCMAE_UNROLL
-    for (int m = 0; m < mr; m++) __builtin_prefetch(p->c + (row + m) * p->c_row + column, 1);
     FCMAE_UNROLL
     for (int n = 0; n < nv; n++) {
         vec start = p->bias ? vec_load(p->bias + column + n * VEC_LANES) : vec_zero();
         FCMAE_UNROLL
         for (int m = 0; m < mr; m++) sum[m][n] = start;
     }
+    int fetched = 0;
     for (int panel = 0; panel < p->a_panels; panel++) {
         const float *a = p->a + panel * p->a_panel_stride + row * a_row;
-        for (int k = 0; k < p->a_panel_width; k++, a += a_step, b += b_row) {
-            vec line[MOST_VECTORS];
+        if (panel + 1 < p->a_panels) { /* panels lie far apart: no hardware prefetch finds the next */
             FCMAE_UNROLL
-            for (int n = 0; n < nv; n++) line[n] = vec_load(b + n * VEC_LANES);
-            FCMAE_UNROLL
-            for (int m = 0; m < mr; m++) {
-                vec value = vec_set(a[m * a_row]);
-                FCMAE_UNROLL
-                for (int n = 0; n < nv; n++) sum[m][n] += value * line[n];
-            }
+            for (int m = 0; m < mr; m++)
+                for (int i = 0; i < p->a_panel_width; i += 16)
+                    __builtin_prefetch(a + p->a_panel_stride + m * a_row + i);
+        }
+        int k = 0;
+        for (; k < p->a_panel_width && fetched < lines; k++, a += a_step, b += b_row) {
+            fetch_line(nv, p, row, column, fetched++);
+            step(mr, nv, sum, a, a_row, b);
+        }
+        for (; k < p->a_panel_width; k++, a += a_step, b += b_row) {
+            __builtin_prefetch(a + 12 * a_step); /* rows of a power-of-two stride share few sets */
+            step(mr, nv, sum, a, a_row, b);
         }
     }
     FCMAE_UNROLL

@@ -164,10 +164,11 @@ static void expand_task(void *argument, int64_t index, int worker)
     int rows = map->segment_begin[last_segment] - first;
     int64_t base = (int64_t)panel * map->rows * width;
 
-    fcmae_linear_rows(kernels, &b->expand, panel, rows,
-                      state->normalised + (int64_t)first * b->stride, b->stride,
-                      b->expand_bias + panel * width, 0, 0,
-                      state->hidden + base + (int64_t)first * width, width);
+    int64_t tile = base + (int64_t)first * width;
+    fcmae_linear_panel(kernels, &b->expand, panel, rows,
+                       state->normalised + (int64_t)first * b->stride, b->stride,
+                       b->expand_bias + panel * width, state->hidden + tile, 0,
+                       state->slope ? state->slope + tile : 0);
     for (int segment = first_segment; segment < last_segment; segment++) {
         int begin = map->segment_begin[segment], end = map->segment_begin[segment + 1];
         int64_t at = base + (int64_t)begin * width;

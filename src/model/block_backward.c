@@ -14,7 +14,7 @@
 #include "sparse/depthwise.h"
 
 /** Rows whose panels (e, h, y of 80 columns: 300 KiB) stay in the L2 cache between passes. */
-#define PANEL_GROUP_ROWS 320
+#define PANEL_GROUP_ROWS 160
 
 static fcmae_block_groups panel_groups(int blocks)
 {
@@ -42,9 +42,9 @@ static void reduce_backward_task(void *argument, int64_t panel, int worker)
              block < pass->groups.blocks && block < (group + 1) * pass->groups.per_group; block++) {
             int first = map->segment_begin[map->block_segment[block]];
             int rows = map->segment_begin[map->block_segment[block + 1]] - first;
-            fcmae_linear_rows(kernels, &b->reduce_back, (int)panel, rows,
-                              pass->gradient + (int64_t)first * b->stride, b->stride, 0, 0, 0,
-                              e + (int64_t)first * width, width);
+            fcmae_linear_panel(kernels, &b->reduce_back, (int)panel, rows,
+                               pass->gradient + (int64_t)first * b->stride, b->stride, 0,
+                               e + (int64_t)first * width, hidden + (int64_t)first * width, 0);
             for (int s = map->block_segment[block]; s < map->block_segment[block + 1]; s++) {
                 int begin = map->segment_begin[s], count = map->segment_begin[s + 1] - begin;
                 int64_t at = (int64_t)begin * width;
