@@ -1,0 +1,149 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+/**
+ * The engine against the reference network: loss, prediction, encoder map, logits and the gradient
+ * of every parameter, over small models of every shape. Single precision stays below 1e-5 of a
+ * tensor's largest value; the bound is the one that parity promises, with a factor of five to
+ * spare.
+ */
+#include <check.h>
+#include <stdlib.h>
+
+#include "network/network_case.h"
+#include "support/suite.h"
+
+#define TOLERANCE 2e-5
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+static void check_cases(const network_case *cases, size_t count)
+{
+    for (size_t i = 0; i < count; i++) check_case(&cases[i], TOLERANCE);
+}
+
+START_TEST(pretraining_shapes)
+{
+    static const network_case cases[] = {
+        {.name = "plain"},
+        {.name = "wide stages", .dims = {48, 40, 80, 96}, .depths = {1, 2, 1, 1}},
+        {.name = "narrow stages", .dims = {8, 8, 8, 8}, .depths = {2, 1, 1, 2}},
+        {.name = "shrinking stages", .dims = {40, 24, 16, 8}, .decoder_dim = 48},
+        {.name = "deep decoder", .decoder_depth = 2, .decoder_dim = 80},
+        {.name = "stem 4", .stem_stride = 4, .rows = 1, .columns = 3},
+        {.name = "stem 8, one channel", .stem_stride = 8, .channels = 1, .rows = 2, .columns = 1},
+        {.name = "five channels", .channels = 5},
+        {.name = "plain targets", .plain_targets = true},
+        {.name = "tall", .rows = 5, .columns = 1, .samples = 4},
+        {.name = "square", .rows = 4, .columns = 4, .samples = 2, .visible = 6},
+        {.name = "one visible cell", .rows = 3, .columns = 3, .visible = 1},
+        {.name = "one removed cell", .rows = 3, .columns = 3, .visible = 8},
+        {.name = "two samples of an image", .samples = 4, .images = 2},
+        {.name = "one image for all", .samples = 3, .images = 1, .micro_batch = 2},
+        {.name = "one sample", .samples = 1, .visible = 2},
+    };
+    check_cases(cases, COUNT(cases));
+}
+END_TEST
+
+START_TEST(versions_and_scopes)
+{
+    static const network_case cases[] = {
+        {.name = "version 1", .version = 1, .decoder_depth = 2},
+        {.name = "version 1, drop path", .version = 1, .drop_path = true, .micro_batch = 2},
+        {.name = "batch scope", .scope = FCMAE_GRN_BATCH, .samples = 4},
+        {.name = "batch scope, drop path", .scope = FCMAE_GRN_BATCH, .drop_path = true},
+        {.name = "batch scope, 3 lanes asked", .scope = FCMAE_GRN_BATCH, .lanes = 3, .threads = 2},
+        {.name = "drop path", .drop_path = true},
+        {.name = "drop path, lanes", .drop_path = true, .samples = 7, .lanes = 2, .micro_batch = 2},
+    };
+    check_cases(cases, COUNT(cases));
+}
+END_TEST
+
+START_TEST(classifier_shapes)
+{
+    static const network_case cases[] = {
+        {.name = "classifier", .kind = FCMAE_KIND_CLASSIFIER},
+        {.name = "two classes",
+         .kind = FCMAE_KIND_CLASSIFIER,
+         .classes = 2,
+         .samples = 5,
+         .micro_batch = 2,
+         .lanes = 2},
+        {.name = "forty classes",
+         .kind = FCMAE_KIND_CLASSIFIER,
+         .classes = 40,
+         .dims = {16, 24, 40, 48}},
+        {.name = "classifier, version 1", .kind = FCMAE_KIND_CLASSIFIER, .version = 1},
+        {.name = "classifier, drop path",
+         .kind = FCMAE_KIND_CLASSIFIER,
+         .drop_path = true,
+         .micro_batch = 3,
+         .samples = 4},
+        {.name = "one cell", .kind = FCMAE_KIND_CLASSIFIER, .rows = 1, .columns = 1},
+        {.name = "an image twice", .kind = FCMAE_KIND_CLASSIFIER, .samples = 4, .images = 2},
+        {.name = "encoder alone", .kind = FCMAE_KIND_ENCODER, .micro_batch = 2},
+    };
+    check_cases(cases, COUNT(cases));
+}
+END_TEST
+
+/* Samples do not divide evenly into lanes and micro-batches; the batch may exceed the samples. */
+START_TEST(lanes_and_micro_batches)
+{
+    for (int lanes = 1; lanes <= 3; lanes++)
+        for (int micro_batch = 1; micro_batch <= 3; micro_batch++)
+            for (int samples = 1; samples <= 7; samples += 3) {
+                network_case c = {.name = "lanes",
+                                  .samples = samples,
+                                  .lanes = lanes,
+                                  .batch = 7,
+                                  .micro_batch = micro_batch,
+                                  .threads = 1 + lanes % 2,
+                                  .depths = {1, 1, 1, 1}};
+                check_case(&c, TOLERANCE);
+                c.kind = FCMAE_KIND_CLASSIFIER;
+                check_case(&c, TOLERANCE);
+            }
+    static const network_case large = {.name = "micro-batches of 8 and 9",
+                                       .samples = 17,
+                                       .micro_batch = 9,
+                                       .rows = 2,
+                                       .columns = 2};
+    check_case(&large, TOLERANCE);
+}
+END_TEST
+
+START_TEST(instruction_sets)
+{
+    for (int set = 1; set <= 3; set++) {
+        const network_case cases[] = {
+            {.name = "instruction set", .instruction_set = set},
+            {.name = "set, padded rows",
+             .instruction_set = set,
+             .dims = {40, 24, 48, 8},
+             .depths = {2, 1, 2, 1},
+             .micro_batch = 3},
+            {.name = "set, version 1", .instruction_set = set, .version = 1, .drop_path = true},
+            {.name = "set, classifier",
+             .instruction_set = set,
+             .kind = FCMAE_KIND_CLASSIFIER,
+             .dims = {24, 40, 8, 24}},
+        };
+        check_cases(cases, COUNT(cases));
+    }
+}
+END_TEST
+
+static void add_tests(TCase *cases)
+{
+    tcase_add_test(cases, pretraining_shapes);
+    tcase_add_test(cases, versions_and_scopes);
+    tcase_add_test(cases, classifier_shapes);
+    tcase_add_test(cases, lanes_and_micro_batches);
+    tcase_add_test(cases, instruction_sets);
+}
+
+int main(void)
+{
+    return run_suite("network", add_tests);
+}
