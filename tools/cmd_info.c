@@ -184,12 +184,13 @@ static void print_recipe(const fcmae_recipe *recipe)
 
 static void print_tensor(const char *name, const int64_t *shape, int rank, const char *type)
 {
-    char text[128] = "(";
-    size_t used = 1;
+    char text[128];
+    size_t used = (size_t)snprintf(text, sizeof text, "(");
     for (int i = 0; i < rank && used < sizeof text - 24; i++)
         used += (size_t)snprintf(text + used, sizeof text - used, "%s%" PRId64, i ? ", " : "",
                                  shape[i]);
-    printf("  %-52s %-22s) %s\n", name, text, type);
+    snprintf(text + used, sizeof text - used, ")");
+    printf("  %-52s %-22s %s\n", name, text, type);
 }
 
 static json_t *tensor_json(const char *name, const int64_t *shape, int rank, const char *type)

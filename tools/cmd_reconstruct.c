@@ -59,8 +59,10 @@ typedef struct reconstruction {
 
 static fcmae_status load_model(reconstruction *r, fcmae_error *error)
 {
-    fcmae_status status = fcmae_checkpoint_load_model(&r->model, r->o->checkpoint, r->o->key,
-                                                      FCMAE_KIND_PRETRAIN, 0, 0, NULL, NULL, error);
+    fcmae_load_options lenient = {.ignore_unexpected = true};
+    fcmae_status status =
+        fcmae_checkpoint_load_model(&r->model, r->o->checkpoint, r->o->key, FCMAE_KIND_PRETRAIN, 0,
+                                    0, &lenient, NULL, error);
     if (status != FCMAE_OK) return status;
     const fcmae_model_config *config = fcmae_model_configuration(r->model);
     r->patch = fcmae_config_patch(config);
@@ -263,7 +265,7 @@ static int run(const cli_arguments *arguments)
 
 const cli_command cli_command_reconstruct = {
     .name = "reconstruct",
-    .purpose = "picture of masked images, their reconstruction and the originals",
+    .purpose = "picture grid: masked, reconstructed, original",
     .description =
         "Draws images from a folder, removes patches, lets a pretrained network predict them and "
         "writes a grid: the masked image, the visible patches with the predicted ones between "
