@@ -48,23 +48,38 @@ double FCMAE_KERNEL(fcmae_squared_error)(int rows, int width, float *p, const fl
     return total;
 }
 
+/**
+ * A patch of sky has a mean a thousand times its deviation, and a mean is good to a float's 7 digits:
+ * x - mean would lose what is to be seen. It is exact, though, so its own mean is taken off as well.
+ */
 void FCMAE_KERNEL(fcmae_standardise)(int count, float *x)
 {
-    int whole = count / VEC_LANES * VEC_LANES;
-    vec sum = vec_zero(), square = vec_zero();
+    const int whole = count / VEC_LANES * VEC_LANES;
+    const float inverse = 1.0f / (float)count;
+    vec sum = vec_zero(), rest = vec_zero(), square = vec_zero();
     for (int i = 0; i < whole; i += VEC_LANES) sum += vec_load(x + i);
-    float total = vec_sum(sum), spread = 0;
+    float total = vec_sum(sum);
     for (int i = whole; i < count; i++) total += x[i];
-    float mean = total / (float)count;
+    const float mean = total * inverse;
+
+    for (int i = 0; i < whole; i += VEC_LANES) rest += vec_load(x + i) - mean;
+    total = vec_sum(rest);
+    for (int i = whole; i < count; i++) total += x[i] - mean;
+    const float remainder = total * inverse;
+
     for (int i = 0; i < whole; i += VEC_LANES) {
-        vec centred = vec_load(x + i) - mean;
+        vec centred = vec_load(x + i) - mean - remainder;
         square += centred * centred;
+        vec_store(x + i, centred);
     }
-    spread = vec_sum(square);
-    for (int i = whole; i < count; i++) spread += (x[i] - mean) * (x[i] - mean);
-    float scale = 1.0f / sqrtf(spread / (float)(count - 1) + 1e-6f);
-    for (int i = 0; i < whole; i += VEC_LANES) vec_store(x + i, (vec_load(x + i) - mean) * scale);
-    for (int i = whole; i < count; i++) x[i] = (x[i] - mean) * scale;
+    total = vec_sum(square);
+    for (int i = whole; i < count; i++) {
+        x[i] = x[i] - mean - remainder;
+        total += x[i] * x[i];
+    }
+    const float scale = 1.0f / sqrtf(total / (float)(count - 1) + 1e-6f);
+    for (int i = 0; i < whole; i += VEC_LANES) vec_store(x + i, vec_load(x + i) * scale);
+    for (int i = whole; i < count; i++) x[i] *= scale;
 }
 
 void FCMAE_KERNEL(fcmae_sum_blocks)(int64_t count, int blocks, const float *const *block,

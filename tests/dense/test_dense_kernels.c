@@ -89,13 +89,18 @@ static void try_product(a_layout layout, int rows, int width, int depth, bool wi
     p.bias = with_bias ? bias : NULL;
     p.add = addend == 0 ? NULL : addend == 1 ? other : c;
     p.add_row = addend == 1 ? width + 16 : p.c_row;
+    float *soon = random_floats(&random, rows * width), *kept = guarded_floats(rows * width);
+    memcpy(kept, soon, (size_t)(rows * width) * sizeof *kept);
+    if (rows % 4 == 1) p.soon_read = soon; /* hints: nothing is read or written */
+    if (rows % 4 > 1) p.soon_written = soon;
     FOR_EACH_INSTRUCTION_SET(kernels)
     {
         memcpy(c, before, (size_t)c_count * sizeof *c);
         kernels->product(&p);
         check_product(kernels, &p, before);
+        ck_assert_mem_eq(kept, soon, (size_t)(rows * width) * sizeof *kept);
     }
-    float *owned[] = {a, b, bias, before, c, other};
+    float *owned[] = {a, b, bias, before, c, other, soon, kept};
     for (size_t i = 0; i < COUNT(owned); i++) guarded_free(owned[i]);
 }
 
@@ -340,6 +345,41 @@ START_TEST(squared_error)
 }
 END_TEST
 
+/* Patches from busy to flat, bright ones among them: the mean must not cost the digits of the rest. */
+START_TEST(standardise)
+{
+    static const int counts[] = {2, 3, 48, 255, 256, 768, 3072};
+    static const double spreads[] = {1, 0.1, 1e-3, 1e-5, 0};
+    fcmae_random random = test_random(8);
+    for (size_t i = 0; i < COUNT(counts); i++)
+        for (size_t k = 0; k < COUNT(spreads); k++) {
+            int count = counts[i];
+            float *patch = guarded_floats(count), *x = guarded_floats(count);
+            double *image = zero_doubles(count), *expected = zero_doubles(count);
+            for (int n = 0; n < count; n++) {
+                patch[n] = (float)(2.64 + spreads[k] * fcmae_random_normal(&random));
+                image[n] = patch[n];
+            }
+            /* one pixel with `count` channels is a patch of that many values */
+            reference_patch_target(image, count, 1, 1, 1, 0, 1, expected);
+            FOR_EACH_INSTRUCTION_SET(kernels)
+            {
+                memcpy(x, patch, (size_t)count * sizeof *x);
+                kernels->standardise(count, x);
+                for (int n = 0; n < count; n++)
+                    if (!(fabs(x[n] - expected[n]) <= 4e-6 * (1 + fabs(expected[n]))))
+                        ck_abort_msg("standardise (%s), %d values, spread %g: [%d] is %.9g, not %.9g",
+                                     kernels->name, count, spreads[k], n, (double)x[n],
+                                     expected[n]);
+            }
+            guarded_free(patch);
+            guarded_free(x);
+            free(image);
+            free(expected);
+        }
+}
+END_TEST
+
 /* dst[panel][k][n] against src[k][panel * width + n], rows outside [first, last) untouched */
 static void try_pack(int k_total, int columns, int width, bool scaled)
 {
@@ -450,6 +490,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, layernorm_of_a_constant_row);
     tcase_add_test(cases, column_reductions);
     tcase_add_test(cases, squared_error);
+    tcase_add_test(cases, standardise);
     tcase_add_test(cases, packing);
     tcase_add_test(cases, sum_of_blocks);
     tcase_add_test(cases, instruction_sets);
