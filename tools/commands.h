@@ -10,6 +10,8 @@
 #define CLI_COMMANDS(COMMAND) \
     COMMAND(synth) \
     COMMAND(reconstruct) \
+    COMMAND(collapse) \
+    COMMAND(report) \
     COMMAND(info) \
     COMMAND(bench) \
     COMMAND(parity)

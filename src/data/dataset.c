@@ -193,8 +193,11 @@ fcmae_status fcmae_dataset_subset(const fcmae_dataset *dataset, double fraction,
     size_t folder = 0;
     int classes = dataset->class_count > 0 ? dataset->class_count : 1;
     for (int label = 0; label < classes; label++) {
-        /* folders are in the order of their labels */
+        /* folders are in the order of their labels; a labelled set begins with its root, label -1 */
         int64_t in_class = 0;
+        while (dataset->class_count > 0 && folder < dataset->folder_count &&
+               dataset->folders[folder].label < label)
+            folder++;
         for (; folder < dataset->folder_count &&
                (dataset->class_count == 0 || dataset->folders[folder].label == label);
              folder++)

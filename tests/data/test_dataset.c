@@ -165,6 +165,7 @@ START_TEST(subsets_keep_the_share_of_every_class)
     fcmae_dataset *dataset = calloc(1, sizeof *dataset);
     static const int sizes[] = {100, 1, 40, 0, 59};
     dataset->classes = calloc(5, sizeof *dataset->classes);
+    ck_assert_int_eq(fcmae_dataset_add_folder(dataset, "root", -1, NULL), FCMAE_OK);
     for (int label = 0; label < 5; label++) {
         dataset->classes[dataset->class_count++] = strdup("class");
         ck_assert_int_eq(fcmae_dataset_add_folder(dataset, "f", label, NULL), FCMAE_OK);
