@@ -250,7 +250,7 @@ static int run(const cli_arguments *arguments)
 
 const cli_command cli_command_collapse = {
     .name = "collapse",
-    .purpose = "measure feature collapse: distance between channels, dead channels, pictures",
+    .purpose = "measure feature collapse: how alike the channels are",
     .description =
         "For every block, the mean pairwise cosine distance between channels (0: all alike, at most "
         "0.5), averaged over images, as in section 4 of the ConvNeXt V2 paper; with it the shares "
@@ -260,10 +260,9 @@ const cli_command cli_command_collapse = {
         "depth, one curve per model) and activations-MODEL-TENSOR.png (channel maps of one image). "
         "docs/collapse.md explains the numbers and their conventions.",
     .example =
-        "fcmae collapse --checkpoint runs/v1 runs/v2 --names V1 V2 --data imagenette/val --output "
-        "collapse\n"
-        "fcmae collapse --checkpoint model.safetensors --data photos --output run/collapse --tensor "
-        "all --mask-ratio 0.6",
+        "fcmae collapse --checkpoint runs/v1 runs/v2 --data photos --output collapse\n"
+        "fcmae collapse --checkpoint runs/v2 --data imagenette/val --labels \\\n"
+        "    --output runs/v2/collapse --tensor all --mask-ratio 0.6",
     .options = options,
     .option_count = CLI_COUNT(options),
     .values_size = sizeof(struct collapse_values),
