@@ -128,7 +128,8 @@ typedef struct fcmae_checkpoint_info {
 typedef struct fcmae_checkpoint fcmae_checkpoint;
 
 /**
- * Opens any readable tensor file, or a folder with model.safetensors or pytorch_model.bin in it.
+ * Opens any readable tensor file; a folder with model.safetensors or pytorch_model.bin in it; or the
+ * newest checkpoint of a training run, given by the run's folder or by the file `latest` in it.
  * @param key  dictionary to take the parameters from: "model", "model_ema", "state_dict", ...;
  *             "ema": whichever averaged weights there are; NULL: model, state_dict, the file itself,
  *             then averaged weights.

@@ -117,16 +117,45 @@ static fcmae_status describe(fcmae_checkpoint *c, fcmae_error *error)
     return compare_with_itself(c, error);
 }
 
-/** The file meant by a path: itself, or the weights in a model folder. */
+/** Name of the newest checkpoint as a run folder's file `latest` states it: one line, a plain file
+ *  name. False if there is no such file or it says something else. */
+static bool read_latest(const char *path, char *name, size_t size)
+{
+    FILE *file = fopen(path, "r");
+    if (!file) return false;
+    bool read = fgets(name, (int)size, file) != NULL;
+    fclose(file);
+    if (!read) return false;
+    size_t length = strcspn(name, "\n");
+    bool whole = name[length] == '\n' && length > 0 && !memchr(name, '/', length);
+    name[length] = 0;
+    return whole;
+}
+
+/** The file meant by a path: itself, the newest checkpoint of a run (its folder, or the file `latest`
+ *  in it), or the weights in a model folder. */
 static char *resolve(const char *path)
 {
     static const char *const names[] = {"model.safetensors", "pytorch_model.bin"};
     struct stat information;
-    size_t room = strlen(path) + 32;
+    char newest[256];
+    size_t length = strlen(path), room = length + sizeof newest + 32;
     char *file = malloc(room);
     if (!file) return NULL;
     snprintf(file, room, "%s", path);
-    if (stat(path, &information) != 0 || !S_ISDIR(information.st_mode)) return file;
+    if (stat(path, &information) != 0) return file;
+    if (!S_ISDIR(information.st_mode)) {
+        const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+        if (S_ISREG(information.st_mode) && strcmp(base, "latest") == 0 &&
+            read_latest(path, newest, sizeof newest))
+            snprintf(file, room, "%.*s%s", (int)(base - path), path, newest);
+        return file;
+    }
+    snprintf(file, room, "%s/latest", path);
+    if (read_latest(file, newest, sizeof newest)) {
+        snprintf(file, room, "%s/%s", path, newest);
+        return file;
+    }
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         snprintf(file, room, "%s/%s", path, names[i]);
         if (stat(file, &information) == 0) return file;

@@ -1,6 +1,8 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
 /** Checkpoints: saved and loaded in every layout, and files that do not fit. */
+#include <sys/stat.h>
+
 #include "fcmae/checkpoint.h"
 #include "fcmae/preset.h"
 #include "support/files.h"
@@ -112,6 +114,32 @@ START_TEST(a_file_describes_itself)
     ck_assert_int_eq(info->report.count, 0);
     ck_assert_str_eq(fcmae_tensor_file_text(fcmae_checkpoint_file(c), "class_names"), "[\"a\",\"b\"]");
     fcmae_checkpoint_close(&c);
+    fcmae_model_destroy(&model);
+}
+END_TEST
+
+START_TEST(a_run_folder_means_its_newest_checkpoint)
+{
+    fcmae_model *model = small_model(FCMAE_KIND_PRETRAIN, 2, 1);
+    ck_assert_int_eq(mkdir(test_path("run"), 0700), 0);
+    save(test_path("run/checkpoint-7.safetensors"), model, NULL);
+    write_bytes(test_path("run/latest"), "checkpoint-7.safetensors\n", 25);
+    fcmae_checkpoint *c = open_checkpoint(test_path("run"), NULL);
+    ck_assert(fcmae_checkpoint_describe(c)->recognised);
+    fcmae_checkpoint_close(&c);
+    c = open_checkpoint(test_path("run/latest"), NULL);
+    ck_assert(fcmae_checkpoint_describe(c)->recognised);
+    fcmae_checkpoint_close(&c);
+
+    /* a path is no name, and a cut line is none */
+    static const char *const wrong[] = {"../checkpoint-7.safetensors\n", "checkpoint-7.safetensors", "\n",
+                                        ""};
+    for (int i = 0; i < 4; i++) {
+        fcmae_error error = {0};
+        write_bytes(test_path("run/latest"), wrong[i], strlen(wrong[i]));
+        ck_assert_int_eq(fcmae_checkpoint_open(&c, test_path("run"), NULL, &error), FCMAE_ERR_NOT_FOUND);
+        ck_assert_int_ne(fcmae_checkpoint_open(&c, test_path("run/latest"), NULL, &error), FCMAE_OK);
+    }
     fcmae_model_destroy(&model);
 }
 END_TEST
@@ -328,6 +356,7 @@ static void add_tests(TCase *cases)
 {
     tcase_add_test(cases, every_layout_gives_the_model_back);
     tcase_add_test(cases, a_file_describes_itself);
+    tcase_add_test(cases, a_run_folder_means_its_newest_checkpoint);
     tcase_add_test(cases, the_official_names_and_shapes);
     tcase_add_test(cases, kernel_order_is_minkowskis);
     tcase_add_test(cases, blocks_of_the_optimiser);
