@@ -98,6 +98,11 @@ typedef struct fcmae_transform {
     double scale_min, scale_max; /**< TRAIN: share of the area, 0 < min <= max <= 1 */
     double flip;                 /**< TRAIN: probability of mirroring, 0 .. 1 */
     double crop_ratio;           /**< CENTRE: in (0, 1] */
+    /** TRAIN: RandAugment after crop and flip, see fcmae/augment.h; the recipe's
+     *  rand-m9-mstd0.5-inc1 is 2, 9, 0.5. 0 operations: none. */
+    int augment_operations;      /**< 0 .. 16 */
+    double augment_magnitude;    /**< 0 .. 10 */
+    double augment_deviation;    /**< of the magnitude, >= 0 */
     /** Decode a JPEG at 1/2, 1/4 or 1/8 if the crop is still at least `size` there. Faster on
      *  pictures much larger than the sample, no longer equal to Pillow. */
     bool fast_decode;

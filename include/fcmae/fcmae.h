@@ -11,6 +11,7 @@
 #include "fcmae/preset.h"
 #include "fcmae/engine.h"
 #include "fcmae/data.h"
+#include "fcmae/augment.h"
 #include "fcmae/tensor_file.h"
 #include "fcmae/checkpoint.h"
 #include "fcmae/optimiser.h"

@@ -17,12 +17,13 @@ typedef enum fcmae_random_purpose {
     FCMAE_RANDOM_SHUFFLE = 2,        /**< epoch = epoch                             */
     FCMAE_RANDOM_MASK = 3,           /**< epoch, index = sample position in epoch   */
     FCMAE_RANDOM_CROP = 4,           /**< epoch, index = sample position in epoch   */
-    FCMAE_RANDOM_AUGMENT = 5,        /**< RandAugment, erasing: likewise            */
+    FCMAE_RANDOM_AUGMENT = 5,        /**< RandAugment: likewise                     */
     FCMAE_RANDOM_MIX = 6,            /**< mixup, cutmix: index = batch number       */
     FCMAE_RANDOM_DROP_PATH = 7,      /**< epoch, index = sample, block              */
     FCMAE_RANDOM_SYNTHETIC = 8,      /**< synthetic images: index = image           */
     FCMAE_RANDOM_SUBSET = 9,         /**< label fraction, images for an analysis    */
-    FCMAE_RANDOM_TEST = 10
+    FCMAE_RANDOM_TEST = 10,
+    FCMAE_RANDOM_ERASE = 11          /**< erasing: index = sample position in epoch */
 } fcmae_random_purpose;
 
 typedef struct fcmae_random {

@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-#include "core/random.h"
+#include "data/augment.h"
 
 #define MIN_RATIO (3.0 / 4.0)
 #define MAX_RATIO (4.0 / 3.0)
@@ -43,6 +43,12 @@ fcmae_status fcmae_transform_check(const fcmae_transform *t, fcmae_error *error)
     if (t->kind == FCMAE_TRANSFORM_CENTRE && t->size / t->crop_ratio > FCMAE_IMAGE_MAX_SIDE)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "crop ratio %g is too small for %d pixels",
                           t->crop_ratio, t->size);
+    if (t->augment_operations < 0 || t->augment_operations > 16 ||
+        !(t->augment_magnitude >= 0 && t->augment_magnitude <= 10) || !(t->augment_deviation >= 0))
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                          "RandAugment: %d operations (0 to 16), magnitude %g (0 to 10) or deviation "
+                          "%g is outside its range",
+                          t->augment_operations, t->augment_magnitude, t->augment_deviation);
     return FCMAE_OK;
 }
 
@@ -102,6 +108,7 @@ void fcmae_transform_scratch_release(fcmae_transform_scratch *scratch)
     fcmae_axis_release(&scratch->columns);
     fcmae_axis_release(&scratch->rows);
     fcmae_buffer_release(&scratch->narrow);
+    fcmae_buffer_release(&scratch->augmented);
 }
 
 /** Largest reduction at which the box still has at least as many pixels as its resized picture. */
@@ -151,6 +158,12 @@ fcmae_status fcmae_transform_run(const fcmae_transform *t, fcmae_transform_scrat
     size_t stride = (size_t)scratch->image.width * 3;
     const uint8_t *pixels = scratch->image.pixels + (size_t)(top - region.y) * stride +
                             (size_t)(left - region.x) * 3;
-    return fcmae_resample(&scratch->columns, &scratch->rows, pixels, stride, &scratch->narrow, out,
-                          error);
+    FCMAE_TRY(fcmae_resample(&scratch->columns, &scratch->rows, pixels, stride, &scratch->narrow,
+                             out, error));
+    if (t->kind != FCMAE_TRANSFORM_TRAIN || t->augment_operations == 0) return FCMAE_OK;
+    FCMAE_TRY(fcmae_buffer_reserve(&scratch->augmented, 3 * (size_t)t->size * (size_t)t->size, error));
+    fcmae_random random = fcmae_random_start(seed, FCMAE_RANDOM_AUGMENT, epoch, position);
+    fcmae_randaugment(out, scratch->augmented.bytes, t->size, t->size, t->augment_operations,
+                      t->augment_magnitude, t->augment_deviation, &random);
+    return FCMAE_OK;
 }

@@ -27,7 +27,7 @@ fcmae_status fcmae_transform_check(const fcmae_transform *transform, fcmae_error
 typedef struct fcmae_transform_scratch {
     fcmae_image image, turned;
     fcmae_axis columns, rows;
-    fcmae_buffer narrow;
+    fcmae_buffer narrow, augmented;
 } fcmae_transform_scratch;
 
 void fcmae_transform_scratch_release(fcmae_transform_scratch *scratch);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/random.h"
+#include "data/augment.h"
 #include "data/scene.h"
 #include "data/transform.h"
 #include "support/suite.h"
@@ -187,6 +188,32 @@ START_TEST(fast_decoding_stays_close)
 }
 END_TEST
 
+START_TEST(augmentation_follows_the_crop)
+{
+    fcmae_buffer file = scene_file(90, 80, true);
+    fcmae_transform_scratch scratch = {0};
+    uint8_t plain[48 * 48 * 3], augmented[48 * 48 * 3], temporary[48 * 48 * 3];
+    int changed = 0;
+    for (uint64_t position = 0; position < 40; position++) {
+        fcmae_transform t = fcmae_transform_train(48, 0.3);
+        ck_assert_int_eq(fcmae_transform_run(&t, &scratch, file.bytes, file.size, 1, 5, position,
+                                             plain, NULL), FCMAE_OK);
+        t.augment_operations = 2;
+        t.augment_magnitude = 9;
+        t.augment_deviation = 0.5;
+        ck_assert_int_eq(fcmae_transform_run(&t, &scratch, file.bytes, file.size, 1, 5, position,
+                                             augmented, NULL), FCMAE_OK);
+        changed += memcmp(plain, augmented, sizeof plain) != 0;
+        fcmae_random random = fcmae_random_start(1, FCMAE_RANDOM_AUGMENT, 5, position);
+        fcmae_randaugment(plain, temporary, 48, 48, 2, 9, 0.5, &random);
+        ck_assert_int_eq(memcmp(plain, augmented, sizeof plain), 0);
+    }
+    ck_assert_int_gt(changed, 20);
+    fcmae_buffer_release(&file);
+    fcmae_transform_scratch_release(&scratch);
+}
+END_TEST
+
 START_TEST(bad_options_are_named)
 {
     fcmae_error error = {0};
@@ -195,6 +222,9 @@ START_TEST(bad_options_are_named)
     t = fcmae_transform_train(0, 0.2);
     ck_assert_int_eq(fcmae_transform_check(&t, &error), FCMAE_ERR_ARGUMENT);
     t = fcmae_transform_evaluate(224, 1.5);
+    ck_assert_int_eq(fcmae_transform_check(&t, &error), FCMAE_ERR_ARGUMENT);
+    t = fcmae_transform_train(224, 0.2);
+    t.augment_operations = -1;
     ck_assert_int_eq(fcmae_transform_check(&t, &error), FCMAE_ERR_ARGUMENT);
     t = fcmae_transform_evaluate(224, 0.9);
     ck_assert_int_eq(fcmae_transform_check(&t, &error), FCMAE_OK);
@@ -208,6 +238,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, extreme_shapes_fall_back_to_the_centre);
     tcase_add_test(cases, partial_decoding_changes_no_bit);
     tcase_add_test(cases, fast_decoding_stays_close);
+    tcase_add_test(cases, augmentation_follows_the_crop);
     tcase_add_test(cases, bad_options_are_named);
 }
 

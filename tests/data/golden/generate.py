@@ -3,14 +3,14 @@
 """Writes the golden files of the image tests, with Pillow 12.2.0 and NumPy. Run in this folder.
 
 NAME.jpg / NAME.png with NAME.rgb: the pixels that Pillow decodes, [height, width, 3].
-resize_input.rgb [23, 31, 3] and resize_HEIGHTxWIDTH.rgb: Pillow's bicubic resizing of it.
+augment_*.rgb: the operations of RandAugment. resize_input.rgb [23, 31, 3] and resize_HEIGHTxWIDTH.rgb: Pillow's bicubic resizing of it.
 """
 import io
 import struct
 import zlib
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageEnhance, ImageOps
 
 random = np.random.default_rng(1)
 
@@ -112,6 +112,44 @@ def resizes():
         np.array(resized).tofile(f"resize_{height}x{width}.rgb")
 
 
+def augmentations():
+    """augment_input.rgb [33, 38, 3] and augment_NUMBER_VALUE.rgb: the operations of timm 0.3.2."""
+    y, x = np.mgrid[0:33, 0:38]
+    base = np.stack([40 + 4 * x, 200 - 3 * y - x, 128 + 100 * np.sin(x / 3.0) * np.cos(y / 4.0)], -1)
+    array = np.clip(base + random.integers(-20, 21, base.shape), 0, 255).astype(np.uint8)
+    array[10:14, 10:20] = random.integers(0, 256, (4, 10, 3))
+    array.tofile("augment_input.rgb")
+    image = Image.fromarray(array)
+    options = dict(resample=Image.BICUBIC, fillcolor=(124, 116, 104))
+
+    def affine(*matrix):
+        return image.transform(image.size, Image.AFFINE, matrix, **options)
+
+    def write(number, value, result):
+        np.array(result).tofile(f"augment_{number}_{value}.rgb")
+
+    write(0, 0, ImageOps.autocontrast(image))
+    write(1, 0, ImageOps.equalize(image))
+    write(2, 0, ImageOps.invert(image))
+    for degrees in (27, -13.5, 0, 90.5):
+        write(3, degrees, image.rotate(degrees, **options))
+    for bits in (0, 1, 3, 8):
+        write(4, bits, ImageOps.posterize(image, bits) if bits < 8 else image)
+    for threshold in (26, 128, 256):
+        write(5, threshold, ImageOps.solarize(image, threshold))
+    write(6, 99, image.point([min(255, i + 99) if i < 128 else i for i in range(256)] * 3))
+    for number, enhancer in enumerate([ImageEnhance.Color, ImageEnhance.Contrast, ImageEnhance.Brightness, ImageEnhance.Sharpness]):
+        for factor in (0.19, 1.81, 0.1, 1.0):
+            write(7 + number, factor, enhancer(image).enhance(factor))
+    for factor in (0.27, -0.3):
+        write(11, factor, affine(1, factor, 0, 0, 1, 0))
+        write(12, factor, affine(1, 0, 0, factor, 1, 0))
+    for pixels in (15.39, -7.25, 4):
+        write(13, pixels, affine(1, 0, pixels, 0, 1, 0))
+        write(14, pixels, affine(1, 0, 0, 0, 1, pixels))
+
+
 jpegs()
 pngs()
 resizes()
+augmentations()
