@@ -9,6 +9,7 @@
 /* One line per command: tools/cmd_NAME.c defines cli_command_NAME. */
 #define CLI_COMMANDS(COMMAND) \
     COMMAND(synth) \
+    COMMAND(pretrain) \
     COMMAND(reconstruct) \
     COMMAND(collapse) \
     COMMAND(report) \

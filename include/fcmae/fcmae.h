@@ -15,6 +15,7 @@
 #include "fcmae/tensor_file.h"
 #include "fcmae/checkpoint.h"
 #include "fcmae/optimiser.h"
+#include "fcmae/train.h"
 #include "fcmae/analysis.h"
 
 #define FCMAE_VERSION "0.1.0"

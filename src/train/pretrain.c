@@ -1,0 +1,282 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "core/parallel.h"
+#include "fcmae/data.h"
+#include "fcmae/mask.h"
+#include "train/loop.h"
+#include "train/pretrain.h"
+
+/* mean and deviation of ImageNet's red, green and blue, as every published ConvNeXt has them */
+static const float image_mean[3] = {0.485f, 0.456f, 0.406f};
+static const float image_deviation[3] = {0.229f, 0.224f, 0.225f};
+
+enum { PREFETCH = 3 };
+
+typedef struct pretraining {
+    fcmae_pretrain_options options; /* resolved */
+    fcmae_train_callbacks callbacks;
+    fcmae_dataset *dataset;
+    fcmae_loader *loader;
+    fcmae_model *model;
+    fcmae_engine *engine;
+    fcmae_adamw *adamw;
+    float *average;
+    fcmae_settings settings;
+    fcmae_loop loop;
+    fcmae_engine_options engine_options;
+    fcmae_engine_plan_info plan;
+    int grid, visible; /* cells along a side; visible cells of a mask */
+    int64_t images;    /* images of a batch: batch_size / masks_per_image */
+    uint8_t *removed;  /* [batch_size, grid * grid] */
+    int32_t *image_of; /* [batch_size] */
+} pretraining;
+
+/* ---- data ---- */
+
+static fcmae_status open_data(pretraining *p, fcmae_error *error)
+{
+    const fcmae_pretrain_options *o = &p->options;
+    const fcmae_dataset_options listing = {.log = p->callbacks.log};
+    FCMAE_TRY(fcmae_dataset_open(&p->dataset, o->data, &listing, error));
+    fcmae_loader_options options = {.transform = fcmae_transform_train(o->input_size, o->crop_scale),
+                                    .batch = (int)p->images,
+                                    .training = true,
+                                    .seed = o->run.seed,
+                                    .workers = o->run.workers > 0 ? o->run.workers : o->run.threads,
+                                    .prefetch = PREFETCH,
+                                    .bad_share = o->bad_share,
+                                    .log = p->callbacks.log};
+    options.transform.flip = o->flip;
+    options.transform.fast_decode = o->fast_decode;
+    int64_t count = fcmae_dataset_count(p->dataset), needed = p->images * o->run.accumulate;
+    if (count < needed)
+        return fcmae_fail(error, FCMAE_ERR_SHAPE,
+                          "%s holds %" PRId64 " images, but one update takes %" PRId64
+                          " (batch %" PRId64 " x %d, %d masks per image): lower the batch size",
+                          o->data, count, needed, o->run.batch_size, o->run.accumulate,
+                          o->masks_per_image);
+    FCMAE_TRY(fcmae_loader_create(&p->loader, p->dataset, &options, error));
+    p->loop.batches_per_epoch = fcmae_loader_batches(p->loader);
+    p->loop.steps_per_epoch = p->loop.batches_per_epoch / o->run.accumulate;
+    return FCMAE_OK;
+}
+
+/** Depends on the names below the data folder and their order, not on where the folder is. */
+static uint64_t fingerprint(const pretraining *p)
+{
+    uint64_t sum = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+    size_t root = strlen(p->options.data);
+    char name[FCMAE_PATH];
+    for (int64_t i = 0; i < fcmae_dataset_count(p->dataset); i++) {
+        fcmae_dataset_name(p->dataset, i, name, sizeof name);
+        const char *relative = strncmp(name, p->options.data, root) == 0 ? name + root : name;
+        while (*relative == '/') relative++;
+        for (const char *c = relative;; c++) {
+            sum = (sum ^ (unsigned char)*c) * UINT64_C(0x100000001b3);
+            if (!*c) break;
+        }
+    }
+    return sum;
+}
+
+static fcmae_status source_start(void *cookie, int64_t epoch, int64_t batch, fcmae_error *error)
+{
+    pretraining *p = cookie;
+    return fcmae_loader_start(p->loader, (uint32_t)epoch, batch, error);
+}
+
+static fcmae_status source_next(void *cookie, fcmae_batch *batch, const int64_t **indices,
+                                fcmae_error *error)
+{
+    pretraining *p = cookie;
+    fcmae_samples samples;
+    FCMAE_TRY(fcmae_loader_next(p->loader, &samples, error));
+    int views = p->options.masks_per_image, cells = p->grid * p->grid;
+    for (int i = 0; i < samples.count; i++)
+        FCMAE_TRY(fcmae_mask_generate(
+            p->options.run.seed, samples.epoch, (uint64_t)(samples.batch * p->images + i), p->grid,
+            p->grid, p->options.mask_unit, p->visible, views,
+            p->removed + (size_t)i * (size_t)views * (size_t)cells, error));
+    *indices = samples.indices;
+    *batch = (fcmae_batch){.images = {.count = samples.count,
+                                      .bytes = samples.images,
+                                      .mean = image_mean,
+                                      .deviation = image_deviation},
+                           .samples = (int64_t)samples.count * views,
+                           .image_of = views > 1 ? p->image_of : NULL,
+                           .removed = p->removed};
+    return FCMAE_OK;
+}
+
+static double source_waited(void *cookie)
+{
+    const pretraining *p = cookie;
+    return fcmae_loader_get_statistics(p->loader).wait_seconds;
+}
+
+static void source_name(void *cookie, int64_t index, char *name, size_t size)
+{
+    const pretraining *p = cookie;
+    fcmae_dataset_name(p->dataset, index, name, size);
+}
+
+/* ---- the run ---- */
+
+static fcmae_status allocate(pretraining *p, fcmae_error *error)
+{
+    const fcmae_pretrain_options *o = &p->options;
+    size_t samples = (size_t)o->run.batch_size, cells = (size_t)p->grid * (size_t)p->grid;
+    p->removed = fcmae_allocate_aligned(samples, cells);
+    p->image_of = calloc(samples, sizeof *p->image_of);
+    if (!p->removed || !p->image_of)
+        return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for %zu masks", samples);
+    for (size_t i = 0; i < samples; i++) p->image_of[i] = (int32_t)(i / (size_t)o->masks_per_image);
+
+    FCMAE_TRY(fcmae_model_create(&p->model, &o->model, error));
+    FCMAE_TRY(fcmae_adamw_create(&p->adamw, p->model, &o->optimisation.adamw, error));
+    fcmae_model_initialise(p->model, o->run.seed);
+    if (o->optimisation.ema_decay == 0) return FCMAE_OK;
+    size_t size = (size_t)fcmae_model_block_size(p->model);
+    p->average = fcmae_allocate_aligned(size, sizeof *p->average);
+    if (!p->average)
+        return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for an average of the weights");
+    memcpy(p->average, fcmae_model_values(p->model), size * sizeof *p->average);
+    return FCMAE_OK;
+}
+
+/** Decides what the engine will look like and whether everything fits. */
+static fcmae_status plan_memory(pretraining *p, fcmae_train_plan *plan, fcmae_error *error)
+{
+    const fcmae_pretrain_options *o = &p->options;
+    p->engine_options = (fcmae_engine_options){
+        .mode = FCMAE_MODE_PRETRAIN,
+        .height = o->input_size,
+        .width = o->input_size,
+        .visible_cells = p->visible,
+        .batch = (int)o->run.batch_size,
+        .lanes = o->run.lanes > 0 ? o->run.lanes : (int)fcmae_loop_recorded(&p->loop, "lanes", 0),
+        .micro_batch = o->run.micro_batch > 0
+                           ? o->run.micro_batch
+                           : (int)fcmae_loop_recorded(&p->loop, "micro_batch", 0),
+        .threads = o->run.threads};
+    FCMAE_TRY(fcmae_engine_plan(&o->model, &p->engine_options, &p->plan, error));
+    uint64_t blocks = p->average ? 3 : 2;
+    uint64_t optimiser = blocks * 4 * (uint64_t)fcmae_model_block_size(p->model);
+    uint64_t pictures = (PREFETCH + 1) * (uint64_t)p->images * 3 * (uint64_t)o->input_size *
+                        (uint64_t)o->input_size;
+    plan->engine = p->plan;
+    plan->total_bytes = p->plan.total_bytes + optimiser + pictures;
+    uint64_t present = fcmae_physical_memory();
+    if (present > 0 && plan->total_bytes > present)
+        return fcmae_fail(error, FCMAE_ERR_MEMORY,
+                          "this run needs %.2f GiB of memory, the machine has %.2f GiB: take a "
+                          "smaller batch, fewer lanes or a smaller model",
+                          (double)plan->total_bytes / 1073741824.0,
+                          (double)present / 1073741824.0);
+    return FCMAE_OK;
+}
+
+/** Length of the run and learning rates. */
+static fcmae_status resolve_schedule(pretraining *p, fcmae_train_plan *plan, fcmae_error *error)
+{
+    fcmae_pretrain_options *o = &p->options;
+    fcmae_loop *loop = &p->loop;
+    double steps = o->run.steps > 0 ? (double)o->run.steps
+                                    : ceil(o->run.epochs * (double)loop->steps_per_epoch - 1e-6);
+    if (steps > 1e15)
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "the run would take %g updates", steps);
+    loop->steps = steps < 1 ? 1 : (int64_t)steps;
+    fcmae_optimisation *r = &o->optimisation;
+    plan->effective_batch = o->run.batch_size * o->run.accumulate;
+    if (r->lr == 0) r->lr = r->base_lr * (double)plan->effective_batch / 256;
+    double epochs = (double)loop->steps / (double)loop->steps_per_epoch;
+    if (r->warmup_epochs < 0) r->warmup_epochs = fmin(-r->warmup_epochs, 0.05 * epochs);
+    if (r->warmup_epochs > epochs)
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                          "the warm-up takes %g epochs, but the run has only %g", r->warmup_epochs,
+                          epochs);
+    if (r->min_lr > r->lr)
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                          "the final learning rate %g is above the peak of %g", r->min_lr, r->lr);
+    loop->schedule = (fcmae_schedule){r->lr, r->min_lr, r->warmup_epochs, epochs};
+    loop->ema_decay = r->ema_decay;
+    plan->lr = r->lr;
+    plan->warmup_epochs = r->warmup_epochs;
+    plan->epochs = epochs;
+    plan->steps = loop->steps;
+    plan->steps_per_epoch = loop->steps_per_epoch;
+    plan->images = fcmae_dataset_count(p->dataset);
+    return FCMAE_OK;
+}
+
+static void prepare_loop(pretraining *p)
+{
+    fcmae_loop *loop = &p->loop;
+    loop->options = &p->options.run;
+    loop->callbacks = &p->callbacks;
+    loop->source = (fcmae_loop_source){p, source_start, source_next, source_waited, source_name};
+    loop->threads = p->options.run.threads > 0 ? p->options.run.threads : fcmae_processor_count();
+    loop->images_per_batch = p->images;
+}
+
+static fcmae_status run(pretraining *p, fcmae_error *error)
+{
+    fcmae_train_plan plan = {0};
+    FCMAE_TRY(fcmae_loop_open(&p->loop, error));
+    FCMAE_TRY(open_data(p, error));
+    FCMAE_TRY(resolve_schedule(p, &plan, error));
+    FCMAE_TRY(allocate(p, error));
+    FCMAE_TRY(plan_memory(p, &plan, error));
+    p->loop.state = (fcmae_run_state){.model = p->model,
+                                      .adamw = p->adamw,
+                                      .average = p->average,
+                                      .settings = &p->settings,
+                                      .seed = p->options.run.seed};
+    fcmae_pretrain_settings(&p->settings, &p->options, &p->plan.options,
+                            fcmae_dataset_count(p->dataset), fingerprint(p));
+    FCMAE_TRY(fcmae_settings_check(&p->settings, error));
+    FCMAE_TRY(fcmae_loop_resume(&p->loop, error));
+    FCMAE_TRY(fcmae_engine_create(&p->engine, p->model, &p->plan.options, error));
+    p->loop.engine = p->engine;
+    plan.first_step = p->loop.state.step;
+    snprintf(plan.resumed_from, sizeof plan.resumed_from, "%.511s", p->loop.resumed_from);
+    if (p->callbacks.begin) p->callbacks.begin(p->callbacks.cookie, &plan);
+    return fcmae_loop_run(&p->loop, error);
+}
+
+fcmae_status fcmae_pretrain(const fcmae_pretrain_options *options,
+                            const fcmae_train_callbacks *callbacks, fcmae_error *error)
+{
+    pretraining *p = calloc(1, sizeof *p);
+    if (!p) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for a run");
+    p->options = *options;
+    p->options.model.kind = FCMAE_KIND_PRETRAIN;
+    if (callbacks) p->callbacks = *callbacks;
+    fcmae_status status = fcmae_pretrain_check(&p->options, error);
+    if (status == FCMAE_OK) {
+        p->grid = options->input_size / fcmae_config_patch(&options->model);
+        p->visible = fcmae_mask_visible(p->grid * p->grid, options->mask_ratio);
+        p->images = options->run.batch_size / options->masks_per_image;
+        prepare_loop(p);
+        status = run(p, error);
+        fcmae_loop_close(&p->loop);
+    }
+    fcmae_engine_destroy(&p->engine);
+    fcmae_loader_destroy(&p->loader);
+    fcmae_dataset_close(&p->dataset);
+    fcmae_adamw_destroy(&p->adamw);
+    fcmae_model_destroy(&p->model);
+    fcmae_settings_release(&p->settings);
+    free(p->average);
+    free(p->removed);
+    free(p->image_of);
+    free(p);
+    return status;
+}

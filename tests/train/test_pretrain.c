@@ -1,0 +1,432 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+/** Pretraining as a library call: determinism, interruption, failure, refusals. */
+#include <check.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "core/json.h"
+#include "scratch.h"
+#include "support/suite.h"
+
+#define LAST "checkpoint-12.safetensors"
+#define LAST_STATE "checkpoint-12.state.safetensors"
+
+static char folder[SCRATCH_PATH], data[2 * SCRATCH_PATH], output[2 * SCRATCH_PATH];
+
+static void setup(void)
+{
+    scratch_make(folder);
+    scratch_images(folder);
+}
+
+static void teardown(void)
+{
+    scratch_remove(folder);
+}
+
+/** What the callbacks see and do. */
+typedef struct witness {
+    int64_t stop_after; /* polls; 0: never */
+    int64_t polls, updates, inspected, saved;
+    double losses[64], norms[64], first_lr;
+    fcmae_train_plan plan;
+    int remarks;
+    char remark[1200];
+    rlim_t limit_when_saved;
+} witness;
+
+static bool should_stop(void *cookie)
+{
+    witness *w = cookie;
+    return ++w->polls == w->stop_after;
+}
+
+static void begin(void *cookie, const fcmae_train_plan *plan)
+{
+    ((witness *)cookie)->plan = *plan;
+}
+
+static void progress(void *cookie, const fcmae_train_progress *p)
+{
+    witness *w = cookie;
+    if (w->updates < 64) {
+        w->losses[w->updates] = p->loss;
+        w->norms[w->updates] = p->grad_norm;
+    }
+    w->updates++;
+}
+
+static void saved(void *cookie, int64_t step, const char *path)
+{
+    (void)path;
+    witness *w = cookie;
+    w->saved = step;
+    if (!w->limit_when_saved) return;
+    struct rlimit limit;
+    getrlimit(RLIMIT_FSIZE, &limit);
+    limit.rlim_cur = w->limit_when_saved;
+    setrlimit(RLIMIT_FSIZE, &limit);
+}
+
+static fcmae_status inspect(void *cookie, int64_t step, fcmae_engine *engine,
+                            const fcmae_batch *batch, fcmae_error *error)
+{
+    double losses[64] = {0};
+    const fcmae_outputs outputs = {.sample_loss = losses};
+    fcmae_status status = fcmae_engine_forward(engine, batch, &outputs, error);
+    if (status == FCMAE_OK && losses[batch->samples - 1] > 0) ((witness *)cookie)->inspected = step;
+    return status;
+}
+
+static void remark(void *cookie, fcmae_log_level level, const char *message)
+{
+    (void)level;
+    witness *w = cookie;
+    w->remarks++;
+    if (w->remarks == 1) snprintf(w->remark, sizeof w->remark, "%s", message);
+}
+
+static fcmae_status pretrain(const fcmae_pretrain_options *options, witness *w, fcmae_error *error)
+{
+    const fcmae_train_callbacks callbacks = {.cookie = w,
+                                             .log = {remark, w},
+                                             .begin = begin,
+                                             .progress = progress,
+                                             .saved = saved,
+                                             .should_stop = should_stop,
+                                             .inspect = inspect,
+                                             .inspect_every = 5};
+    return fcmae_pretrain(options, &callbacks, error);
+}
+
+static fcmae_pretrain_options options_of(const char *run)
+{
+    return scratch_options(folder, run, data, output);
+}
+
+/** Runs to the end, or fails the test. */
+static witness train(fcmae_pretrain_options options)
+{
+    witness w = {0};
+    fcmae_error error = {0};
+    fcmae_status status = pretrain(&options, &w, &error);
+    ck_assert_msg(status == FCMAE_OK, "%s", error.message);
+    return w;
+}
+
+static void same_runs(const char *a, const char *b)
+{
+    char first[2 * SCRATCH_PATH], second[2 * SCRATCH_PATH];
+    snprintf(first, sizeof first, "%s/%s", folder, a);
+    snprintf(second, sizeof second, "%s/%s", folder, b);
+    scratch_same(first, second, LAST);
+    scratch_same(first, second, LAST_STATE);
+}
+
+/** Every line of the log parses, and its updates are 1, 2, ... `last`. */
+static void check_log(const char *run, int64_t last)
+{
+    char path[2 * SCRATCH_PATH];
+    snprintf(path, sizeof path, "%s/%s", folder, run);
+    char *text = scratch_read(path, "log.jsonl", NULL);
+    ck_assert_ptr_nonnull(text);
+    int64_t expected = 1;
+    for (char *line = text, *end; *line; line = end + 1) {
+        end = strchr(line, '\n');
+        ck_assert_ptr_nonnull(end);
+        json_t *object = NULL;
+        ck_assert_int_eq(fcmae_json_parse(line, (size_t)(end - line), "line", &object, NULL),
+                         FCMAE_OK);
+        static const char *const keys[] = {"step", "epoch", "loss", "lr", "grad_norm",
+                                           "images_per_s", "data_wait", "elapsed"};
+        for (int i = 0; i < 8; i++) ck_assert(json_is_number(json_object_get(object, keys[i])));
+        ck_assert_int_eq(fcmae_json_integer(object, "step", -1), expected++);
+        json_decref(object);
+    }
+    ck_assert_int_eq(expected, last + 1);
+    free(text);
+}
+
+START_TEST(a_run_leaves_what_it_promises)
+{
+    fcmae_pretrain_options options = options_of("run");
+    options.run.keep = 2;
+    witness w = train(options);
+    ck_assert_int_eq(w.updates, 12);
+    ck_assert_int_eq(w.inspected, 10);
+    ck_assert_int_eq(w.plan.images, 40);
+    ck_assert_int_eq(w.plan.steps_per_epoch, 5);
+    ck_assert_int_eq(w.plan.steps, 12);
+    ck_assert_double_eq_tol(w.plan.warmup_epochs, 0.12, 1e-12);
+    ck_assert(w.plan.total_bytes > 0 && w.plan.resumed_from[0] == 0);
+    for (int i = 0; i < 12; i++) ck_assert(w.losses[i] > 0.5 && w.losses[i] < 1.5);
+    ck_assert(scratch_exists(output, "config.json"));
+    ck_assert(!scratch_exists(output, "checkpoint-4.safetensors"));
+    ck_assert(scratch_exists(output, "checkpoint-8.state.safetensors"));
+    char *latest = scratch_read(output, "latest", NULL);
+    ck_assert_str_eq(latest, LAST "\n");
+    free(latest);
+    check_log("run", 12);
+    /* once more: nothing is left to do, nothing changes */
+    w = train(options);
+    ck_assert_int_eq(w.updates, 0);
+    ck_assert_int_eq(w.plan.first_step, 12);
+    check_log("run", 12);
+}
+END_TEST
+
+START_TEST(threads_do_not_matter)
+{
+    for (int threads = 1; threads <= 3; threads++) {
+        char run[8];
+        snprintf(run, sizeof run, "t%d", threads);
+        fcmae_pretrain_options options = options_of(run);
+        options.run.threads = threads;
+        options.run.workers = 4 - threads;
+        options.optimisation.ema_decay = 0.9;
+        options.optimisation.adamw.clip = 0.01;
+        train(options);
+        if (threads > 1) same_runs("t1", run);
+    }
+}
+END_TEST
+
+START_TEST(interruptions_do_not_matter)
+{
+    fcmae_pretrain_options options = options_of("whole");
+    options.optimisation.ema_decay = 0.9;
+    options.run.batch_size = 6; /* 6 batches of 40 images: one of an epoch stays unused */
+    options.masks_per_image = 2;
+    options.run.accumulate = 4;
+    train(options);
+    fcmae_pretrain_options pieces = options;
+    char piece_output[2 * SCRATCH_PATH];
+    snprintf(piece_output, sizeof piece_output, "%s/pieces", folder);
+    pieces.run.output = piece_output;
+    for (int64_t i = 0;; i++) {
+        witness w = {.stop_after = 6 + i % 5 * 3}; /* also between the batches of an update */
+        fcmae_error error = {0};
+        pieces.run.threads = 1 + (int)(i % 3);
+        pieces.run.lanes = pieces.run.micro_batch = i == 0 ? 2 : 0; /* then from the checkpoint */
+        pieces.run.save_every = 3 + i;
+        fcmae_status status = pretrain(&pieces, &w, &error);
+        if (status == FCMAE_OK) break;
+        ck_assert_msg(status == FCMAE_ERR_INTERRUPTED, "%s", error.message);
+        ck_assert(strstr(error.message, "stopped on request"));
+        ck_assert_int_lt(i, 50);
+    }
+    same_runs("whole", "pieces");
+    check_log("pieces", 12);
+}
+END_TEST
+
+START_TEST(a_damaged_checkpoint_is_passed_over)
+{
+    train(options_of("whole"));
+    fcmae_pretrain_options options = options_of("hurt");
+    train(options);
+    size_t size = 0;
+    char *bytes = scratch_read(output, LAST_STATE, &size);
+    scratch_write(output, LAST_STATE, bytes, size - 5);
+    free(bytes);
+    witness w = train(options);
+    ck_assert_int_eq(w.plan.first_step, 8);
+    ck_assert_int_eq(w.updates, 4);
+    ck_assert(strstr(w.remark, "checkpoint-12 is not used"));
+    same_runs("whole", "hurt");
+    check_log("hurt", 12);
+
+    scratch_write(output, LAST_STATE, "x", 1);
+    scratch_write(output, "checkpoint-8.safetensors", "x", 1);
+    scratch_write(output, "checkpoint-4.safetensors", "x", 1);
+    fcmae_error error = {0};
+    ck_assert_int_eq(fcmae_pretrain(&options, NULL, &error), FCMAE_ERR_FORMAT);
+    ck_assert(strstr(error.message, "none of the 3 checkpoints"));
+}
+END_TEST
+
+START_TEST(resuming_from_a_given_file)
+{
+    train(options_of("whole"));
+    char file[3 * SCRATCH_PATH];
+    snprintf(file, sizeof file, "%s/whole/checkpoint-4.safetensors", folder);
+    fcmae_pretrain_options options = options_of("branch");
+    options.run.resume = file;
+    witness w = train(options);
+    ck_assert_int_eq(w.plan.first_step, 4);
+    same_runs("whole", "branch");
+
+    fcmae_error error = {0};
+    ck_assert_int_eq(fcmae_pretrain(&options, NULL, &error), FCMAE_ERR_ARGUMENT);
+    ck_assert(strstr(error.message, "which is later"));
+    options.run.resume = "never";
+    ck_assert_int_eq(fcmae_pretrain(&options, NULL, &error), FCMAE_ERR_ARGUMENT);
+    ck_assert(strstr(error.message, "already holds a run"));
+    options.run.resume = "nowhere.safetensors";
+    ck_assert_int_eq(fcmae_pretrain(&options, NULL, &error), FCMAE_ERR_NOT_FOUND);
+    options.run.resume = "checkpoint";
+    ck_assert_int_eq(fcmae_pretrain(&options, NULL, &error), FCMAE_ERR_ARGUMENT);
+}
+END_TEST
+
+START_TEST(options_when_resuming)
+{
+    fcmae_pretrain_options options = options_of("run");
+    options.run.steps = 6;
+    train(options);
+    fcmae_error error = {0};
+    fcmae_pretrain_options other = options;
+    other.run.batch_size = 4;
+    ck_assert_int_eq(fcmae_pretrain(&other, NULL, &error), FCMAE_ERR_MISMATCH);
+    ck_assert_msg(strstr(error.message, "batch_size 8, not 4") != NULL, "%s", error.message);
+    other = options;
+    other.mask_ratio = 0.5;
+    ck_assert_int_eq(fcmae_pretrain(&other, NULL, &error), FCMAE_ERR_MISMATCH);
+    other = options;
+    other.model.dims[3] = 24;
+    ck_assert_int_eq(fcmae_pretrain(&other, NULL, &error), FCMAE_ERR_MISMATCH);
+    char more[SCRATCH_PATH];
+    snprintf(more, sizeof more, "%.200s/set", folder); /* train and val: another set of images */
+    other = options;
+    other.data = more;
+    ck_assert_int_eq(fcmae_pretrain(&other, NULL, &error), FCMAE_ERR_MISMATCH);
+    other = options;
+    other.run.steps = 9; /* longer is fine, and is said */
+    witness w = train(other);
+    ck_assert_int_eq(w.updates, 3);
+    ck_assert_int_ge(w.remarks, 1);
+}
+END_TEST
+
+START_TEST(accumulation_and_lanes_keep_the_gradient)
+{
+    fcmae_pretrain_options options = options_of("one");
+    options.run.steps = 1;
+    options.optimisation.warmup_epochs = 0;
+    witness one = train(options);
+    options = options_of("four");
+    options.run.steps = 1;
+    options.optimisation.warmup_epochs = 0;
+    options.run.batch_size = 2;
+    options.run.accumulate = 4;
+    options.run.lanes = 1;
+    options.run.micro_batch = 1;
+    witness four = train(options);
+    ck_assert_double_eq_tol(one.losses[0], four.losses[0], 1e-5 * one.losses[0]);
+    ck_assert_double_eq_tol(one.norms[0], four.norms[0], 1e-4 * one.norms[0]);
+    ck_assert_int_eq(four.plan.effective_batch, 8);
+}
+END_TEST
+
+START_TEST(a_run_that_diverges_stops_and_saves_nothing)
+{
+    fcmae_pretrain_options options = options_of("run");
+    witness w = {0};
+    fcmae_error error = {0};
+    options.run.steps = 8;
+    options.run.save_every = 1;
+    train(options);
+    options.run.steps = 40;
+    options.optimisation.lr = 1e30;
+    fcmae_status status = pretrain(&options, &w, &error);
+    ck_assert_msg(status == FCMAE_ERR_NUMERIC, "status %d: %s", status, error.message);
+    ck_assert(strstr(error.message, ".jpg"));
+    ck_assert(strstr(error.message, "checkpoint-"));
+    ck_assert(strstr(error.message, "not finite"));
+    char name[64], *text = scratch_read(output, "log.jsonl", NULL);
+    const char *event = strstr(text, "\"event\": \"not finite\"");
+    ck_assert(event && strstr(event, "\"images\": [\""));
+    free(text);
+    /* what remains on disk is good: the run goes on from it with a sane rate */
+    int64_t newest = w.saved > 8 ? w.saved : 8;
+    snprintf(name, sizeof name, "checkpoint-%lld.safetensors", (long long)newest);
+    ck_assert(scratch_exists(output, name));
+    snprintf(name, sizeof name, "checkpoint-%lld.safetensors", (long long)newest + 1);
+    ck_assert(!scratch_exists(output, name));
+    options.optimisation.lr = 1e-6;
+    options.run.steps = newest + 1;
+    fcmae_error second = {0};
+    witness after = {0};
+    ck_assert_msg(pretrain(&options, &after, &second) == FCMAE_OK, "%s", second.message);
+    ck_assert_msg(after.plan.first_step == newest, "%s", after.remark);
+}
+END_TEST
+
+START_TEST(a_full_disk_stops_the_run_and_keeps_the_old)
+{
+    fcmae_pretrain_options options = options_of("run");
+    witness w = {.limit_when_saved = 20000}; /* the log fits, the weights do not */
+    fcmae_error error = {0};
+    struct rlimit before;
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before);
+    fcmae_status status = pretrain(&options, &w, &error);
+    setrlimit(RLIMIT_FSIZE, &before);
+    ck_assert_msg(status == FCMAE_ERR_IO, "status %d: %s", status, error.message);
+    ck_assert_msg(strstr(error.message, "update 8 could not be saved") != NULL, "%s", error.message);
+    ck_assert(strstr(error.message, "checkpoint-4.safetensors"));
+    ck_assert(!scratch_exists(output, "checkpoint-8.safetensors"));
+    w = train(options);
+    ck_assert_int_eq(w.plan.first_step, 4);
+    train(options_of("whole"));
+    same_runs("whole", "run");
+}
+END_TEST
+
+START_TEST(impossible_options_are_refused)
+{
+    fcmae_pretrain_options good = options_of("run");
+    fcmae_pretrain_options bad[18];
+    fcmae_status wanted[18];
+    for (int i = 0; i < 18; i++) bad[i] = good, wanted[i] = FCMAE_ERR_ARGUMENT;
+    bad[0].data = "/nonexistent/folder", wanted[0] = FCMAE_ERR_NOT_FOUND;
+    bad[1].input_size = 100, wanted[1] = FCMAE_ERR_SHAPE;
+    bad[2].input_size = 32, wanted[2] = FCMAE_ERR_SHAPE;
+    bad[3].mask_ratio = 1;
+    bad[4].mask_ratio = NAN;
+    bad[5].masks_per_image = 3; /* 8 is no multiple */
+    bad[6].mask_unit = 4;
+    bad[7].run.batch_size = 64, wanted[7] = FCMAE_ERR_SHAPE; /* of 40 images */
+    bad[8].run.accumulate = 6, wanted[8] = FCMAE_ERR_SHAPE;
+    bad[9].run.batch_size = 0;
+    bad[10].run.steps = 0, bad[10].run.epochs = 0;
+    bad[11].optimisation.lr = -1;
+    bad[12].optimisation.warmup_epochs = 100;
+    bad[13].optimisation.min_lr = 1;
+    bad[14].optimisation.ema_decay = 1;
+    bad[15].run.output = "";
+    bad[16].model.channels = 4;
+    bad[17].optimisation.adamw.beta1 = 1;
+    for (int i = 0; i < 18; i++) {
+        fcmae_error error = {0};
+        fcmae_status status = fcmae_pretrain(&bad[i], NULL, &error);
+        ck_assert_msg(status == wanted[i], "case %d: status %d, %s", i, status, error.message);
+        ck_assert(error.message[0]);
+    }
+}
+END_TEST
+
+static void add_tests(TCase *cases)
+{
+    tcase_add_checked_fixture(cases, setup, teardown);
+    tcase_add_test(cases, a_run_leaves_what_it_promises);
+    tcase_add_test(cases, threads_do_not_matter);
+    tcase_add_test(cases, interruptions_do_not_matter);
+    tcase_add_test(cases, a_damaged_checkpoint_is_passed_over);
+    tcase_add_test(cases, resuming_from_a_given_file);
+    tcase_add_test(cases, options_when_resuming);
+    tcase_add_test(cases, accumulation_and_lanes_keep_the_gradient);
+    tcase_add_test(cases, a_run_that_diverges_stops_and_saves_nothing);
+    tcase_add_test(cases, a_full_disk_stops_the_run_and_keeps_the_old);
+    tcase_add_test(cases, impossible_options_are_refused);
+}
+
+int main(void)
+{
+    return run_suite("pretrain", add_tests);
+}
