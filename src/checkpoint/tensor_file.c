@@ -196,10 +196,16 @@ static fcmae_status index_names(fcmae_tensor_file *file, fcmae_error *error)
 
 static fcmae_status read_container(fcmae_tensor_file *file, fcmae_error *error)
 {
+    static const uint8_t legacy[15] = {0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46,
+                                       0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e};
     const fcmae_source *source = &file->source;
     uint8_t start[264] = {0};
     size_t size = source->size < sizeof start ? (size_t)source->size : sizeof start;
     FCMAE_TRY(fcmae_source_read(source, 0, start, size, error));
+    if (size >= 4 && memcmp(start, "PK\3\4", 4) == 0) return fcmae_torch_zip_read(file, error);
+    if (size >= sizeof legacy && memcmp(start, legacy, sizeof legacy) == 0)
+        return fcmae_torch_legacy_read(file, error);
+    if (size >= 6 && memcmp(start, "\x93NUMPY", 6) == 0) return fcmae_npy_read(file, error);
     if (size >= 263 && memcmp(start + 257, "ustar", 5) == 0)
         return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED,
                           "%s is a tar archive, as PyTorch wrote them before 0.1.10: load it there and "
@@ -392,6 +398,7 @@ fcmae_status fcmae_tensor_file_write(const char *path, fcmae_container container
 {
     if (container == FCMAE_CONTAINER_SAFETENSORS)
         return fcmae_safetensors_write(path, contents, error);
+    if (container == FCMAE_CONTAINER_TORCH) return fcmae_torch_write(path, contents, error);
     return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "%s: files of container %s are read only", path,
                       fcmae_container_name(container));
 }

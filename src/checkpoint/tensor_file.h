@@ -93,7 +93,6 @@ bool fcmae_shape_count(int rank, const int64_t *shape, int64_t *count);
 fcmae_status fcmae_safetensors_read(fcmae_tensor_file *file, fcmae_error *error);
 fcmae_status fcmae_torch_zip_read(fcmae_tensor_file *file, fcmae_error *error);
 fcmae_status fcmae_torch_legacy_read(fcmae_tensor_file *file, fcmae_error *error);
-fcmae_status fcmae_npz_read(fcmae_tensor_file *file, fcmae_error *error);
 fcmae_status fcmae_npy_read(fcmae_tensor_file *file, fcmae_error *error);
 
 fcmae_status fcmae_safetensors_write(const char *path, const fcmae_tensor_contents *contents,

@@ -73,7 +73,9 @@ START_TEST(every_layout_gives_the_model_back)
             for (int layout = FCMAE_LAYOUT_AUTO; layout <= FCMAE_LAYOUT_HUGGINGFACE; layout++) {
                 if (kind == FCMAE_KIND_PRETRAIN && layout >= FCMAE_LAYOUT_TIMM) continue;
                 fcmae_model *model = small_model((fcmae_model_kind)kind, version, 1), *back = NULL;
-                fcmae_checkpoint_contents contents = {.layout = (fcmae_layout)layout};
+                fcmae_checkpoint_contents contents = {
+                    .layout = (fcmae_layout)layout,
+                    .container = layout % 2 ? FCMAE_CONTAINER_TORCH : FCMAE_CONTAINER_SAFETENSORS};
                 fcmae_load_report report = {0};
                 fcmae_error error = {0};
                 save(path, model, &contents);
