@@ -129,7 +129,7 @@ typedef struct fcmae_outputs {
     float *encoder;     /**< [samples, dims[3], h, w], zeros where removed                         */
     float *prediction;  /**< [samples, h * w, patch_values], every patch                            */
     double *sample_loss; /**< [samples] PRETRAIN: mean over removed patches; CLASSIFIER: needs targets */
-    /** Called for every block of every image, in one thread per lane; NULL to skip. */
+    /** Called for every encoder block of every sample, in one thread per lane; NULL to skip. */
     void (*observe)(void *cookie, const struct fcmae_observation *observation);
     void *cookie;
 } fcmae_outputs;
@@ -145,7 +145,7 @@ typedef enum fcmae_observation_point {
 /** One tensor of one image at one block. `values` is [sites, stride], valid during the call. */
 typedef struct fcmae_observation {
     int64_t sample;
-    int stage, block;        /**< stage 4 is the decoder */
+    int stage, block;        /**< the decoder's blocks are not shown */
     fcmae_observation_point point;
     const float *values;
     int64_t sites, channels, stride;

@@ -420,6 +420,76 @@ START_TEST(packing)
 }
 END_TEST
 
+/* What observers are shown, against the reference's blocks. */
+typedef struct witness {
+    const network_setup *setup;
+    const reference_result *expected;
+    int seen[4]; /* per point */
+} witness;
+
+static int ascending(const void *a, const void *b)
+{
+    return *(const int32_t *)a - *(const int32_t *)b;
+}
+
+static void witness_block(void *cookie, const fcmae_observation *o)
+{
+    witness *w = cookie;
+    const reference_trace *t = w->expected->traces;
+    while (t->stage != o->stage || t->block != o->block) t++;
+    const double *arrays[] = {t->hidden, t->response, t->branch, t->output};
+    int64_t channels = o->point <= FCMAE_OBSERVE_GRN ? 4 * t->channels : t->channels;
+    ck_assert_int_eq(o->channels, channels);
+    ck_assert_int_eq(o->sites, t->first[o->sample + 1] - t->first[o->sample]);
+    ck_assert_int_eq(o->height * o->width, w->setup->cells * (64 >> 2 * o->stage));
+
+    int32_t *order = malloc((size_t)o->sites * sizeof *order);
+    float *rows = malloc((size_t)(o->sites * channels) * sizeof *rows);
+    ck_assert(order && rows);
+    memcpy(order, o->position, (size_t)o->sites * sizeof *order);
+    qsort(order, (size_t)o->sites, sizeof *order, ascending);
+    for (int64_t site = 0; site < o->sites; site++) {
+        int32_t *place =
+            bsearch(&o->position[site], order, (size_t)o->sites, sizeof *order, ascending);
+        memcpy(rows + (place - order) * channels, o->values + site * o->stride,
+               (size_t)channels * sizeof *rows);
+    }
+    double error = relative_error(rows, arrays[o->point] + t->first[o->sample] * channels,
+                                  o->sites * channels);
+    ck_assert_msg(error < 2e-5, "stage %d block %d sample %d point %d: off by %g", o->stage,
+                  o->block, (int)o->sample, (int)o->point, error);
+    w->seen[o->point]++;
+    free(order);
+    free(rows);
+}
+
+START_TEST(observers)
+{
+    for (int version = 1; version <= 2; version++)
+        for (int kind = FCMAE_KIND_PRETRAIN; kind <= FCMAE_KIND_ENCODER; kind++) {
+            const network_case c = {.name = "observers",
+                                    .kind = (fcmae_model_kind)kind,
+                                    .version = version,
+                                    .samples = 4,
+                                    .micro_batch = 3};
+            network_setup s = make_setup(&c, 1);
+            reference_result expected =
+                reference_network_run(s.reference, &s.reference_batch, 0, 1);
+            witness w = {.setup = &s, .expected = &expected};
+            fcmae_outputs outputs = {.observe = witness_block, .cookie = &w};
+            fcmae_engine *engine = engine_of(&s, case_options(&s, FCMAE_MODE_INFERENCE));
+            ck_assert_int_eq(fcmae_engine_forward(engine, &s.batch, &outputs, NULL), FCMAE_OK);
+            ck_assert_int_eq(fcmae_engine_forward(s.engine, &s.batch, &outputs, NULL), FCMAE_OK);
+            for (int point = 0; point < 4; point++) /* two passes, five blocks, four samples */
+                ck_assert_int_eq(w.seen[point],
+                                 point == FCMAE_OBSERVE_GRN && version == 1 ? 0 : 2 * 5 * 4);
+            fcmae_engine_destroy(&engine);
+            reference_result_release(&expected);
+            release_setup(&s);
+        }
+}
+END_TEST
+
 static void add_tests(TCase *cases)
 {
     tcase_add_test(cases, threads_change_nothing);
@@ -435,6 +505,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, bytes_are_values);
     tcase_add_test(cases, inference);
     tcase_add_test(cases, packing);
+    tcase_add_test(cases, observers);
 }
 
 int main(void)

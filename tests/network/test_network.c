@@ -39,6 +39,13 @@ START_TEST(pretraining_shapes)
         {.name = "two samples of an image", .samples = 4, .images = 2},
         {.name = "one image for all", .samples = 3, .images = 1, .micro_batch = 2},
         {.name = "one sample", .samples = 1, .visible = 2},
+        {.name = "many sites", .rows = 5, .columns = 5, .visible = 18, .samples = 2},
+        {.name = "deep products",
+         .dims = {8, 8, 8, 344},
+         .decoder_dim = 352,
+         .samples = 2,
+         .rows = 1,
+         .columns = 2},
     };
     check_cases(cases, COUNT(cases));
 }

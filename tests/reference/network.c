@@ -231,6 +231,26 @@ static void describe_encoder(pass *p, reference_result *result)
     }
 }
 
+static void describe_blocks(pass *p, reference_result *result)
+{
+    int count = 0;
+    for (int stage = 0; stage < FCMAE_STAGES; stage++) count += p->config->depths[stage];
+    size_t words = (size_t)count * sizeof(reference_trace) / sizeof(double) + 1;
+    reference_trace *out = result->traces = (reference_trace *)pass_take(p, (int64_t)words);
+    for (int stage = 0; stage < FCMAE_STAGES; stage++)
+        for (int block = 0; block < p->config->depths[stage]; block++) {
+            const block_trace *t = &p->blocks[stage][block];
+            *out++ = (reference_trace){.stage = stage,
+                                       .block = block,
+                                       .channels = p->config->dims[stage],
+                                       .first = p->levels[stage].first,
+                                       .hidden = t->hidden,
+                                       .response = t->response,
+                                       .branch = t->branch,
+                                       .output = t->y};
+        }
+}
+
 reference_result reference_network_run(reference_network *network, const reference_batch *batch,
                                        int backward, double weight)
 {
@@ -241,6 +261,7 @@ reference_result reference_network_run(reference_network *network, const referen
     pass_build_levels(&p);
     pass_encoder_forward(&p);
     describe_encoder(&p, &result);
+    describe_blocks(&p, &result);
     if (network->config.kind == FCMAE_KIND_PRETRAIN) {
         decoder_forward(&p);
         result.prediction = p.predicted;

@@ -42,14 +42,23 @@ typedef struct reference_batch {
     const double *branch_scale; /* [encoder blocks][samples] or NULL: all 1      */
 } reference_batch;
 
+/** What one encoder block made of the rows of all samples, in reading order per sample. */
+typedef struct reference_trace {
+    int stage, block, channels;
+    const int64_t *first;            /* [samples + 1] first row of each sample */
+    const double *hidden, *response; /* [rows][4 channels] after GELU, after GRN (V1: the same) */
+    const double *branch, *output;   /* [rows][channels] */
+} reference_trace;
+
 /** Everything a pass can be asked for; NULL where the kind of network has no such thing. */
 typedef struct reference_result {
-    double loss;         /* PRETRAIN with removed cells, CLASSIFIER with targets; else 0 */
-    double *sample_loss; /* [samples]                                                    */
-    double *encoder;     /* [samples][dims[3]][h][w], zeros where removed                */
-    double *pooled;      /* [samples][dims[3]] mean over visible sites                   */
-    double *prediction;  /* [samples][h * w][patch values], every patch                  */
-    double *logits;      /* [samples][classes]                                           */
+    double loss;             /* PRETRAIN with removed cells, CLASSIFIER with targets; else 0 */
+    double *sample_loss;     /* [samples]                                                    */
+    double *encoder;         /* [samples][dims[3]][h][w], zeros where removed                */
+    double *pooled;          /* [samples][dims[3]] mean over visible sites                   */
+    double *prediction;      /* [samples][h * w][patch values], every patch                  */
+    double *logits;          /* [samples][classes]                                           */
+    reference_trace *traces; /* [encoder blocks]                                         */
     void *memory;
 } reference_result;
 
