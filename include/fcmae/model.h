@@ -31,7 +31,8 @@ typedef enum fcmae_model_kind {
     FCMAE_KIND_ENCODER = 2     /**< encoder alone                                                  */
 } fcmae_model_kind;
 
-/** Set of sites over which GRN takes its L2 norm. Image is what the paper's results used. */
+/** Set of sites over which GRN takes its L2 norm. Image is what the paper's results used. Batch holds
+ *  for the encoder, over the samples of one call; the decoder's blocks are always per image. */
 typedef enum fcmae_grn_scope { FCMAE_GRN_IMAGE = 0, FCMAE_GRN_BATCH = 1 } fcmae_grn_scope;
 
 /** Everything that determines the parameters and the function of a network. */
