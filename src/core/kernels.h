@@ -14,7 +14,12 @@
 #include <stdint.h>
 
 /** Instruction sets, each including the ones before it. */
-typedef enum fcmae_isa { FCMAE_ISA_PORTABLE = 0, FCMAE_ISA_AVX2 = 1, FCMAE_ISA_AVX512 = 2 } fcmae_isa;
+typedef enum fcmae_isa {
+    FCMAE_ISA_PORTABLE = 0,
+    FCMAE_ISA_AVX2 = 1,
+    FCMAE_ISA_AVX512 = 2,
+    FCMAE_ISA_AVX512_BF16 = 3 /**< AVX-512 with bfloat16 products */
+} fcmae_isa;
 
 /**
  * One panel of a matrix product:
@@ -49,6 +54,20 @@ typedef struct fcmae_kernels {
     const char *name;
 
     void (*product)(const fcmae_product *product);
+    /** The same with pairs of bfloat16 in every 4-byte element of a and b (the even k in the low
+     *  half); widths, strides and steps count 4-byte elements. Sums, bias, add and c are float32. */
+    void (*product_pairs)(const fcmae_product *product);
+    /** Rows to bfloat16, round to nearest even: out[m][c] from x[m][c]; columns a multiple of 16.
+     *  Strides count floats and 2-byte elements. */
+    void (*narrow_rows)(int rows, int columns, const float *x, int64_t stride, uint16_t *out,
+                        int64_t out_stride);
+    /** Pairs of rows: out[m / 2][c] = (x[m][c], x[m + 1][c]) for even m; a missing last row is zero.
+     *  out: 4-byte elements, [ceil(rows / 2)][out_stride]. */
+    void (*narrow_pairs)(int rows, int columns, const float *x, int64_t stride, uint32_t *out,
+                         int64_t out_stride);
+    /** scale_panel with a bfloat16 result, both [rows][width]. */
+    void (*scale_panel_narrow)(int rows, int width, const float *in, const float *scale,
+                               uint16_t *out);
 
     /** In place on a panel: value h = gelu(z) with exact erf, slope d = gelu'(z) (NULL: not wanted),
      *  square[n] = sum over the rows of h^2 (NULL: not wanted; overwritten). */
@@ -115,6 +134,8 @@ typedef struct fcmae_kernels {
 
     /** Independent fused multiply-adds in registers: returns the floating-point operations done. */
     double (*peak)(int64_t iterations, float *sink);
+    /** The same with bfloat16 pairs (float32 where the instruction is missing). */
+    double (*peak_pairs)(int64_t iterations, float *sink);
 } fcmae_kernels;
 
 /** Best instruction set of this processor; never above `most`. */

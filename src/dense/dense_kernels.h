@@ -8,6 +8,14 @@
 #include "core/kernels.h"
 
 void FCMAE_KERNEL(fcmae_product_panel)(const fcmae_product *product);
+void FCMAE_KERNEL(fcmae_product_pairs)(const fcmae_product *product);
+void FCMAE_KERNEL(fcmae_narrow_rows)(int rows, int columns, const float *x, int64_t stride,
+                                     uint16_t *out, int64_t out_stride);
+void FCMAE_KERNEL(fcmae_narrow_pairs)(int rows, int columns, const float *x, int64_t stride,
+                                      uint32_t *out, int64_t out_stride);
+void FCMAE_KERNEL(fcmae_scale_panel_narrow)(int rows, int width, const float *in,
+                                            const float *scale, uint16_t *out);
+double FCMAE_KERNEL(fcmae_peak_pairs)(int64_t iterations, float *sink);
 double FCMAE_KERNEL(fcmae_peak)(int64_t iterations, float *sink);
 void FCMAE_KERNEL(fcmae_gelu)(int rows, int width, float *z, float *slope, float *square);
 void FCMAE_KERNEL(fcmae_layernorm)(int rows, int channels, int stride, const float *x,

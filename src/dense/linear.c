@@ -17,33 +17,76 @@ int fcmae_panel_width(int n)
     return 16;
 }
 
-void fcmae_packed_reserve(fcmae_packed *packed, fcmae_arena *arena, int k, int n)
+int fcmae_packed_depth(const fcmae_packed *packed)
+{
+    return packed->pairs ? packed->k / 2 : packed->k;
+}
+
+void fcmae_packed_reserve(fcmae_packed *packed, fcmae_arena *arena, int k, int n, bool pairs)
 {
     packed->k = k;
     packed->n = n;
+    packed->pairs = pairs;
     packed->width = fcmae_panel_width(n);
     packed->panels = fcmae_stride(n) / packed->width;
-    packed->data = fcmae_arena_take(arena, (size_t)k * (size_t)fcmae_stride(n), sizeof(float));
+    packed->data = fcmae_arena_take(
+        arena, (size_t)fcmae_packed_depth(packed) * (size_t)fcmae_stride(n), sizeof(float));
+}
+
+static float *panel_data(const fcmae_packed *packed, int panel)
+{
+    return packed->data + (int64_t)panel * fcmae_packed_depth(packed) * packed->width;
+}
+
+#define PACK_ROWS 64 /* k of one turn: a [64][80] square of float32 on the way to bfloat16 */
+
+/** Packs panel `panel` in bfloat16, a few k at a time through a float32 square. */
+static void fill_pairs(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
+                       const float *src, int64_t stride, const float *row_scale, bool transposed)
+{
+    float square[PACK_ROWS * 80];
+    int width = packed->width, column = panel * width;
+    uint32_t *out = (uint32_t *)(void *)panel_data(packed, panel);
+    for (int k = 0; k < packed->k; k += PACK_ROWS) {
+        int rows = packed->k - k < PACK_ROWS ? packed->k - k : PACK_ROWS;
+        if (transposed)
+            kernels->pack_transposed(rows, packed->n - column, stride, src + column * stride + k,
+                                     row_scale ? row_scale + column : 0, width, 0, square);
+        else
+            kernels->pack(0, rows, width, stride, src + k * stride + column,
+                          row_scale ? row_scale + k : 0, width, 0, PACK_ROWS, square);
+        kernels->narrow_pairs(rows, width, square, width, out + (int64_t)(k / 2) * width, width);
+    }
 }
 
 void fcmae_packed_fill(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
                        const float *src, int64_t stride, const float *row_scale)
 {
-    kernels->pack(0, packed->k, packed->n, stride, src, row_scale, packed->width, panel, packed->k,
-                  packed->data);
+    if (packed->pairs)
+        fill_pairs(kernels, packed, panel, src, stride, row_scale, false);
+    else
+        kernels->pack(0, packed->k, packed->n, stride, src, row_scale, packed->width, panel,
+                      packed->k, packed->data);
 }
 
 void fcmae_packed_fill_transposed(const fcmae_kernels *kernels, const fcmae_packed *packed,
                                   int panel, const float *src, int64_t stride,
                                   const float *row_scale)
 {
-    kernels->pack_transposed(packed->k, packed->n, stride, src, row_scale, packed->width, panel,
-                             packed->data);
+    if (packed->pairs)
+        fill_pairs(kernels, packed, panel, src, stride, row_scale, true);
+    else
+        kernels->pack_transposed(packed->k, packed->n, stride, src, row_scale, packed->width, panel,
+                                 packed->data);
 }
 
-static const float *panel_data(const fcmae_packed *packed, int panel)
+static void multiply(const fcmae_kernels *kernels, const fcmae_packed *packed,
+                     const fcmae_product *product)
 {
-    return packed->data + (int64_t)panel * packed->k * packed->width;
+    if (packed->pairs)
+        kernels->product_pairs(product);
+    else
+        kernels->product(product);
 }
 
 void fcmae_linear_rows(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
@@ -51,10 +94,10 @@ void fcmae_linear_rows(const fcmae_kernels *kernels, const fcmae_packed *packed,
                        const float *add, int64_t add_row, float *c, int64_t c_row)
 {
     fcmae_product product = {.rows = rows, .width = packed->width, .a_panels = 1,
-                             .a_panel_width = packed->k, .a = a, .a_row = a_row, .a_step = 1,
+                             .a_panel_width = fcmae_packed_depth(packed), .a = a, .a_row = a_row, .a_step = 1,
                              .b = panel_data(packed, panel), .b_row = packed->width, .c = c,
                              .c_row = c_row, .bias = bias, .add = add, .add_row = add_row};
-    kernels->product(&product);
+    multiply(kernels, packed, &product);
 }
 
 void fcmae_linear_panel(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
@@ -62,11 +105,11 @@ void fcmae_linear_panel(const fcmae_kernels *kernels, const fcmae_packed *packed
                         const float *soon_read, float *soon_written)
 {
     fcmae_product product = {.rows = rows, .width = packed->width, .a_panels = 1,
-                             .a_panel_width = packed->k, .a = a, .a_row = a_row, .a_step = 1,
+                             .a_panel_width = fcmae_packed_depth(packed), .a = a, .a_row = a_row, .a_step = 1,
                              .b = panel_data(packed, panel), .b_row = packed->width, .c = c,
                              .c_row = packed->width, .bias = bias, .soon_read = soon_read,
                              .soon_written = soon_written};
-    kernels->product(&product);
+    multiply(kernels, packed, &product);
 }
 
 void fcmae_linear_panels(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
@@ -77,12 +120,12 @@ void fcmae_linear_panels(const fcmae_kernels *kernels, const fcmae_packed *packe
                              .a_row = a_width, .a_step = 1, .a_panel_stride = a_panel,
                              .b_row = packed->width, .c = c, .c_row = c_row, .bias = bias,
                              .add = add, .add_row = add_row};
-    int panels = packed->k / a_width, step = K_BLOCK / a_width;
+    int panels = fcmae_packed_depth(packed) / a_width, step = K_BLOCK / a_width;
     for (int first = 0; first < panels; first += step) {
         product.a_panels = panels - first < step ? panels - first : step;
         product.a = a + first * a_panel;
         product.b = panel_data(packed, panel) + (int64_t)first * a_width * packed->width;
-        kernels->product(&product);
+        multiply(kernels, packed, &product);
         product.bias = 0; /* later blocks of k add to what is there */
         product.add = c;
         product.add_row = c_row;
@@ -97,4 +140,15 @@ void fcmae_linear_gradient(const fcmae_kernels *kernels, int rows, int columns, 
                              .a = x, .a_row = 1, .a_step = x_row, .b = d, .b_row = d_row, .c = g,
                              .c_row = g_row, .add = g, .add_row = g_row};
     kernels->product(&product);
+}
+
+void fcmae_linear_gradient_pairs(const fcmae_kernels *kernels, int rows, int columns,
+                                 const uint32_t *x, int64_t x_row, const uint32_t *d, int64_t d_row,
+                                 int width, float *g, int64_t g_row)
+{
+    fcmae_product product = {.rows = columns, .width = width, .a_panels = 1,
+                             .a_panel_width = (rows + 1) / 2, .a = (const float *)(const void *)x,
+                             .a_row = 1, .a_step = x_row, .b = (const float *)(const void *)d,
+                             .b_row = d_row, .c = g, .c_row = g_row, .add = g, .add_row = g_row};
+    kernels->product_pairs(&product);
 }

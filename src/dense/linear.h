@@ -4,13 +4,20 @@
 #ifndef FCMAE_DENSE_LINEAR_H
 #define FCMAE_DENSE_LINEAR_H
 
+#include <stdbool.h>
+
 #include "core/kernels.h"
 #include "core/memory.h"
 
-/** Weights [k][n] as `panels` panels of `width` columns; the last one is padded with zeros. */
+/**
+ * Weights [k][n] as `panels` panels of `width` columns, columns beyond n zero. With `pairs` an element
+ * of 4 bytes holds two consecutive k in bfloat16, and so must the operand a that meets it: its
+ * rows and strides then count pairs. k is even where pairs are used.
+ */
 typedef struct fcmae_packed {
     int k, n, width, panels;
-    float *data; /**< [panels][k][width] */
+    bool pairs;
+    float *data; /**< [panels][k or k / 2][width] */
 } fcmae_packed;
 
 /** Smallest multiple of 16 that holds n columns: the stride of every row. */
@@ -20,7 +27,9 @@ int fcmae_stride(int n);
 int fcmae_panel_width(int n);
 
 /** Takes room for packed weights (k rows, n columns). */
-void fcmae_packed_reserve(fcmae_packed *packed, fcmae_arena *arena, int k, int n);
+void fcmae_packed_reserve(fcmae_packed *packed, fcmae_arena *arena, int k, int n, bool pairs);
+/** Elements of 4 bytes along k: k, or k / 2 for pairs. */
+int fcmae_packed_depth(const fcmae_packed *packed);
 /** Fills panel `panel` from src [k][stride], rows times row_scale (NULL: one). */
 void fcmae_packed_fill(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
                        const float *src, int64_t stride, const float *row_scale);
@@ -53,5 +62,9 @@ void fcmae_linear_panels(const fcmae_kernels *kernels, const fcmae_packed *packe
 void fcmae_linear_gradient(const fcmae_kernels *kernels, int rows, int columns, const float *x,
                            int64_t x_row, const float *d, int64_t d_row, int width, float *g,
                            int64_t g_row);
+/** The same with x and d as pairs of rows (fcmae_kernels.narrow_pairs); rows counts rows. */
+void fcmae_linear_gradient_pairs(const fcmae_kernels *kernels, int rows, int columns,
+                                 const uint32_t *x, int64_t x_row, const uint32_t *d, int64_t d_row,
+                                 int width, float *g, int64_t g_row);
 
 #endif

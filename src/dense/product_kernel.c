@@ -8,18 +8,77 @@
  * the a side). a may be addressed by row or by column, so forward, input gradient and weight gradient
  * are the same loop. Rows are split into nearly equal tiles: 76 rows are 12 tiles of 5 and 4 of 4,
  * not 15 of 5 and one of 1, which would run at a fifth of the speed.
+ *
+ * The bfloat16 product is the same loop over pairs: a 4-byte element holds two consecutive k.
  */
+#include <stdbool.h>
+
 #include "core/isa.h"
 #include "core/kernels.h"
 #include "dense/dense_kernels.h"
 
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+#endif
+
 #define MOST_ROWS 14
 #define MOST_VECTORS 5
 
-/** One step in k: nv vectors of b against one value of a per row. */
-FCMAE_INLINE void step(const int mr, const int nv, vec sum[][MOST_VECTORS], const float *a,
-                       int64_t a_row, const float *b)
+/** Bits of a float that holds a pair of bfloat16. */
+FCMAE_INLINE int32_t pair_bits(const float *pair)
 {
+    int32_t bits;
+    memcpy(&bits, pair, sizeof bits);
+    return bits;
+}
+
+/**
+ * One step over a pair of k in bfloat16: every 4-byte element is a pair (k even in the low half), so
+ * addressing is that of the float32 step over half as many k. Without the instruction each half
+ * is widened (a shift) and multiplied in float32: same operands, slower.
+ */
+FCMAE_INLINE void step_pairs(const int mr, const int nv, vec sum[][MOST_VECTORS], const float *a,
+                             int64_t a_row, const float *b)
+{
+#ifdef __AVX512BF16__
+    __m512bh line[MOST_VECTORS];
+    FCMAE_UNROLL
+    for (int n = 0; n < nv; n++) line[n] = (__m512bh)_mm512_loadu_ps(b + n * VEC_LANES);
+    FCMAE_UNROLL
+    for (int m = 0; m < mr; m++) {
+        __m512bh value = (__m512bh)_mm512_set1_epi32(pair_bits(a + m * a_row));
+        FCMAE_UNROLL
+        for (int n = 0; n < nv; n++)
+            sum[m][n] = (vec)_mm512_dpbf16_ps((__m512)sum[m][n], value, line[n]);
+    }
+#else
+    for (int half = 0; half < 2; half++) {
+        vec line[MOST_VECTORS];
+        FCMAE_UNROLL
+        for (int n = 0; n < nv; n++) {
+            vec_int bits = (vec_int)vec_load(b + n * VEC_LANES);
+            line[n] = half ? (vec)(bits & (int32_t)0xffff0000) : (vec)(bits << 16);
+        }
+        FCMAE_UNROLL
+        for (int m = 0; m < mr; m++) {
+            int32_t bits = pair_bits(a + m * a_row);
+            vec_int wide = (vec_int){0} + (half ? bits & (int32_t)0xffff0000
+                                                : (int32_t)((uint32_t)bits << 16));
+            FCMAE_UNROLL
+            for (int n = 0; n < nv; n++) sum[m][n] += (vec)wide * line[n];
+        }
+    }
+#endif
+}
+
+/** One step in k: nv vectors of b against one value of a per row. */
+FCMAE_INLINE void step(const bool pairs, const int mr, const int nv, vec sum[][MOST_VECTORS],
+                       const float *a, int64_t a_row, const float *b)
+{
+    if (pairs) {
+        step_pairs(mr, nv, sum, a, a_row, b);
+        return;
+    }
     vec line[MOST_VECTORS];
     FCMAE_UNROLL
     for (int n = 0; n < nv; n++) line[n] = vec_load(b + n * VEC_LANES);
@@ -45,7 +104,8 @@ FCMAE_INLINE void fetch_line(const int nv, const fcmae_product *p, int row, int 
     if (p->soon_read) __builtin_prefetch(p->soon_read + m * p->width + i, 0);
 }
 
-FCMAE_INLINE void tile(const int mr, const int nv, const fcmae_product *p, int row, int column)
+FCMAE_INLINE void tile(const bool pairs, const int mr, const int nv, const fcmae_product *p, int row,
+                       int column)
 {
     const int lines = mr * (nv * VEC_LANES / 16 > 0 ? nv * VEC_LANES / 16 : 1);
     const int64_t a_row = p->a_row, a_step = p->a_step, b_row = p->b_row;
@@ -70,11 +130,11 @@ FCMAE_INLINE void tile(const int mr, const int nv, const fcmae_product *p, int r
         int k = 0;
         for (; k < p->a_panel_width && fetched < lines; k++, a += a_step, b += b_row) {
             fetch_line(nv, p, row, column, fetched++);
-            step(mr, nv, sum, a, a_row, b);
+            step(pairs, mr, nv, sum, a, a_row, b);
         }
         for (; k < p->a_panel_width; k++, a += a_step, b += b_row) {
             __builtin_prefetch(a + 12 * a_step); /* rows of a power-of-two stride share few sets */
-            step(mr, nv, sum, a, a_row, b);
+            step(pairs, mr, nv, sum, a, a_row, b);
         }
     }
     FCMAE_UNROLL
@@ -94,7 +154,11 @@ typedef void tile_function(const fcmae_product *p, int row, int column);
 #define TILE(MR, NV)                                                                               \
     static void tile_##MR##x##NV(const fcmae_product *p, int row, int column)                      \
     {                                                                                              \
-        tile(MR, NV, p, row, column);                                                              \
+        tile(false, MR, NV, p, row, column);                                                       \
+    }                                                                                              \
+    static void pairs_##MR##x##NV(const fcmae_product *p, int row, int column)                     \
+    {                                                                                              \
+        tile(true, MR, NV, p, row, column);                                                        \
     }
 
 #if VEC_LANES == 16
@@ -107,16 +171,17 @@ TILE(1, 3) TILE(2, 3) TILE(3, 3) TILE(4, 3) TILE(5, 3) TILE(6, 3) TILE(7, 3) TIL
 TILE(1, 4) TILE(2, 4) TILE(3, 4) TILE(4, 4) TILE(5, 4) TILE(6, 4)
 TILE(1, 5) TILE(2, 5) TILE(3, 5) TILE(4, 5) TILE(5, 5)
 static const int tile_rows[] = {0, 14, 12, 8, 6, 5};
-static tile_function *const tiles[][MOST_ROWS + 1] = {
-    {0},
-    {0, tile_1x1, tile_2x1, tile_3x1, tile_4x1, tile_5x1, tile_6x1, tile_7x1, tile_8x1, tile_9x1,
-     tile_10x1, tile_11x1, tile_12x1, tile_13x1, tile_14x1},
-    {0, tile_1x2, tile_2x2, tile_3x2, tile_4x2, tile_5x2, tile_6x2, tile_7x2, tile_8x2, tile_9x2,
-     tile_10x2, tile_11x2, tile_12x2},
-    {0, tile_1x3, tile_2x3, tile_3x3, tile_4x3, tile_5x3, tile_6x3, tile_7x3, tile_8x3},
-    {0, tile_1x4, tile_2x4, tile_3x4, tile_4x4, tile_5x4, tile_6x4},
-    {0, tile_1x5, tile_2x5, tile_3x5, tile_4x5, tile_5x5},
-};
+#define TABLE(T)                                                                                   \
+    {                                                                                              \
+        {0},                                                                                       \
+        {0, T##_1x1, T##_2x1, T##_3x1, T##_4x1, T##_5x1, T##_6x1, T##_7x1, T##_8x1, T##_9x1,       \
+         T##_10x1, T##_11x1, T##_12x1, T##_13x1, T##_14x1},                                        \
+        {0, T##_1x2, T##_2x2, T##_3x2, T##_4x2, T##_5x2, T##_6x2, T##_7x2, T##_8x2, T##_9x2,       \
+         T##_10x2, T##_11x2, T##_12x2},                                                            \
+        {0, T##_1x3, T##_2x3, T##_3x3, T##_4x3, T##_5x3, T##_6x3, T##_7x3, T##_8x3},               \
+        {0, T##_1x4, T##_2x4, T##_3x4, T##_4x4, T##_5x4, T##_6x4},                                 \
+        {0, T##_1x5, T##_2x5, T##_3x5, T##_4x5, T##_5x5}                                           \
+    }
 static int vectors_at_once(int width)
 {
     return width / VEC_LANES;
@@ -125,16 +190,20 @@ static int vectors_at_once(int width)
 /* 16 registers: 6 rows of two vectors (12 accumulators), panels in slices of two vectors. */
 TILE(1, 2) TILE(2, 2) TILE(3, 2) TILE(4, 2) TILE(5, 2) TILE(6, 2)
 static const int tile_rows[] = {0, 0, 6};
-static tile_function *const tiles[][MOST_ROWS + 1] = {
-    {0}, {0}, {0, tile_1x2, tile_2x2, tile_3x2, tile_4x2, tile_5x2, tile_6x2}};
+#define TABLE(T)                                                                                   \
+    {                                                                                              \
+        {0}, {0}, {0, T##_1x2, T##_2x2, T##_3x2, T##_4x2, T##_5x2, T##_6x2}                        \
+    }
 static int vectors_at_once(int width)
 {
     (void)width;
     return 2;
 }
 #endif
+static tile_function *const float_tiles[][MOST_ROWS + 1] = TABLE(tile);
+static tile_function *const pair_tiles[][MOST_ROWS + 1] = TABLE(pairs);
 
-void FCMAE_KERNEL(fcmae_product_panel)(const fcmae_product *p)
+static void run_tiles(tile_function *const tiles[][MOST_ROWS + 1], const fcmae_product *p)
 {
     if (p->rows <= 0) return;
     int nv = vectors_at_once(p->width), most = tile_rows[nv];
@@ -147,6 +216,16 @@ void FCMAE_KERNEL(fcmae_product_panel)(const fcmae_product *p)
             row += rows;
         }
     }
+}
+
+void FCMAE_KERNEL(fcmae_product_panel)(const fcmae_product *product)
+{
+    run_tiles(float_tiles, product);
+}
+
+void FCMAE_KERNEL(fcmae_product_pairs)(const fcmae_product *product)
+{
+    run_tiles(pair_tiles, product);
 }
 
 double FCMAE_KERNEL(fcmae_peak)(int64_t iterations, float *sink)
@@ -164,4 +243,27 @@ double FCMAE_KERNEL(fcmae_peak)(int64_t iterations, float *sink)
     for (int i = 0; i < CHAINS; i++) total += sum[i];
     *sink += vec_sum(total);
     return 2.0 * VEC_LANES * CHAINS * (double)iterations;
+}
+
+double FCMAE_KERNEL(fcmae_peak_pairs)(int64_t iterations, float *sink)
+{
+#ifdef __AVX512BF16__
+    enum { CHAINS = 24 };
+    vec sum[CHAINS];
+    __m512bh factor = (__m512bh)_mm512_set1_epi32(0x3f803f80); /* pairs of 1.0 */
+    FCMAE_UNROLL
+    for (int i = 0; i < CHAINS; i++) sum[i] = vec_set((float)i);
+    for (int64_t n = 0; n < iterations; n++) {
+        FCMAE_UNROLL
+        for (int i = 0; i < CHAINS; i++)
+            sum[i] = (vec)_mm512_dpbf16_ps((__m512)sum[i], factor, factor);
+    }
+    vec total = vec_zero();
+    FCMAE_UNROLL
+    for (int i = 0; i < CHAINS; i++) total += sum[i];
+    *sink += vec_sum(total);
+    return 4.0 * VEC_LANES * CHAINS * (double)iterations;
+#else
+    return FCMAE_KERNEL(fcmae_peak)(iterations, sink);
+#endif
 }

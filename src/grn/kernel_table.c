@@ -12,6 +12,10 @@ extern const fcmae_kernels FCMAE_KERNEL(fcmae_kernels);
 const fcmae_kernels FCMAE_KERNEL(fcmae_kernels) = {
     .name = TEXT(FCMAE_ISA),
     .product = FCMAE_KERNEL(fcmae_product_panel),
+    .product_pairs = FCMAE_KERNEL(fcmae_product_pairs),
+    .narrow_rows = FCMAE_KERNEL(fcmae_narrow_rows),
+    .narrow_pairs = FCMAE_KERNEL(fcmae_narrow_pairs),
+    .scale_panel_narrow = FCMAE_KERNEL(fcmae_scale_panel_narrow),
     .gelu = FCMAE_KERNEL(fcmae_gelu),
     .scale_panel = FCMAE_KERNEL(fcmae_scale_panel),
     .scale_and_dot = FCMAE_KERNEL(fcmae_scale_and_dot),
@@ -30,4 +34,5 @@ const fcmae_kernels FCMAE_KERNEL(fcmae_kernels) = {
     .pack_transposed = FCMAE_KERNEL(fcmae_pack_transposed),
     .sum_blocks = FCMAE_KERNEL(fcmae_sum_blocks),
     .peak = FCMAE_KERNEL(fcmae_peak),
+    .peak_pairs = FCMAE_KERNEL(fcmae_peak_pairs),
 };

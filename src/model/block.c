@@ -7,15 +7,15 @@
 #include "sparse/depthwise.h"
 
 void fcmae_block_reserve(fcmae_block *block, fcmae_arena *arena, const fcmae_block_parameters *p,
-                         int channels, fcmae_grn_scope scope, bool backward)
+                         int channels, fcmae_grn_scope scope, bool pairs, bool backward)
 {
     *block = (fcmae_block){.parameters = p, .channels = channels, .stride = fcmae_stride(channels),
-                           .hidden = 4 * channels, .scope = scope};
-    fcmae_packed_reserve(&block->expand, arena, channels, block->hidden);
-    fcmae_packed_reserve(&block->reduce, arena, block->hidden, channels);
+                           .hidden = 4 * channels, .scope = scope, .pairs = pairs};
+    fcmae_packed_reserve(&block->expand, arena, channels, block->hidden, pairs);
+    fcmae_packed_reserve(&block->reduce, arena, block->hidden, channels, pairs);
     if (backward) {
-        fcmae_packed_reserve(&block->reduce_back, arena, channels, block->hidden);
-        fcmae_packed_reserve(&block->expand_back, arena, block->hidden, channels);
+        fcmae_packed_reserve(&block->reduce_back, arena, channels, block->hidden, pairs);
+        fcmae_packed_reserve(&block->expand_back, arena, block->hidden, channels, pairs);
     }
     block->expand_bias = fcmae_arena_take(arena, (size_t)block->hidden, sizeof(float));
     block->reduce_bias = fcmae_arena_take(arena, (size_t)block->stride, sizeof(float));
@@ -101,7 +101,7 @@ int64_t fcmae_block_scratch(int channels, int rows, int threads)
 {
     /* y of one row group over the whole hidden width; also covers a panel of every row */
     int64_t group = fcmae_block_group_rows(channels, rows, threads);
-    int64_t reduce = (group + 2 * FCMAE_SEGMENT_ROWS) * 4 * channels, panel = (int64_t)rows * 80;
+    int64_t reduce = (group + 2 * FCMAE_SEGMENT_ROWS) * 4 * channels, panel = (int64_t)(rows + 2) * 120;
     int64_t row_major = (group + 2 * FCMAE_SEGMENT_ROWS) * fcmae_stride(channels);
     int64_t most = reduce > panel ? reduce : panel;
     return most > row_major ? most : row_major;
@@ -147,6 +147,9 @@ static void mix_task(void *argument, int64_t unit, int worker)
     float *rows = pass->state->normalised + (int64_t)first * b->stride;
     kernels->layernorm(last - first, b->channels, b->stride, rows, rows, pass->state->rstd + first,
                        0, 0, 0);
+    if (b->pairs)
+        kernels->narrow_rows(last - first, b->stride, rows, b->stride,
+                             pass->state->narrow + (int64_t)first * b->stride, b->stride);
 }
 
 /** Pass 2, per panel and block of rows: first linear, GELU, sums of squares for GRN. */
@@ -166,8 +169,8 @@ static void expand_task(void *argument, int64_t index, int worker)
 
     int64_t tile = base + (int64_t)first * width;
     fcmae_linear_panel(kernels, &b->expand, panel, rows,
-                       state->normalised + (int64_t)first * b->stride, b->stride,
-                       b->expand_bias + panel * width, state->hidden + tile, 0,
+                       fcmae_block_operand(b, state->normalised, state->narrow, first * (int64_t)b->stride),
+                       fcmae_block_operand_row(b, b->stride), b->expand_bias + panel * width, state->hidden + tile, 0,
                        state->slope ? state->slope + tile : 0);
     for (int segment = first_segment; segment < last_segment; segment++) {
         int begin = map->segment_begin[segment], end = map->segment_begin[segment + 1];
@@ -180,28 +183,33 @@ static void expand_task(void *argument, int64_t index, int worker)
     }
 }
 
-/** Copies h * scale of a row range into panels [4C / w][rows][w]; returns them and their distance. */
+/** Copies h * scale of a row range into panels [4C / w][rows][w], in the precision of the operands;
+ *  returns them and their distance in 4-byte elements. */
 static const float *scaled_hidden(const fcmae_block_pass *pass, const fcmae_row_range *range,
                                   float *scratch, int64_t *panel_distance)
 {
     const fcmae_block *b = pass->block;
     const fcmae_site_map *map = pass->map;
     int width = b->expand.width;
-    if (!pass->grn && !pass->branch) { /* scale is one: read in place */
+    if (!pass->grn && !pass->branch && !b->pairs) { /* scale is one: read in place */
         *panel_distance = (int64_t)map->rows * width;
         return pass->state->hidden + (int64_t)range->first * width;
     }
-    *panel_distance = (int64_t)(range->last - range->first) * width;
+    int64_t elements = (int64_t)(range->last - range->first) * width;
+    *panel_distance = fcmae_block_operand_row(b, elements);
     for (int panel = 0; panel < b->expand.panels; panel++)
         for (int segment = range->first_segment; segment < range->last_segment; segment++) {
             int begin = map->segment_begin[segment], end = map->segment_begin[segment + 1];
             const float *scale =
                 pass->state->scale + (int64_t)map->segment_image[segment] * b->hidden;
-            pass->workspace->kernels->scale_panel(
-                end - begin, width,
-                pass->state->hidden + ((int64_t)panel * map->rows + begin) * width,
-                scale + panel * width,
-                scratch + panel * *panel_distance + (int64_t)(begin - range->first) * width);
+            const float *h = pass->state->hidden + ((int64_t)panel * map->rows + begin) * width;
+            int64_t at = panel * elements + (int64_t)(begin - range->first) * width;
+            if (b->pairs)
+                pass->workspace->kernels->scale_panel_narrow(
+                    end - begin, width, h, scale + panel * width, (uint16_t *)(void *)scratch + at);
+            else
+                pass->workspace->kernels->scale_panel(end - begin, width, h, scale + panel * width,
+                                                      scratch + at);
         }
     return scratch;
 }
@@ -229,7 +237,7 @@ static void reduce_task(void *argument, int64_t group, int worker)
     for (int panel = 0; panel < b->reduce.panels; panel++) {
         int column = panel * b->reduce.width;
         fcmae_linear_panels(pass->workspace->kernels, &b->reduce, panel, range.last - range.first,
-                            y, b->expand.width, distance,
+                            y, (int)fcmae_block_operand_row(b, b->expand.width), distance,
                             pass->branch ? 0 : b->reduce_bias + column, pass->x + at + column,
                             b->stride, pass->out + at + column, b->stride);
     }
@@ -250,7 +258,7 @@ void fcmae_block_forward(const fcmae_block *block, const fcmae_workspace *worksp
                              .scope = block->scope};
     const float *gamma = pass.grn ? block->values + block->parameters->grn_gamma->offset : 0;
     if (pass.grn) fcmae_grn_norms(&shape, workspace->segment_sums, state->norm, state->mean);
-    if (pass.grn || branch || state->slope)
+    if (pass.grn || branch || state->slope || block->pairs)
         fcmae_grn_scale(&shape, state->norm, state->mean, gamma, branch, state->scale);
     pass.groups = fcmae_block_group(map, map->live_blocks, block->channels, workspace->threads);
     fcmae_run(workspace, pass.groups.count, reduce_task, &pass);

@@ -25,6 +25,7 @@ typedef struct fcmae_block {
     const float *values; /**< the model's value block */
     int channels, stride, hidden;
     fcmae_grn_scope scope;
+    bool pairs;               /**< operands of the linears in bfloat16    */
     fcmae_packed expand;      /**< W1' [C][4C]                            */
     fcmae_packed reduce;      /**< W2' transposed: [4C][C]                */
     fcmae_packed reduce_back; /**< W2' [C][4C]: gradient of the hidden    */
@@ -41,11 +42,12 @@ typedef struct fcmae_block_state {
     float *scale;      /**< [images][4C]                */
     float *norm;       /**< [images][4C] GRN norms      */
     float *mean;       /**< [images]                    */
+    uint16_t *narrow;  /**< normalised in bfloat16, [rows][stride]; NULL in float32 */
 } fcmae_block_state;
 
 /** Takes room for packed weights; backward: also those that only backward reads. */
 void fcmae_block_reserve(fcmae_block *block, fcmae_arena *arena, const fcmae_block_parameters *p,
-                         int channels, fcmae_grn_scope scope, bool backward);
+                         int channels, fcmae_grn_scope scope, bool pairs, bool backward);
 /** Number of tasks and one task of packing; tasks are independent. */
 int fcmae_block_pack_tasks(const fcmae_block *block);
 void fcmae_block_pack(const fcmae_block *block, const fcmae_kernels *kernels, int task);

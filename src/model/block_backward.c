@@ -16,11 +16,57 @@
 /** Rows whose panels (e, h, y of 80 columns: 300 KiB) stay in the L2 cache between passes. */
 #define PANEL_GROUP_ROWS 160
 
-static fcmae_block_groups panel_groups(int blocks)
+/** Pairs of rows straddle groups, so bfloat16 takes all rows at once (of half the size). */
+static fcmae_block_groups panel_groups(const fcmae_block *block, int blocks)
 {
     fcmae_block_groups groups = {.blocks = blocks, .per_group = PANEL_GROUP_ROWS / FCMAE_SEGMENT_ROWS};
+    if (block->pairs && blocks > 0) groups.per_group = blocks;
     groups.count = (blocks + groups.per_group - 1) / groups.per_group;
     return groups;
+}
+
+#define NARROW_ROWS 64 /* even: a task never splits a pair */
+
+/** Rows of `out` (gradient or normalised input) as bfloat16 operands: along rows and as pairs. */
+static void narrow_task(void *argument, int64_t task, int worker)
+{
+    const fcmae_block_pass *pass = argument;
+    const fcmae_kernels *kernels = pass->workspace->kernels;
+    (void)worker;
+    int stride = pass->block->stride, first = (int)task * NARROW_ROWS;
+    int left = pass->map->rows - first, rows = left < NARROW_ROWS ? left : NARROW_ROWS;
+    const float *from = pass->out + (int64_t)first * stride;
+    kernels->narrow_pairs(rows, stride, from, stride,
+                          pass->workspace->row_pairs + (int64_t)(first / 2) * stride, stride);
+    if (pass->out == pass->gradient)
+        kernels->narrow_rows(rows, stride, from, stride,
+                             pass->workspace->narrow_rows + (int64_t)first * stride, stride);
+}
+
+static void narrow_operand(fcmae_block_pass *pass, float *rows)
+{
+    if (!pass->block->pairs) return;
+    pass->out = rows;
+    fcmae_run(pass->workspace, (pass->map->rows + NARROW_ROWS - 1) / NARROW_ROWS, narrow_task, pass);
+}
+
+/** G[c][panel] += x^T d over a row range, through pairs where the block computes in bfloat16. */
+static void weight_gradient(const fcmae_block_pass *pass, const fcmae_row_range *range,
+                            const float *x, const float *d, int width, float *pairs, float *g,
+                            int64_t g_row)
+{
+    const fcmae_block *b = pass->block;
+    const fcmae_kernels *kernels = pass->workspace->kernels;
+    int rows = range->last - range->first;
+    if (!b->pairs) {
+        fcmae_linear_gradient(kernels, rows, b->channels, x + (int64_t)range->first * b->stride,
+                              b->stride, d, width, width, g, g_row);
+        return;
+    }
+    uint32_t *d_pairs = (uint32_t *)(void *)pairs;
+    kernels->narrow_pairs(rows, width, d, width, d_pairs, width);
+    fcmae_linear_gradient_pairs(kernels, rows, b->channels, pass->workspace->row_pairs, b->stride,
+                                d_pairs, width, width, g, g_row);
 }
 
 /** out = x + y W2' + b2', one panel of 4C: e = dout W2'^T, sums e * h, y = h * scale, raw dW2. */
@@ -37,14 +83,14 @@ static void reduce_backward_task(void *argument, int64_t panel, int worker)
     const float *hidden = pass->state->hidden + base;
     for (int group = 0; group < pass->groups.count; group++) {
         fcmae_row_range range = fcmae_block_range(map, &pass->groups, group);
-        const float *dout = pass->gradient + (int64_t)range.first * b->stride;
         for (int block = group * pass->groups.per_group;
              block < pass->groups.blocks && block < (group + 1) * pass->groups.per_group; block++) {
             int first = map->segment_begin[map->block_segment[block]];
             int rows = map->segment_begin[map->block_segment[block + 1]] - first;
             fcmae_linear_panel(kernels, &b->reduce_back, (int)panel, rows,
-                               pass->gradient + (int64_t)first * b->stride, b->stride, 0,
-                               e + (int64_t)first * width, hidden + (int64_t)first * width, 0);
+                               fcmae_block_operand(b, pass->gradient, pass->workspace->narrow_rows,
+                                                   (int64_t)first * b->stride),
+                               fcmae_block_operand_row(b, b->stride), 0, e + (int64_t)first * width, hidden + (int64_t)first * width, 0);
             for (int s = map->block_segment[block]; s < map->block_segment[block + 1]; s++) {
                 int begin = map->segment_begin[s], count = map->segment_begin[s + 1] - begin;
                 int64_t at = (int64_t)begin * width;
@@ -55,9 +101,9 @@ static void reduce_backward_task(void *argument, int64_t panel, int worker)
                     pass->workspace->segment_sums + (int64_t)s * b->hidden + column);
             }
         }
-        fcmae_linear_gradient(kernels, range.last - range.first, b->channels, dout, b->stride, y,
-                              width, width, pass->gradients + weight->offset + column,
-                              weight->stride);
+        weight_gradient(pass, &range, pass->gradient, y, width,
+                        y + (int64_t)(range.last - range.first) * width,
+                        pass->gradients + weight->offset + column, weight->stride);
     }
     memset(e + (int64_t)map->live * width, 0,
            (size_t)(map->rows - map->live) * (size_t)width * sizeof(float));
@@ -71,7 +117,6 @@ static void expand_backward_task(void *argument, int64_t panel, int worker)
     const fcmae_site_map *map = pass->map;
     const fcmae_kernels *kernels = pass->workspace->kernels;
     const fcmae_parameter *weight = b->parameters->expand_weight;
-    (void)worker;
     int width = b->expand.width, column = (int)panel * width;
     int64_t base = panel * map->rows * width;
     float *dz = pass->workspace->hidden_gradient + base;
@@ -86,11 +131,13 @@ static void expand_backward_task(void *argument, int64_t panel, int worker)
                                      pass->state->scale + image * b->hidden + column,
                                      pass->workspace->feedback + image * b->hidden + column, dbias);
         }
-        fcmae_linear_gradient(kernels, range.last - range.first, b->channels,
-                              pass->state->normalised + (int64_t)range.first * b->stride, b->stride,
-                              dz + (int64_t)range.first * width, width, width,
-                              pass->gradients + weight->offset + column, weight->stride);
+        weight_gradient(pass, &range, pass->state->normalised, dz + (int64_t)range.first * width,
+                        width, fcmae_scratch(pass->workspace, worker),
+                        pass->gradients + weight->offset + column, weight->stride);
     }
+    if (b->pairs)
+        kernels->narrow_rows(map->rows, width, dz, width, pass->workspace->narrow_hidden + base,
+                             width);
 }
 
 /** dn = dz W1'^T, then through LayerNorm: the gradient of the depthwise output. */
@@ -104,8 +151,11 @@ static void normalise_backward_task(void *argument, int64_t group, int worker)
     float *dn = fcmae_scratch(pass->workspace, worker);
     for (int panel = 0; panel < b->expand_back.panels; panel++)
         fcmae_linear_panels(kernels, &b->expand_back, panel, rows,
-                            pass->workspace->hidden_gradient + (int64_t)range.first * width, width,
-                            (int64_t)pass->map->rows * width, 0, 0, 0,
+                            fcmae_block_operand(b, pass->workspace->hidden_gradient,
+                                                pass->workspace->narrow_hidden,
+                                                (int64_t)range.first * width),
+                            (int)fcmae_block_operand_row(b, width),
+                            fcmae_block_operand_row(b, (int64_t)pass->map->rows * width), 0, 0, 0,
                             dn + panel * b->expand_back.width, b->stride);
     int64_t at = (int64_t)range.first * b->stride;
     kernels->layernorm_backward(rows, b->channels, b->stride, pass->state->normalised + at,
@@ -165,7 +215,8 @@ void fcmae_block_backward(const fcmae_block *block, const fcmae_workspace *works
                              .x = x, .branch = branch, .gradient = gradient, .gradients = gradients,
                              .grn = p->grn_gamma != 0};
     reduce_bias_backward(&pass);
-    pass.groups = panel_groups(map->live_blocks);
+    narrow_operand(&pass, gradient);
+    pass.groups = panel_groups(block, map->live_blocks);
     fcmae_run(workspace, block->reduce_back.panels, reduce_backward_task, &pass);
 
     fcmae_grn_shape shape = {.hidden = block->hidden, .images = map->images,
@@ -175,7 +226,8 @@ void fcmae_block_backward(const fcmae_block *block, const fcmae_workspace *works
                        pass.grn ? block->values + p->grn_gamma->offset : 0, branch,
                        workspace->feedback, pass.grn ? gradients + p->grn_gamma->offset : 0);
 
-    pass.groups = panel_groups(map->blocks);
+    narrow_operand(&pass, state->normalised);
+    pass.groups = panel_groups(block, map->blocks);
     fcmae_run(workspace, block->expand.panels, expand_backward_task, &pass);
     pass.groups = fcmae_block_group(map, map->blocks, block->channels, workspace->threads);
     fcmae_run(workspace, pass.groups.count, normalise_backward_task, &pass);

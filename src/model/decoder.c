@@ -7,18 +7,19 @@
 #include "model/patch.h"
 
 void fcmae_decoder_reserve(fcmae_decoder *decoder, fcmae_arena *arena, const fcmae_model *model,
-                           bool backward)
+                           bool pairs, bool backward)
 {
     const fcmae_model_config *config = &model->config;
     *decoder = (fcmae_decoder){.model = model, .channels = config->dims[3],
                                .stride = fcmae_stride(config->dims[3]), .dim = config->decoder_dim,
+                               .pairs = pairs,
                                .values = fcmae_config_patch_values(config),
                                .value_stride = fcmae_stride(fcmae_config_patch_values(config))};
-    fcmae_packed_reserve(&decoder->proj, arena, decoder->channels, decoder->dim);
-    fcmae_packed_reserve(&decoder->pred, arena, decoder->dim, decoder->values);
+    fcmae_packed_reserve(&decoder->proj, arena, decoder->channels, decoder->dim, false);
+    fcmae_packed_reserve(&decoder->pred, arena, decoder->dim, decoder->values, pairs);
     if (backward) {
-        fcmae_packed_reserve(&decoder->proj_back, arena, decoder->dim, decoder->channels);
-        fcmae_packed_reserve(&decoder->pred_back, arena, decoder->value_stride, decoder->dim);
+        fcmae_packed_reserve(&decoder->proj_back, arena, decoder->dim, decoder->channels, false);
+        fcmae_packed_reserve(&decoder->pred_back, arena, decoder->value_stride, decoder->dim, pairs);
     }
 }
 
@@ -136,10 +137,23 @@ void fcmae_decoder_targets(const fcmae_decoder *decoder, const fcmae_workspace *
     fcmae_run(workspace, map->live, target_task, &pass);
 }
 
+/** Decoder output as bfloat16 operands, where the prediction computes in bfloat16. */
+static void narrow_rows(const decoder_pass *pass, bool backward)
+{
+    const fcmae_workspace *w = pass->workspace;
+    int dim = pass->decoder->dim;
+    if (!pass->decoder->pairs) return;
+    w->kernels->narrow_rows(pass->live, dim, pass->rows, dim, w->narrow_rows, dim);
+    if (backward) w->kernels->narrow_pairs(pass->live, dim, pass->rows, dim, w->row_pairs, dim);
+}
+
 static void predict_panel(const decoder_pass *pass, int panel, float *out)
 {
     const fcmae_decoder *d = pass->decoder;
-    fcmae_linear_rows(pass->workspace->kernels, &d->pred, panel, pass->live, pass->rows, d->dim,
+    const float *rows = d->pairs ? (const float *)(const void *)pass->workspace->narrow_rows
+                                 : pass->rows;
+    fcmae_linear_rows(pass->workspace->kernels, &d->pred, panel, pass->live, rows,
+                      d->pairs ? d->dim / 2 : d->dim,
                       d->model->values + d->model->pred_bias->offset + panel * d->pred.width, 0, 0,
                       out, d->pred.width);
 }
@@ -156,6 +170,7 @@ void fcmae_decoder_predict(const fcmae_decoder *decoder, const fcmae_workspace *
 {
     decoder_pass pass = {.decoder = decoder, .workspace = workspace, .live = live, .rows = rows,
                          .out = prediction};
+    narrow_rows(&pass, false);
     fcmae_run(workspace, decoder->pred.panels, predict_task, &pass);
 }
 
@@ -165,16 +180,25 @@ static void loss_task(void *argument, int64_t panel, int worker)
     const decoder_pass *pass = argument;
     const fcmae_decoder *d = pass->decoder;
     const fcmae_model *m = d->model;
-    (void)worker;
     int width = d->pred.width, column = (int)panel * width;
     float *error = pass->error + panel * pass->live * width;
     predict_panel(pass, (int)panel, error);
     pass->panel_loss[panel] = pass->workspace->kernels->squared_error(
         pass->live, width, error, pass->targets + column, d->value_stride, pass->factor,
         pass->gradients + m->pred_bias->offset + column);
-    fcmae_linear_gradient(pass->workspace->kernels, pass->live, d->dim, pass->rows, d->dim, error,
-                          width, width, pass->gradients + m->pred_weight->offset + column,
-                          m->pred_weight->stride);
+    float *gradient = pass->gradients + m->pred_weight->offset + column;
+    const fcmae_kernels *kernels = pass->workspace->kernels;
+    if (!d->pairs) {
+        fcmae_linear_gradient(kernels, pass->live, d->dim, pass->rows, d->dim, error, width, width,
+                              gradient, m->pred_weight->stride);
+        return;
+    }
+    uint32_t *pairs = (uint32_t *)(void *)fcmae_scratch(pass->workspace, worker);
+    kernels->narrow_pairs(pass->live, width, error, width, pairs, width);
+    kernels->narrow_rows(pass->live, width, error, width,
+                         pass->workspace->narrow_hidden + panel * pass->live * width, width);
+    fcmae_linear_gradient_pairs(kernels, pass->live, d->dim, pass->workspace->row_pairs, d->dim,
+                                pairs, width, width, gradient, m->pred_weight->stride);
 }
 
 /** Gradient of the decoder output, one panel of its columns. */
@@ -183,8 +207,11 @@ static void loss_data_task(void *argument, int64_t panel, int worker)
     const decoder_pass *pass = argument;
     const fcmae_decoder *d = pass->decoder;
     (void)worker;
-    fcmae_linear_panels(pass->workspace->kernels, &d->pred_back, (int)panel, pass->live,
-                        pass->error, d->pred.width, (int64_t)pass->live * d->pred.width, 0, 0, 0,
+    const float *error = d->pairs ? (const float *)(const void *)pass->workspace->narrow_hidden
+                                  : pass->error;
+    int width = d->pairs ? d->pred.width / 2 : d->pred.width;
+    fcmae_linear_panels(pass->workspace->kernels, &d->pred_back, (int)panel, pass->live, error,
+                        width, (int64_t)pass->live * width, 0, 0, 0,
                         pass->out + panel * d->pred_back.width, d->dim);
 }
 
@@ -195,6 +222,7 @@ void fcmae_decoder_loss(const fcmae_decoder *decoder, const fcmae_workspace *wor
     decoder_pass pass = {.decoder = decoder, .workspace = workspace, .live = live, .rows = rows,
                          .targets = targets, .factor = factor, .error = error,
                          .panel_loss = panel_loss, .out = gradient, .gradients = gradients};
+    narrow_rows(&pass, true);
     fcmae_run(workspace, decoder->pred.panels, loss_task, &pass);
     fcmae_run(workspace, decoder->pred_back.panels, loss_data_task, &pass);
 }

@@ -24,11 +24,12 @@ typedef struct fcmae_decoder {
     int channels, stride;   /**< of the encoder output             */
     int dim;                /**< width of the decoder = its stride */
     int values, value_stride; /**< of one predicted patch          */
+    bool pairs; /**< prediction in bfloat16 */
     fcmae_packed proj, proj_back, pred, pred_back;
 } fcmae_decoder;
 
 void fcmae_decoder_reserve(fcmae_decoder *decoder, fcmae_arena *arena, const fcmae_model *model,
-                           bool backward);
+                           bool pairs, bool backward);
 int fcmae_decoder_pack_tasks(const fcmae_decoder *decoder);
 void fcmae_decoder_pack(const fcmae_decoder *decoder, const fcmae_kernels *kernels, int task);
 

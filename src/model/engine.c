@@ -16,8 +16,8 @@ static fcmae_status allocate(fcmae_engine *engine, fcmae_error *error)
     engine->lane = calloc((size_t)options->lanes, sizeof *engine->lane);
     if (!engine->lane) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for the lanes");
     for (int pass = 0; pass < 2; pass++) { /* measure, then take */
-        FCMAE_TRY(fcmae_network_reserve(&engine->network, &engine->packed, engine->model, backward,
-                                        error));
+        FCMAE_TRY(fcmae_network_reserve(&engine->network, &engine->packed, engine->model, shape.pairs,
+                                        backward, error));
         for (int l = 0; l < options->lanes; l++) {
             if (pass == 0)
                 FCMAE_TRY(fcmae_lane_create(&engine->lane[l], &engine->network, &shape, l, error));
@@ -49,8 +49,10 @@ fcmae_status fcmae_engine_create(fcmae_engine **out, fcmae_model *model,
     fcmae_status status = fcmae_engine_plan(&model->config, options, &engine->info, error);
     if (status == FCMAE_OK) {
         int set = options->instruction_set;
-        engine->kernels = fcmae_kernels_get(
-            fcmae_isa_detect(set > 0 ? (fcmae_isa)(set - 1) : FCMAE_ISA_AVX512));
+        fcmae_isa most = options->precision == FCMAE_BFLOAT16 ? FCMAE_ISA_AVX512_BF16
+                                                              : FCMAE_ISA_AVX512;
+        if (set > 0 && set - 1 < (int)most) most = (fcmae_isa)(set - 1);
+        engine->kernels = fcmae_kernels_get(fcmae_isa_detect(most));
         status = allocate(engine, error);
     }
     if (status != FCMAE_OK) {

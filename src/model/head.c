@@ -12,8 +12,8 @@ void fcmae_head_reserve(fcmae_head *head, fcmae_arena *arena, const fcmae_model 
     *head = (fcmae_head){.model = model, .channels = config->dims[3],
                          .stride = fcmae_stride(config->dims[3]), .classes = config->classes,
                          .class_stride = fcmae_stride(config->classes)};
-    fcmae_packed_reserve(&head->weight, arena, head->channels, head->classes);
-    if (backward) fcmae_packed_reserve(&head->weight_back, arena, head->classes, head->channels);
+    fcmae_packed_reserve(&head->weight, arena, head->channels, head->classes, false);
+    if (backward) fcmae_packed_reserve(&head->weight_back, arena, head->classes, head->channels, false);
 }
 
 void fcmae_head_reserve_state(const fcmae_head *head, fcmae_arena *arena, int images,

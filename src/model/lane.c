@@ -42,6 +42,7 @@ static fcmae_block_state chunk_state(const fcmae_lane *lane, int s, int block,
     int64_t hidden = 4 * (int64_t)channels;
     state.normalised += view->row * fcmae_stride(channels);
     state.rstd += view->row;
+    if (state.narrow) state.narrow += view->row * fcmae_stride(channels);
     state.hidden += view->row * hidden;
     state.slope += view->row * hidden;
     state.scale += view->first * hidden;

@@ -89,8 +89,13 @@ static float *take(fcmae_arena *arena, int64_t rows, int64_t columns)
     return fcmae_arena_take(arena, (size_t)(rows * columns), sizeof(float));
 }
 
+static uint16_t *take_narrow(fcmae_arena *arena, int64_t rows, int64_t columns)
+{
+    return fcmae_arena_take(arena, (size_t)(rows * columns), sizeof(uint16_t));
+}
+
 static void reserve_state(fcmae_arena *arena, fcmae_block_state *state, int64_t rows, int images,
-                          int channels, bool backward)
+                          int channels, bool pairs, bool backward)
 {
     int64_t hidden = 4 * (int64_t)channels;
     state->normalised = take(arena, rows, fcmae_stride(channels));
@@ -100,6 +105,7 @@ static void reserve_state(fcmae_arena *arena, fcmae_block_state *state, int64_t 
     state->scale = take(arena, images, hidden);
     state->norm = take(arena, images, hidden);
     state->mean = take(arena, images, 1);
+    state->narrow = pairs ? take_narrow(arena, rows, fcmae_stride(channels)) : 0;
 }
 
 static void reserve_stage(fcmae_lane *lane, fcmae_arena *arena, int s)
@@ -121,7 +127,8 @@ static void reserve_stage(fcmae_lane *lane, fcmae_arena *arena, int s)
     for (int b = 0; b < depth; b++)
         if (keep || b == 0)
             reserve_state(arena, &stage->state[b], keep ? rows : chunk_rows,
-                          keep ? shape->micro_batch : shape->chunk[s], channels, keep);
+                          keep ? shape->micro_batch : shape->chunk[s], channels,
+                          shape->pairs, keep);
         else
             stage->state[b] = stage->state[0];
     if (s < FCMAE_STAGES) {
@@ -159,6 +166,15 @@ static void reserve_workspace(fcmae_lane *lane, fcmae_arena *arena)
     w->worker_floats = scratch;
     w->worker_scratch = take(arena, scratch, shape->threads);
     lane->observed = take(arena, hidden, 1);
+    if (shape->pairs) {
+        int64_t cells = (int64_t)shape->height * shape->width * shape->chunk[FCMAE_STAGES];
+        int64_t error = config->kind == FCMAE_KIND_PRETRAIN
+                            ? cells * lane->network->decoder.value_stride
+                            : 0;
+        w->narrow_rows = take_narrow(arena, rows, 1);
+        w->row_pairs = fcmae_arena_take(arena, (size_t)rows, sizeof(uint32_t));
+        w->narrow_hidden = take_narrow(arena, hidden > error ? hidden : error, 1);
+    }
     if (!shape->backward) return;
     w->hidden_gradient = take(arena, hidden, 1);
     w->row_gradient = take(arena, rows, 1);

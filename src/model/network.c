@@ -11,7 +11,8 @@ static int decoder_depth(const fcmae_model_config *config)
 }
 
 fcmae_status fcmae_network_reserve(fcmae_network *network, fcmae_arena *arena,
-                                   const fcmae_model *model, bool backward, fcmae_error *error)
+                                   const fcmae_model *model, bool pairs, bool backward,
+                                   fcmae_error *error)
 {
     const fcmae_model_config *config = &model->config;
     network->model = model;
@@ -29,7 +30,7 @@ fcmae_status fcmae_network_reserve(fcmae_network *network, fcmae_arena *arena,
         network->stage[s] = next;
         for (int b = 0; b < config->depths[s]; b++, next++) {
             fcmae_block_reserve(next, arena, &model->stage[s][b], config->dims[s],
-                                config->grn_scope, backward);
+                                config->grn_scope, pairs, backward);
             next->values = model->values;
         }
     }
@@ -37,11 +38,11 @@ fcmae_status fcmae_network_reserve(fcmae_network *network, fcmae_arena *arena,
     for (int b = 0; b < decoder_depth(config); b++, next++) {
         /* the decoder is dense: its GRN is per image in every published variant */
         fcmae_block_reserve(next, arena, &model->decoder[b], config->decoder_dim, FCMAE_GRN_IMAGE,
-                            backward);
+                            pairs, backward);
         next->values = model->values;
     }
     if (config->kind == FCMAE_KIND_PRETRAIN)
-        fcmae_decoder_reserve(&network->decoder, arena, model, backward);
+        fcmae_decoder_reserve(&network->decoder, arena, model, pairs, backward);
     if (config->kind == FCMAE_KIND_CLASSIFIER)
         fcmae_head_reserve(&network->head, arena, model, backward);
     return FCMAE_OK;

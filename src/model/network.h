@@ -22,7 +22,8 @@ typedef struct fcmae_network {
 
 /** Sets the layers up and takes room for packed weights from the arena (twice: measure, take). */
 fcmae_status fcmae_network_reserve(fcmae_network *network, fcmae_arena *arena,
-                                   const fcmae_model *model, bool backward, fcmae_error *error);
+                                   const fcmae_model *model, bool pairs, bool backward,
+                                   fcmae_error *error);
 void fcmae_network_release(fcmae_network *network);
 /** Packs every weight; tasks on `threads` threads. */
 void fcmae_network_pack(const fcmae_network *network, const fcmae_kernels *kernels, int threads);

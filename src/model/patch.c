@@ -9,10 +9,10 @@ void fcmae_patch_reserve(fcmae_patch_layer *layer, fcmae_arena *arena, const fcm
 {
     *layer = (fcmae_patch_layer){.parameters = p, .in = in, .in_stride = fcmae_stride(in), .out = out,
                                  .out_stride = fcmae_stride(out), .positions = positions};
-    fcmae_packed_reserve(&layer->weight, arena, positions * in, out);
+    fcmae_packed_reserve(&layer->weight, arena, positions * in, out, false);
     if (!stem && backward)
         for (int child = 0; child < 4; child++)
-            fcmae_packed_reserve(&layer->weight_back[child], arena, out, in);
+            fcmae_packed_reserve(&layer->weight_back[child], arena, out, in, false);
     layer->bias = fcmae_arena_take(arena, (size_t)layer->out_stride, sizeof(float));
 }
 

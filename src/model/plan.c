@@ -21,8 +21,8 @@ static fcmae_status check_mode(const fcmae_model_config *config, const fcmae_eng
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "pretraining needs a model with a decoder");
     if (options->mode == FCMAE_MODE_CLASSIFY && config->kind != FCMAE_KIND_CLASSIFIER)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "supervised training needs a model with a head");
-    if (options->precision != FCMAE_FLOAT32)
-        return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED, "this build computes in float32 only");
+    if (options->precision != FCMAE_FLOAT32 && options->precision != FCMAE_BFLOAT16)
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "precision %d is unknown", options->precision);
     int patch = fcmae_config_patch(config);
     if (options->height < patch || options->width < patch || options->height % patch ||
         options->width % patch)
@@ -77,6 +77,7 @@ fcmae_lane_shape fcmae_engine_lane_shape(const fcmae_model_config *config,
                               .micro_batch = options->micro_batch,
                               .visible_cells = options->visible_cells,
                               .threads = options->lanes == 1 ? options->threads : 1,
+                              .pairs = options->precision == FCMAE_BFLOAT16,
                               .backward = options->mode != FCMAE_MODE_INFERENCE};
     fcmae_lane_chunks(config, &shape);
     return shape;
@@ -97,7 +98,8 @@ fcmae_status fcmae_engine_plan(const fcmae_model_config *config,
         status = fcmae_engine_resolve(config, model.block_size, &info->options, error);
     bool backward = info->options.mode != FCMAE_MODE_INFERENCE;
     if (status == FCMAE_OK)
-        status = fcmae_network_reserve(&network, &packed, &model, backward, error);
+        status = fcmae_network_reserve(&network, &packed, &model,
+                                       info->options.precision == FCMAE_BFLOAT16, backward, error);
     if (status == FCMAE_OK) {
         fcmae_lane_shape shape = fcmae_engine_lane_shape(config, &info->options);
         status = fcmae_lane_create(&lane, &network, &shape, 0, error);
