@@ -15,7 +15,7 @@ struct info_values {
     const char *model, *input_size;
     int64_t batch_size, lanes, micro_batch, threads, classes;
     double mask_ratio;
-    bool tensors, json;
+    bool tensors, ini, json;
 };
 #define AT(member) offsetof(struct info_values, member)
 
@@ -24,6 +24,7 @@ static const cli_option options[] = {
      .help = CLI_HELP_MODEL " Or any checkpoint: safetensors, PyTorch (.pt, .pth, .bin), .npz, in "
              "the naming of the official code, timm or Hugging Face."},
     {"tensors", CLI_FLAG, AT(tensors), .help = "List every tensor: name, shape, number type."},
+    {"ini", CLI_FLAG, AT(ini), .help = "Print a preset's file, to start one of your own from."},
     {"input-size", CLI_TEXT, AT(input_size), .fallback = "224", .unit = "PX",
      .help = "Side of an image in pixels, or HEIGHTxWIDTH, for cost and memory."},
     {"mask-ratio", CLI_NUMBER, AT(mask_ratio), .fallback = "0.6", .range = "(0, 1)",
@@ -391,6 +392,13 @@ static bool ends_with(const char *text, const char *end)
 static int run(const cli_arguments *arguments)
 {
     const struct info_values *o = arguments->values;
+    if (o->ini) {
+        const char *text = fcmae_preset_text(o->model);
+        if (!text)
+            return cli_usage_error(arguments->command, "--ini: '%s' is no built-in preset", o->model);
+        fputs(text, stdout);
+        return cli_finish(arguments);
+    }
     if (fcmae_preset_text(o->model) || ends_with(o->model, ".ini")) return info_preset(arguments);
     fcmae_checkpoint *checkpoint = NULL;
     fcmae_error error = {0};
@@ -413,6 +421,7 @@ const cli_command cli_command_info = {
         "Multiply-adds count convolutions and linear layers, as papers do.",
     .example = "fcmae info atto\n"
                "fcmae info base --input-size 384 --batch-size 32\n"
+               "fcmae info atto --ini > mine.ini\n"
                "fcmae info atto --tensors --json",
     .options = options,
     .option_count = CLI_COUNT(options),

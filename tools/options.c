@@ -30,6 +30,7 @@ int cli_fail(const cli_arguments *arguments, const fcmae_error *error)
 int cli_finish(const cli_arguments *arguments)
 {
     if (fflush(stdout) == 0 && !ferror(stdout)) return CLI_SUCCESS;
+    if (errno == EPIPE) return CLI_FAILURE; /* the reader has seen enough, as in `... | head` */
     fprintf(stderr, "fcmae %s: writing to standard output failed: %s\n", arguments->command->name,
             strerror(errno));
     return CLI_FAILURE;

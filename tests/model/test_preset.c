@@ -202,6 +202,36 @@ START_TEST(unknown_names_list_the_known)
 }
 END_TEST
 
+/* Presets with bytes changed, cut and doubled: accepted or refused, never more. */
+START_TEST(hostile_text_is_survived)
+{
+    const char *original = fcmae_preset_text("base");
+    size_t length = strlen(original);
+    char *text = malloc(2 * length + 1);
+    uint64_t state = 1;
+    int refused = 0;
+    for (int round = 0; round < 3000; round++) {
+        memcpy(text, original, length + 1);
+        for (int change = 0; change < 1 + round % 4; change++) {
+            state = state * 6364136223846793005u + 1442695040888963407u;
+            char byte = (char)(1 + (state >> 33) % 255);
+            text[(state >> 41) % length] = round % 3 ? byte : "\n=[];#,-9e. "[(uint8_t)byte % 12];
+        }
+        if (round % 5 == 0) text[(state >> 20) % length] = '\0';
+        if (round % 7 == 0) strcat(text, original);
+        fcmae_model_config config;
+        fcmae_recipe recipe;
+        fcmae_error error = {0};
+        fcmae_status status = fcmae_preset_parse(text, "x.ini", &config, &recipe, &error);
+        ck_assert(status == FCMAE_OK || status == FCMAE_ERR_FORMAT);
+        ck_assert(status == FCMAE_OK || strncmp(error.message, "x.ini:", 6) == 0);
+        refused += status != FCMAE_OK;
+    }
+    ck_assert_int_gt(refused, 500);
+    free(text);
+}
+END_TEST
+
 static void add_tests(TCase *cases)
 {
     tcase_add_loop_test(cases, published_sizes_are_met, 0, sizeof sizes / sizeof *sizes);
@@ -213,6 +243,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, long_lines_are_refused);
     tcase_add_test(cases, a_file_needs_only_depths_and_dims);
     tcase_add_test(cases, unknown_names_list_the_known);
+    tcase_add_test(cases, hostile_text_is_survived);
 }
 
 int main(void)
