@@ -142,7 +142,7 @@ static char *resolve(const char *path)
     size_t length = strlen(path), room = length + sizeof newest + 32;
     char *file = malloc(room);
     if (!file) return NULL;
-    snprintf(file, room, "%s", path);
+    memcpy(file, path, length + 1);
     if (stat(path, &information) != 0) return file;
     if (!S_ISDIR(information.st_mode)) {
         const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
