@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "network/network_case.h"
+#include "support/arrays.h"
 #include "support/suite.h"
 
 #define TOLERANCE 2e-5
@@ -141,6 +142,46 @@ START_TEST(instruction_sets)
 }
 END_TEST
 
+/* Situations nobody thought of; FCMAE_TEST_SEED draws others. */
+static network_case random_case(fcmae_random *random)
+{
+    network_case c = {.name = "random case"};
+    c.kind = (fcmae_model_kind)fcmae_random_below(random, 3);
+    c.version = 1 + (int)fcmae_random_below(random, 2);
+    for (int s = 0; s < FCMAE_STAGES; s++) {
+        c.dims[s] = 8 * (1 + (int)fcmae_random_below(random, 8));
+        c.depths[s] = 1 + (int)fcmae_random_below(random, 2);
+    }
+    c.channels = 1 + (int)fcmae_random_below(random, 4);
+    c.stem_stride = fcmae_random_below(random, 4) ? 2 : 4;
+    c.decoder_depth = 1 + (int)fcmae_random_below(random, 2);
+    c.decoder_dim = 16 * (1 + (int)fcmae_random_below(random, 6));
+    c.classes = 1 + (int)fcmae_random_below(random, 20);
+    c.plain_targets = fcmae_random_below(random, 2);
+    c.scope = (fcmae_grn_scope)fcmae_random_below(random, 2);
+    c.rows = 1 + (int)fcmae_random_below(random, 3);
+    c.columns = 2 + (int)fcmae_random_below(random, 2);
+    c.samples = 1 + (int)fcmae_random_below(random, 5);
+    c.images = (int)fcmae_random_below(random, 3);
+    c.drop_path = fcmae_random_below(random, 2);
+    c.batch = c.samples + (int)fcmae_random_below(random, 3);
+    c.lanes = 1 + (int)fcmae_random_below(random, 3);
+    c.micro_batch = 1 + (int)fcmae_random_below(random, 4);
+    c.threads = 1 + (int)fcmae_random_below(random, 3);
+    c.instruction_set = (int)fcmae_random_below(random, 4);
+    return c;
+}
+
+START_TEST(random_cases)
+{
+    fcmae_random random = test_random(1);
+    for (int i = 0; i < 8; i++) {
+        network_case c = random_case(&random);
+        check_case(&c, TOLERANCE);
+    }
+}
+END_TEST
+
 static void add_tests(TCase *cases)
 {
     tcase_add_test(cases, pretraining_shapes);
@@ -148,6 +189,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, classifier_shapes);
     tcase_add_test(cases, lanes_and_micro_batches);
     tcase_add_test(cases, instruction_sets);
+    tcase_add_test(cases, random_cases);
 }
 
 int main(void)

@@ -175,6 +175,65 @@ START_TEST(downsample)
 }
 END_TEST
 
+static double dot(const double *a, const double *b, int64_t count)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < count; i++) sum += a[i] * b[i];
+    return sum;
+}
+
+/* <A x, y> = <x, A^T y> for the linear operators over random active sets, to 1e-12. */
+START_TEST(adjoints)
+{
+    enum { c = 2, height = 6, width = 8 };
+    fcmae_random random = test_random(9);
+    for (int i = 0; i < 20; i++) {
+        uint8_t *active = random_active(&random, height * width, i / 19.), parents[12];
+        reference_grid grid = {height, width, active}, coarse = {height / 2, width / 2, parents};
+        reference_parents(grid, parents);
+        int64_t rows = reference_sites(grid), outputs = reference_sites(coarse);
+        double *x = random_doubles(&random, rows * c), *dy = random_doubles(&random, rows * c);
+        double *y = zero_doubles(rows * c), *dx = zero_doubles(rows * c), zero[c] = {0};
+        double sink[c * 49] = {0};
+        double *taps = random_doubles(&random, c * 49),
+               *weight = random_doubles(&random, c * c * 4);
+        reference_depthwise(grid, c, x, taps, zero, y);
+        reference_depthwise_backward(grid, c, x, taps, dy, dx, sink, sink);
+        ck_assert_double_eq_tol(dot(y, dy, rows * c), dot(x, dx, rows * c), 1e-10);
+        reference_downsample(grid, c, c, x, weight, zero, y);
+        reference_downsample_backward(grid, c, c, x, weight, dy, dx, sink, sink);
+        ck_assert_double_eq_tol(dot(y, dy, outputs * c), dot(x, dx, rows * c), 1e-10);
+        double *owned[] = {x, dy, y, dx, taps, weight};
+        for (int k = 0; k < 6; k++) free(owned[k]);
+        free(active);
+    }
+}
+END_TEST
+
+/* At active sites the result is the dense one of the image with zeros elsewhere. */
+START_TEST(submanifold_is_masked_dense)
+{
+    enum { c = 2, sites = 42 };
+    uint8_t *active = random_active(&(fcmae_random){.used = 4}, sites, 0.4), everywhere[sites];
+    reference_grid grid = {6, 7, active}, full = {6, 7, everywhere};
+    fcmae_random random = test_random(10);
+    memset(everywhere, 1, sizeof everywhere);
+    int64_t rows = reference_sites(grid);
+    double *x = random_doubles(&random, rows * c), *y = zero_doubles(rows * c);
+    double *taps = random_doubles(&random, c * 49), *bias = random_doubles(&random, c);
+    double *map = zero_doubles(sites * c), *dense = zero_doubles(sites * c);
+    double *expected = zero_doubles(rows * c);
+    reference_depthwise(grid, c, x, taps, bias, y);
+    reference_scatter(grid, c, x, map);
+    reference_depthwise(full, c, map, taps, bias, dense);
+    reference_gather(grid, c, dense, expected);
+    for (int64_t i = 0; i < rows * c; i++) ck_assert_double_eq_tol(y[i], expected[i], 1e-13);
+    double *owned[] = {x, y, taps, bias, map, dense, expected};
+    for (int k = 0; k < 7; k++) free(owned[k]);
+    free(active);
+}
+END_TEST
+
 START_TEST(gather_undoes_scatter)
 {
     uint8_t *active = picture_active(holes, 24);
@@ -384,6 +443,8 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, depthwise);
     tcase_add_test(cases, depthwise_is_a_cross_correlation);
     tcase_add_test(cases, downsample);
+    tcase_add_test(cases, adjoints);
+    tcase_add_test(cases, submanifold_is_masked_dense);
     tcase_add_test(cases, gather_undoes_scatter);
     tcase_add_test(cases, row_operators);
     tcase_add_test(cases, grn_by_hand);
