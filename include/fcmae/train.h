@@ -45,6 +45,7 @@ typedef struct fcmae_run_options {
     int workers;         /**< threads that prepare images; 0: as threads                           */
     int64_t save_every;  /**< updates between checkpoints; 0: one epoch                            */
     int keep;            /**< complete checkpoints kept in the folder; 0: all                      */
+    const char *command; /**< command line that reproduces the run, kept in config.json; may be NULL */
 } fcmae_run_options;
 
 /** Learning rate and optimiser. */
@@ -103,6 +104,20 @@ typedef struct fcmae_train_progress {
     int64_t samples;       /**< of this update                                                     */
 } fcmae_train_progress;
 
+#define FCMAE_TRAIN_FIGURES 4
+#define FCMAE_TRAIN_FIGURE_SIZE 8
+
+/** Numbers that inspect() adds to the update's line of the log, each as an array under its name
+ *  ("collapse": [0.41, 0.38, 0.35, 0.33]); a number that is not finite becomes null. */
+typedef struct fcmae_train_figures {
+    int count;
+    struct {
+        const char *name; /**< valid until inspect() returns and a while longer: a literal */
+        int size;
+        double values[FCMAE_TRAIN_FIGURE_SIZE];
+    } figures[FCMAE_TRAIN_FIGURES];
+} fcmae_train_figures;
+
 /** Zero-initialised it is silent. All are called from the thread that called the training function. */
 typedef struct fcmae_train_callbacks {
     void *cookie;
@@ -116,10 +131,12 @@ typedef struct fcmae_train_callbacks {
     /** Polled between batches: true ends the run after saving the last complete update. May read a
      *  flag that a signal handler sets. */
     bool (*should_stop)(void *cookie);
-    /** Every `inspect_every` updates (0: never), after the update and with the weights in place: may
-     *  run fcmae_engine_forward() on the batch or any other. A failure stops the run. */
+    /** Every `inspect_every` updates (0: never), after the update and with the weights in place, before
+     *  its line of the log is written: may run fcmae_engine_forward() on the batch or any other and
+     *  fill `figures` (empty when called). A failure stops the run. */
     fcmae_status (*inspect)(void *cookie, int64_t step, fcmae_engine *engine,
-                            const fcmae_batch *batch, fcmae_error *error);
+                            const fcmae_batch *batch, fcmae_train_figures *figures,
+                            fcmae_error *error);
     int64_t inspect_every;
 } fcmae_train_callbacks;
 

@@ -112,10 +112,12 @@ static fcmae_status report(fcmae_loop *loop, const fcmae_train_progress *progres
                            fcmae_error *error)
 {
     const fcmae_train_callbacks *calls = loop->callbacks;
-    FCMAE_TRY(fcmae_run_log_step(&loop->log, progress, error));
-    if (calls->progress) calls->progress(calls->cookie, progress);
+    fcmae_train_figures figures = {0};
     if (calls->inspect && calls->inspect_every > 0 && progress->step % calls->inspect_every == 0)
-        return calls->inspect(calls->cookie, progress->step, loop->engine, &loop->batch, error);
+        FCMAE_TRY(calls->inspect(calls->cookie, progress->step, loop->engine, &loop->batch, &figures,
+                                 error));
+    FCMAE_TRY(fcmae_run_log_step(&loop->log, progress, &figures, error));
+    if (calls->progress) calls->progress(calls->cookie, progress);
     return FCMAE_OK;
 }
 

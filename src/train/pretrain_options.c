@@ -173,4 +173,5 @@ void fcmae_pretrain_settings(fcmae_settings *s, const fcmae_pretrain_options *o,
     fcmae_settings_text(s, FCMAE_SETTING_MACHINE, "resume", run->resume ? run->resume : "auto");
     fcmae_settings_integer(s, FCMAE_SETTING_MACHINE, "save_every", run->save_every);
     fcmae_settings_integer(s, FCMAE_SETTING_MACHINE, "keep", run->keep);
+    if (run->command) fcmae_settings_text(s, FCMAE_SETTING_MACHINE, "command", run->command);
 }

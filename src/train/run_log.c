@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,13 +98,26 @@ static fcmae_status append(fcmae_run_log *log, json_t *object, fcmae_error *erro
     return status;
 }
 
+static void add_figures(json_t *object, const fcmae_train_figures *figures)
+{
+    for (int i = 0; i < figures->count && i < FCMAE_TRAIN_FIGURES; i++) {
+        json_t *list = json_array();
+        for (int k = 0; k < figures->figures[i].size && k < FCMAE_TRAIN_FIGURE_SIZE; k++) {
+            double value = figures->figures[i].values[k];
+            json_array_append_new(list, isfinite(value) ? json_real(value) : json_null());
+        }
+        json_object_set_new(object, figures->figures[i].name, list);
+    }
+}
+
 fcmae_status fcmae_run_log_step(fcmae_run_log *log, const fcmae_train_progress *p,
-                                fcmae_error *error)
+                                const fcmae_train_figures *figures, fcmae_error *error)
 {
     json_t *object = json_pack("{s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "step",
                                (json_int_t)p->step, "epoch", p->epoch, "loss", p->loss, "lr", p->lr,
                                "grad_norm", p->grad_norm, "images_per_s", p->images_per_s,
                                "data_wait", p->data_wait, "elapsed", p->elapsed);
+    if (object && figures) add_figures(object, figures);
     return append(log, object, error);
 }
 

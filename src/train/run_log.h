@@ -24,8 +24,9 @@ typedef struct fcmae_run_log {
  *  (0: everything). A log that ends earlier is kept as it is. */
 fcmae_status fcmae_run_log_open(fcmae_run_log *log, const char *folder, int64_t last_step,
                                 fcmae_error *error);
+/** One update; `figures` may be NULL. */
 fcmae_status fcmae_run_log_step(fcmae_run_log *log, const fcmae_train_progress *progress,
-                                fcmae_error *error);
+                                const fcmae_train_figures *figures, fcmae_error *error);
 /** {"step": step, "event": event, "message": message, "images": [...]} (no images: left out). */
 fcmae_status fcmae_run_log_event(fcmae_run_log *log, int64_t step, const char *event,
                                  const char *message, const char *const *images, int64_t count,

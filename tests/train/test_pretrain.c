@@ -74,12 +74,18 @@ static void saved(void *cookie, int64_t step, const char *path)
 }
 
 static fcmae_status inspect(void *cookie, int64_t step, fcmae_engine *engine,
-                            const fcmae_batch *batch, fcmae_error *error)
+                            const fcmae_batch *batch, fcmae_train_figures *figures,
+                            fcmae_error *error)
 {
     double losses[64] = {0};
     const fcmae_outputs outputs = {.sample_loss = losses};
     fcmae_status status = fcmae_engine_forward(engine, batch, &outputs, error);
     if (status == FCMAE_OK && losses[batch->samples - 1] > 0) ((witness *)cookie)->inspected = step;
+    figures->count = 1;
+    figures->figures[0].name = "inspected";
+    figures->figures[0].size = 2;
+    figures->figures[0].values[0] = (double)step;
+    figures->figures[0].values[1] = NAN;
     return status;
 }
 
@@ -146,6 +152,12 @@ static void check_log(const char *run, int64_t last)
                                            "images_per_s", "data_wait", "elapsed"};
         for (int i = 0; i < 8; i++) ck_assert(json_is_number(json_object_get(object, keys[i])));
         ck_assert_int_eq(fcmae_json_integer(object, "step", -1), expected++);
+        const json_t *figure = json_object_get(object, "inspected"); /* every fifth update */
+        ck_assert(json_is_array(figure) == (expected % 5 == 1));
+        if (figure) {
+            ck_assert_double_eq(json_real_value(json_array_get(figure, 0)), (double)expected - 1);
+            ck_assert(json_is_null(json_array_get(figure, 1)));
+        }
         json_decref(object);
     }
     ck_assert_int_eq(expected, last + 1);

@@ -108,7 +108,7 @@ static void write_steps(fcmae_run_log *log, int64_t first, int64_t last)
     for (int64_t step = first; step <= last; step++) {
         fcmae_train_progress p = {.step = step, .loss = 1.0 / (double)step,
                                   .elapsed = (double)step * 10};
-        ck_assert_int_eq(fcmae_run_log_step(log, &p, NULL), FCMAE_OK);
+        ck_assert_int_eq(fcmae_run_log_step(log, &p, NULL, NULL), FCMAE_OK);
     }
 }
 
@@ -194,7 +194,7 @@ START_TEST(log_takes_a_torn_line_back)
     limit = (struct rlimit){(rlim_t)log.size + 20, before.rlim_max};
     fcmae_train_progress p = {.step = 4};
     int set = setrlimit(RLIMIT_FSIZE, &limit); /* no assertion until it is lifted: those write too */
-    fcmae_status status = fcmae_run_log_step(&log, &p, &error);
+    fcmae_status status = fcmae_run_log_step(&log, &p, NULL, &error);
     setrlimit(RLIMIT_FSIZE, &before);
     ck_assert_int_eq(set, 0);
     ck_assert_int_eq(status, FCMAE_ERR_IO);
