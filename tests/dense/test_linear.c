@@ -27,8 +27,8 @@ static matrix make_matrix(fcmae_random *random, int k, int n)
     m.values = random_rows(random, k, n, m.stride);
     m.row_scale = random_floats(random, k);
     for (int pass = 0; pass < 2; pass++) {
-        fcmae_packed_reserve(&m.packed, &m.arena, k, n);
-        fcmae_packed_reserve(&m.transposed, &m.arena, n, k);
+        fcmae_packed_reserve(&m.packed, &m.arena, k, n, false);
+        fcmae_packed_reserve(&m.transposed, &m.arena, n, k, false);
         if (pass == 0) ck_assert_int_eq(fcmae_arena_allocate(&m.arena, "a matrix", NULL), FCMAE_OK);
     }
     return m;
