@@ -11,6 +11,11 @@
     COMMAND(synth) \
     COMMAND(pretrain) \
     COMMAND(reconstruct) \
+    COMMAND(probe) \
+    COMMAND(knn) \
+    COMMAND(eval) \
+    COMMAND(predict) \
+    COMMAND(embed) \
     COMMAND(collapse) \
     COMMAND(report) \
     COMMAND(info) \

@@ -1,0 +1,180 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+#include "dense.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "shared.h"
+
+void cli_dense_release(cli_dense *dense)
+{
+    cli_progress_end(&dense->bar);
+    fcmae_model_destroy(&dense->model);
+    fcmae_class_names_release(&dense->names);
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+static bool is_file(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+fcmae_status cli_checkpoint_path(const char *given, char *path, fcmae_error *error)
+{
+    snprintf(path, CLI_PATH, "%s", given);
+    if (!is_folder(given)) return FCMAE_OK;
+    snprintf(path, CLI_PATH, "%s/best.safetensors", given);
+    if (is_file(path)) return FCMAE_OK;
+    char latest[CLI_PATH], name[256] = "";
+    snprintf(latest, sizeof latest, "%s/latest", given);
+    FILE *file = fopen(latest, "r");
+    if (!file) { /* a model directory, which the library looks into */
+        snprintf(path, CLI_PATH, "%s", given);
+        return FCMAE_OK;
+    }
+    bool read = fgets(name, sizeof name, file) != NULL;
+    fclose(file);
+    name[strcspn(name, "\n")] = 0;
+    if (!read || !name[0] || strchr(name, '/'))
+        return cli_error(error, FCMAE_ERR_FORMAT, "%.500s does not name a checkpoint", latest);
+    snprintf(path, CLI_PATH, "%s/%s", given, name);
+    return FCMAE_OK;
+}
+
+static void show_pass(void *cookie, int64_t done, int64_t total)
+{
+    cli_progress *bar = cookie;
+    bar->total = total;
+    cli_progress_update(bar, done, done - bar->done, NAN);
+}
+
+static bool stop_pass(void *cookie)
+{
+    (void)cookie;
+    return cli_stop_requested();
+}
+
+void cli_dense_bar(cli_dense *dense, const char *label, int64_t images)
+{
+    cli_progress_end(&dense->bar);
+    cli_progress_start(&dense->bar, dense->arguments, label, "image", 0, images);
+}
+
+static void set_pass(cli_dense *d, const struct cli_dense_values *o, const cli_arguments *arguments,
+                     int recorded_size)
+{
+    d->pass = (fcmae_pass_options){
+        .input_size = o->input_size > 0 ? (int)o->input_size : recorded_size,
+        .crop_ratio = o->crop_ratio,
+        .batch = (int)o->batch_size,
+        .threads = (int)o->threads,
+        .workers = (int)o->workers,
+        .precision = (fcmae_precision)o->precision,
+        .log = cli_progress_log(&d->bar),
+        .progress = show_pass,
+        .should_stop = stop_pass,
+        .cookie = &d->bar};
+    if (cli_given(arguments, "bad-share")) d->pass.bad_share = o->bad_share > 0 ? o->bad_share : -1;
+}
+
+static fcmae_status fresh_network(cli_dense *d, const cli_dense_wish *wish, fcmae_error *error)
+{
+    fcmae_model_config config;
+    fcmae_status status = fcmae_preset_load(wish->model, &config, NULL, error);
+    config.kind = FCMAE_KIND_CLASSIFIER;
+    config.classes = wish->classes;
+    if (status == FCMAE_OK) status = fcmae_model_create(&d->model, &config, error);
+    if (status == FCMAE_OK) fcmae_model_initialise(d->model, wish->seed);
+    return status;
+}
+
+/** Reads what the file says of itself; *size: the input size it was trained for, or 0. */
+static fcmae_status inspect(cli_dense *d, const char *key, const cli_dense_wish *wish, int *size,
+                            fcmae_error *error)
+{
+    fcmae_checkpoint *file = NULL;
+    fcmae_status status = fcmae_checkpoint_open(&file, d->path, key, error);
+    if (status != FCMAE_OK) return status;
+    const fcmae_checkpoint_info *info = fcmae_checkpoint_describe(file);
+    const char *text = fcmae_tensor_file_text(fcmae_checkpoint_file(file), "input_size");
+    d->has_head = info->has_head;
+    long number = text ? strtol(text, NULL, 10) : 0;
+    if (number >= 32 && number <= 4096) *size = (int)number;
+    if (!wish->fresh_head && info->recognised && !info->has_head)
+        status = cli_error(error, FCMAE_ERR_MISMATCH,
+                           "%.500s has no classification head: fine-tune it first", d->path);
+    if (status == FCMAE_OK && wish->classes == 0 && !wish->names_file)
+        status = fcmae_class_names_of_checkpoint(&d->names, file, error);
+    fcmae_checkpoint_close(&file);
+    return status;
+}
+
+fcmae_status cli_dense_load(cli_dense *d, const cli_arguments *arguments, const cli_dense_wish *wish,
+                            fcmae_error *error)
+{
+    const struct cli_dense_values *o = arguments->values;
+    const fcmae_load_options loading = {.fresh_head = wish->fresh_head};
+    int size = 0;
+    d->arguments = arguments;
+    fcmae_status status = FCMAE_OK;
+    if (wish->model && strcmp(o->checkpoint, "none") == 0) {
+        status = fresh_network(d, wish, error);
+    } else {
+        status = cli_checkpoint_path(o->checkpoint, d->path, error);
+        if (status == FCMAE_OK) status = inspect(d, o->key, wish, &size, error);
+        int classes = wish->classes == 0 && !d->has_head ? 1 : wish->classes;
+        if (status == FCMAE_OK)
+            status = fcmae_checkpoint_load_model(&d->model, d->path, o->key, FCMAE_KIND_CLASSIFIER,
+                                                 classes, wish->seed, &loading, NULL, error);
+    }
+    if (status == FCMAE_OK && wish->names_file)
+        status = fcmae_class_names_read(&d->names, wish->names_file, error);
+    if (status != FCMAE_OK) return status;
+    int outputs = fcmae_model_configuration(d->model)->classes;
+    if (d->names.count > 0 && d->names.count != outputs)
+        return cli_error(error, FCMAE_ERR_MISMATCH,
+                         "there are %d class names, but the checkpoint has %d outputs",
+                         d->names.count, outputs);
+    set_pass(d, o, arguments, size);
+    return FCMAE_OK;
+}
+
+fcmae_status cli_open_part(fcmae_dataset **dataset, const char *data, const char *part, bool both,
+                           fcmae_log log, fcmae_error *error)
+{
+    char train[CLI_PATH], val[CLI_PATH], path[CLI_PATH];
+    const fcmae_dataset_options labelled = {.labelled = true, .log = log};
+    if (snprintf(train, sizeof train, "%s/train", data) >= (int)sizeof train ||
+        snprintf(val, sizeof val, "%s/val", data) >= (int)sizeof val)
+        return cli_error(error, FCMAE_ERR_ARGUMENT, "the folder name %.200s... is too long", data);
+    bool pair = is_folder(train) && is_folder(val);
+    if (both && !pair)
+        return cli_error(error, FCMAE_ERR_NOT_FOUND,
+                         "%.800s must hold the folders train and val, with a folder for each class in "
+                         "both",
+                         data);
+    snprintf(path, sizeof path, "%s", pair ? strcmp(part, "train") == 0 ? train : val : data);
+    return fcmae_dataset_open(dataset, path, &labelled, error);
+}
+
+const char *cli_class_name(const cli_dense *dense, int output, char *text, int size)
+{
+    if (output >= 0 && output < dense->names.count) return dense->names.names[output];
+    snprintf(text, (size_t)size, "output %d", output);
+    return text;
+}
+
+double cli_binomial_error(double correct, double n)
+{
+    double share = n > 0 ? correct / n : 0;
+    return n > 0 ? 100 * sqrt(share * (1 - share) / n) : 0;
+}
