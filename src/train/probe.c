@@ -88,7 +88,7 @@ static fcmae_status reserve_run(probe_run *run)
         run->x = fcmae_arena_take(arena, ROWS * (size_t)d->stride, sizeof(float));
         run->logits = fcmae_arena_take(arena, ROWS * k, sizeof(float));
         run->order = fcmae_arena_take(arena, (size_t)run->row_count, sizeof(int64_t));
-        fcmae_packed_reserve(&run->packed, arena, d->dimension, d->classes);
+        fcmae_packed_reserve(&run->packed, arena, d->dimension, d->classes, false);
         if (pass == 0) FCMAE_TRY(fcmae_arena_allocate(arena, "a linear probe", &run->error));
     }
     fcmae_random random =
