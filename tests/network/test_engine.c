@@ -195,7 +195,7 @@ START_TEST(wrong_options_are_refused)
     bad[4].lanes = -1;
     bad[5].threads = -2;
     bad[6].height = 1 << 30;
-    bad[7].precision = FCMAE_BFLOAT16;
+    bad[7].precision = (fcmae_precision)7;
     for (size_t i = 0; i < COUNT(bad); i++) {
         fcmae_engine *engine = NULL;
         fcmae_error error = {0};
