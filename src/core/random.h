@@ -13,7 +13,7 @@
 
 /** What a stream is for: streams of different purposes never overlap. Append only. */
 typedef enum fcmae_random_purpose {
-    FCMAE_RANDOM_INITIALISATION = 1, /**< index = parameter number                  */
+    FCMAE_RANDOM_INITIALISATION = 1, /**< epoch = row, index = parameter number   */
     FCMAE_RANDOM_SHUFFLE = 2,        /**< epoch = epoch                             */
     FCMAE_RANDOM_MASK = 3,           /**< epoch, index = sample position in epoch   */
     FCMAE_RANDOM_CROP = 4,           /**< epoch, index = sample position in epoch   */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/parallel.h"
 #include "core/random.h"
 
 fcmae_status fcmae_model_create(fcmae_model **out, const fcmae_model_config *config,
@@ -106,15 +107,31 @@ static float initial_value(const fcmae_parameter *p, double layer_scale, fcmae_r
     return (float)value;
 }
 
+typedef struct initialise_pass {
+    fcmae_model *model;
+    const fcmae_parameter *parameter;
+    uint64_t seed;
+} initialise_pass;
+
+/** One stored row, from a stream of its own: rows are independent of each other and of threads. */
+static void initialise_row(void *argument, int64_t row, int worker)
+{
+    const initialise_pass *pass = argument;
+    const fcmae_parameter *p = pass->parameter;
+    fcmae_random random =
+        fcmae_random_start(pass->seed, FCMAE_RANDOM_INITIALISATION, (uint32_t)row,
+                           (uint64_t)(p - pass->model->table));
+    (void)worker;
+    for (int64_t column = 0; column < p->columns; column++)
+        pass->model->values[p->offset + row * p->stride + column] =
+            initial_value(p, pass->model->config.layer_scale_init, &random);
+}
+
 void fcmae_model_initialise(fcmae_model *model, uint64_t seed)
 {
     for (int i = 0; i < model->count; i++) {
-        const fcmae_parameter *p = &model->table[i];
-        fcmae_random random = fcmae_random_start(seed, FCMAE_RANDOM_INITIALISATION, 0, (uint64_t)i);
-        for (int64_t row = 0; row < p->rows; row++)
-            for (int64_t column = 0; column < p->columns; column++)
-                model->values[p->offset + row * p->stride + column] =
-                    initial_value(p, model->config.layer_scale_init, &random);
+        initialise_pass pass = {model, &model->table[i], seed};
+        fcmae_parallel_for(fcmae_processor_count(), model->table[i].rows, initialise_row, &pass);
     }
 }
 
