@@ -3,10 +3,13 @@
 /* fcmae pretrain: a masked autoencoder from a folder of images. */
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "command_line.h"
 #include "commands.h"
 #include "fcmae/fcmae.h"
+#include "inspection.h"
 #include "json.h"
 #include "progress.h"
 #include "stop.h"
@@ -15,6 +18,7 @@ struct pretrain_values {
     const char *data, *model, *output, *resume;
     int64_t input_size, mask_unit, masks_per_image, steps, batch_size, accumulate, threads, lanes;
     int64_t micro_batch, seed, save_every, keep, workers, decoder_depth, decoder_dim;
+    int64_t watch_collapse, pictures;
     double mask_ratio, epochs, lr, base_lr, min_lr, warmup_epochs, weight_decay, clip, ema;
     double crop_scale, flip, bad_share;
     bool norm_pix, grn_decay, fast_decode, json;
@@ -47,6 +51,12 @@ static const cli_option options[] = {
      .otherwise = "once an epoch", .help = "Updates between checkpoints."},
     {"keep", CLI_INTEGER, AT(keep), .fallback = "3", .range = "[0, 1000000]",
      .help = "Checkpoints that stay in the run folder; 0: all."},
+    {"watch-collapse", CLI_INTEGER, AT(watch_collapse), .fallback = "0", .range = "[0, 1000000000]",
+     .help = "Updates between measurements of feature collapse: the mean cosine distance between "
+             "channels, per stage, on 8 views of the batch, goes into log.jsonl. 0: never."},
+    {"pictures", CLI_INTEGER, AT(pictures), .fallback = "4", .range = "[0, 64]",
+     .help = "Fixed images whose reconstruction is drawn some ten times in the run, into "
+             "RUN/reconstructions; 0: none."},
 
     {.type = CLI_HEADING, .help = "Masked autoencoder"},
     {"input-size", CLI_INTEGER, AT(input_size), .fallback = "224", .range = "[32, 4096]",
@@ -113,6 +123,7 @@ static const cli_option options[] = {
 /** What the callbacks share. */
 typedef struct session {
     const cli_arguments *arguments;
+    cli_inspection inspection;
     cli_progress bar;
     fcmae_log log;
     fcmae_train_progress last;
@@ -139,6 +150,7 @@ static void show_plan(void *cookie, const fcmae_train_plan *plan)
     if (plan->resumed_from[0])
         snprintf(s->checkpoint, sizeof s->checkpoint, "%s", plan->resumed_from);
     s->last.step = plan->first_step;
+    cli_inspection_begin(&s->inspection, plan);
     s->started = cli_seconds();
     cli_progress_start(&s->bar, s->arguments, "pretrain", "step", plan->first_step, plan->steps);
 }
@@ -157,6 +169,14 @@ static void note_checkpoint(void *cookie, int64_t step, const char *path)
 {
     (void)step;
     snprintf(((session *)cookie)->checkpoint, sizeof((session *)cookie)->checkpoint, "%s", path);
+}
+
+static fcmae_status inspect(void *cookie, int64_t step, fcmae_engine *engine,
+                            const fcmae_batch *batch, fcmae_train_figures *figures,
+                            fcmae_error *error)
+{
+    return cli_inspection_update(&((session *)cookie)->inspection, step, engine, batch, figures,
+                                 error);
 }
 
 static bool should_stop(void *cookie)
@@ -275,15 +295,25 @@ static int run(const cli_arguments *arguments)
 
     session s = {.arguments = arguments};
     s.log = cli_progress_log(&s.bar);
+    s.inspection = (cli_inspection){.pretrain = &p,
+                                    .watch_every = o->watch_collapse,
+                                    .pictures = (int)o->pictures,
+                                    .log = s.log};
+    char *command = cli_command_line();
+    p.run.command = command;
     fcmae_train_callbacks callbacks = {.cookie = &s,
                                        .log = {show_remark, &s},
                                        .begin = show_plan,
                                        .progress = show_progress,
                                        .saved = note_checkpoint,
-                                       .should_stop = should_stop};
+                                       .should_stop = should_stop,
+                                       .inspect = inspect,
+                                       .inspect_every = 1};
     cli_stop_on_signals();
     fcmae_status status = fcmae_pretrain(&p, &callbacks, &error);
     cli_progress_end(&s.bar);
+    cli_inspection_release(&s.inspection);
+    free(command);
     if (status == FCMAE_ERR_INTERRUPTED) {
         fprintf(stderr, "fcmae pretrain: %s; the same command goes on from there\n", error.message);
         return print_result(&s);
