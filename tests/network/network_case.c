@@ -168,7 +168,8 @@ fcmae_engine_options case_options(const network_setup *s, fcmae_engine_mode mode
                                   .lanes = otherwise(s->c.lanes, 1),
                                   .micro_batch = otherwise(s->c.micro_batch, 1),
                                   .threads = otherwise(s->c.threads, 1),
-                                  .instruction_set = s->c.instruction_set};
+                                  .instruction_set = s->c.instruction_set,
+                                  .precision = s->c.precision};
 }
 
 network_setup make_setup(const network_case *c, uint64_t stream)
@@ -218,8 +219,7 @@ static void check_tensor(const network_setup *s, const char *what, const float *
                   s->c.name, what, error, (unsigned long long)test_seed());
 }
 
-/* Every gradient in the official layout; the padding of the block must be zero. A gradient that is
- * all but zero by cancellation is judged against what an average one of the network amounts to. */
+/* Every gradient in the official layout; the padding of the block must be zero. */
 static void check_gradient_block(const network_setup *s, const float *block, double tolerance)
 {
     int count;

@@ -26,6 +26,7 @@ typedef struct network_case {
     int visible;       /* visible cells of a sample; 0: cells - 1 ... 1 in turn */
     bool drop_path;
     int batch, lanes, micro_batch, threads, instruction_set; /* 0: samples, 1, 1, 1, best */
+    fcmae_precision precision;
 } network_case;
 
 /** The case made real. Every array is owned. */

@@ -64,6 +64,7 @@ START_TEST(threads_change_nothing)
         {.name = "batch scope", .samples = 3, .scope = FCMAE_GRN_BATCH},
         {.name = "classifier", .samples = 4, .lanes = 2, .kind = FCMAE_KIND_CLASSIFIER},
         {.name = "classifier, one lane", .samples = 4, .kind = FCMAE_KIND_CLASSIFIER},
+        {.name = "bfloat16", .samples = 3, .precision = FCMAE_BFLOAT16, .dims = {16, 32, 48, 64}},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         network_setup s = make_setup(&cases[i], 1);

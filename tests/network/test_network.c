@@ -142,6 +142,32 @@ START_TEST(instruction_sets)
 }
 END_TEST
 
+/* Eight bits of the operands remain; what is wrong by more than rounding is wrong by far more. */
+START_TEST(bfloat16)
+{
+    for (int set = 0; set <= 3; set++) {
+        const network_case cases[] = {
+            {.name = "bfloat16"},
+            {.name = "bfloat16, padded rows",
+             .dims = {40, 24, 48, 8},
+             .depths = {2, 1, 2, 1},
+             .micro_batch = 3},
+            {.name = "bfloat16, odd rows", .rows = 1, .columns = 3, .visible = 1, .micro_batch = 3},
+            {.name = "bfloat16, version 1", .version = 1, .drop_path = true, .lanes = 2},
+            {.name = "bfloat16, batch scope", .scope = FCMAE_GRN_BATCH, .threads = 2},
+            {.name = "bfloat16, classifier", .kind = FCMAE_KIND_CLASSIFIER, .micro_batch = 2},
+            {.name = "bfloat16, encoder", .kind = FCMAE_KIND_ENCODER},
+        };
+        for (size_t i = 0; i < COUNT(cases); i++) {
+            network_case c = cases[i];
+            c.precision = FCMAE_BFLOAT16;
+            c.instruction_set = set;
+            check_case(&c, 0.05);
+        }
+    }
+}
+END_TEST
+
 /* Situations nobody thought of; FCMAE_TEST_SEED draws others. */
 static network_case random_case(fcmae_random *random)
 {
@@ -189,6 +215,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, classifier_shapes);
     tcase_add_test(cases, lanes_and_micro_batches);
     tcase_add_test(cases, instruction_sets);
+    tcase_add_test(cases, bfloat16);
     tcase_add_test(cases, random_cases);
 }
 

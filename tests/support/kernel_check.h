@@ -22,7 +22,8 @@
 
 /** for (const fcmae_kernels *name of every instruction set this machine can run) */
 #define FOR_EACH_INSTRUCTION_SET(name)                                                             \
-    for (int name##_set = 0; name##_set <= (int)fcmae_isa_detect(FCMAE_ISA_AVX512); name##_set++)  \
+    for (int name##_set = 0; name##_set <= (int)fcmae_isa_detect(FCMAE_ISA_AVX512_BF16);           \
+         name##_set++)                                                                             \
         for (const fcmae_kernels *name = fcmae_kernels_get((fcmae_isa)name##_set); name;           \
              name = NULL)
 
@@ -108,6 +109,23 @@ static inline void check_equal(const char *what, const fcmae_kernels *kernels, i
     if (got != expected)
         ck_abort_msg("%s (%s) at [%lld]: %.9g, expected %.9g", what, kernels->name,
                      (long long)index, (double)got, (double)expected);
+}
+
+/** The nearest value with 8 significant bits, ties to even; finite values only. */
+static inline float round_bfloat16(float value)
+{
+    int exponent;
+    double fraction = frexp(value, &exponent) * 256;
+    return (float)ldexp(nearbyint(fraction), exponent - 8);
+}
+
+/** The value of bfloat16 bits. */
+static inline float widen_bfloat16(uint16_t bits)
+{
+    uint32_t wide = (uint32_t)bits << 16;
+    float value;
+    memcpy(&value, &wide, sizeof value);
+    return value;
 }
 
 static inline int row_stride(int channels)
