@@ -36,15 +36,24 @@ typedef struct fcmae_dataset_options {
 } fcmae_dataset_options;
 
 /**
- * Lists a folder tree. Links are followed; a folder that is reached a second time (a loop of links)
+ * Opens a folder tree, or shards: a .tar file, a list such as "train-{000..146}.tar", or a folder
+ * without images that holds .tar files.
+ *
+ * Folder tree. Links are followed; a folder that is reached a second time (a loop of links)
  * is left out. Names that start with a dot are left out. Files named .jpg .jpeg .jpe .jfif or .png
  * (any case) are taken without being opened; the first bytes of every other file decide. Order: by
  * folder path, then file name, both by code points.
  *
- * Memory: the file names and 4 bytes each (10 million names of 25 letters: 300 MB).
+ * Shards (WebDataset): consecutive members whose paths agree up to the first dot of the file name
+ * are a sample; its picture is the member .jpg, .jpeg or .png, its label the number in .cls (needed
+ * if `labelled`; classes are named by their numbers). Opening reads every header, not the pictures.
+ * Shards must not be compressed.
  *
- * @return FCMAE_ERR_NOT_FOUND: no such folder; FCMAE_ERR_IO: it cannot be read;
- *         FCMAE_ERR_FORMAT: it holds no image, or (labelled) no subfolder with images;
+ * Memory: the file names and 4 bytes each, 20 in shards (10 million names of 25 letters: 300 MB).
+ *
+ * @return FCMAE_ERR_NOT_FOUND: no such folder or shard; FCMAE_ERR_IO: it cannot be read;
+ *         FCMAE_ERR_FORMAT: it holds no image, or (labelled) no subfolder with images or a sample
+ *         without label, or a shard is damaged; FCMAE_ERR_UNSUPPORTED: a shard is compressed;
  *         FCMAE_ERR_MEMORY.
  */
 FCMAE_API fcmae_status fcmae_dataset_open(fcmae_dataset **dataset, const char *path,
@@ -126,6 +135,9 @@ typedef struct fcmae_loader_options {
     uint64_t seed;
     int workers;    /**< threads; 0: one per processor */
     int prefetch;   /**< batches prepared ahead; 0: 3 */
+    /** Training on shards: images among which the order is random, so that the disk is read
+     *  sequentially; the page cache holds their files. 0: 4096. Part of what determines a batch. */
+    int64_t shuffle_buffer;
     /** Share of unreadable files above which the run stops. 0: 5 %, but of a small set always up to
      *  min(10, a quarter). Negative: the first unreadable file stops the run. */
     double bad_share;

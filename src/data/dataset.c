@@ -2,10 +2,13 @@
  * SPDX-License-Identifier: MIT */
 #include "data/dataset.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/random.h"
 
@@ -97,6 +100,7 @@ void fcmae_dataset_close(fcmae_dataset **pointer)
     free(dataset->folders);
     free(dataset->classes);
     free(dataset->name_offsets);
+    free(dataset->places);
     fcmae_buffer_release(&dataset->names);
     free(dataset);
     *pointer = NULL;
@@ -132,15 +136,22 @@ static const fcmae_folder *folder_of(const fcmae_dataset *dataset, int64_t index
     return &dataset->folders[low];
 }
 
+static size_t entry_of(const fcmae_folder *folder, int64_t index)
+{
+    return folder->entries + (size_t)(index - folder->first);
+}
+
 int fcmae_dataset_label(const fcmae_dataset *dataset, int64_t index)
 {
-    return folder_of(dataset, index)->label;
+    const fcmae_folder *folder = folder_of(dataset, index);
+    if (dataset->places) return dataset->places[entry_of(folder, index)].label;
+    return folder->label;
 }
 
 void fcmae_dataset_name(const fcmae_dataset *dataset, int64_t index, char *name, size_t size)
 {
     const fcmae_folder *folder = folder_of(dataset, index);
-    size_t entry = folder->entries + (size_t)(index - folder->first);
+    size_t entry = entry_of(folder, index);
     const char *file =
         (const char *)dataset->names.bytes + folder->names + dataset->name_offsets[entry];
     size_t length = strlen(folder->path);
@@ -148,17 +159,81 @@ void fcmae_dataset_name(const fcmae_dataset *dataset, int64_t index, char *name,
     snprintf(name, size, "%s%s%s", folder->path, join, file);
 }
 
+/** The bytes of a shard where the image lies. */
+static fcmae_status fetch_place(const char *path, const fcmae_place *place, fcmae_buffer *file,
+                                fcmae_error *error)
+{
+    FCMAE_TRY(fcmae_buffer_reserve(file, (size_t)place->size + 1, error));
+    int shard = open(path, O_RDONLY | O_CLOEXEC);
+    if (shard < 0) return fcmae_fail(error, FCMAE_ERR_IO, "%s: %s", path, strerror(errno));
+    file->size = 0;
+    ssize_t got = 1;
+    while (file->size < place->size && got > 0) {
+        got = pread(shard, file->bytes + file->size, place->size - file->size,
+                    (off_t)(place->offset + file->size));
+        if (got < 0 && errno == EINTR) got = 1;
+        else if (got > 0) file->size += (size_t)got;
+    }
+    int reason = errno;
+    close(shard);
+    if (got < 0) return fcmae_fail(error, FCMAE_ERR_IO, "reading %s: %s", path, strerror(reason));
+    return FCMAE_OK; /* a shard that became shorter: whoever parses the image will notice */
+}
+
 fcmae_status fcmae_dataset_fetch(const fcmae_dataset *dataset, int64_t index, fcmae_buffer *file,
                                  fcmae_error *error)
 {
+    const fcmae_folder *folder = folder_of(dataset, index);
+    if (dataset->places)
+        return fetch_place(folder->path, &dataset->places[entry_of(folder, index)], file, error);
     char path[PATH_MAX];
     fcmae_dataset_name(dataset, index, path, sizeof path);
     return fcmae_file_read(file, path, FCMAE_IMAGE_MAX_FILE, error);
 }
 
-/** Marks `wanted` of the images first .. first + count - 1 (selection sampling: one pass, each
- *  choice equally likely). */
-static int64_t draw_range(fcmae_random *random, const int64_t *members, int64_t count,
+void fcmae_dataset_shuffle(const fcmae_dataset *dataset, fcmae_random *random, int64_t buffer,
+                           int64_t *shard_order, int64_t *ahead, int64_t *order)
+{
+    if (!dataset->places) {
+        fcmae_random_permutation(random, dataset->count, order);
+        return;
+    }
+    int64_t filled = 0;
+    fcmae_random_permutation(random, (int64_t)dataset->folder_count, shard_order);
+    for (size_t i = 0; i < dataset->folder_count; i++) {
+        const fcmae_folder *shard = &dataset->folders[shard_order[i]];
+        for (uint32_t k = 0; k < shard->count; k++) ahead[filled++] = shard->first + k;
+    }
+    memcpy(order, ahead, (size_t)filled * sizeof *order);
+    for (int64_t i = 0; i < filled; i++) {
+        /* what the buffer holds now: order[i] .. order[i + buffer - 1] */
+        int64_t held = filled - i < buffer ? filled - i : buffer;
+        int64_t j = i + (int64_t)fcmae_random_below(random, (uint64_t)held), taken = order[j];
+        order[j] = order[i];
+        order[i] = taken;
+    }
+}
+
+void fcmae_dataset_announce(const fcmae_dataset *dataset, const int64_t *indices, int64_t count)
+{
+    for (int64_t i = 0; i < count;) {
+        const fcmae_folder *shard = folder_of(dataset, indices[i]);
+        int64_t end = i + 1, past = shard->first + shard->count;
+        while (end < count && indices[end] == indices[end - 1] + 1 && indices[end] < past) end++;
+        const fcmae_place *first = &dataset->places[entry_of(shard, indices[i])];
+        const fcmae_place *last = &dataset->places[entry_of(shard, indices[end - 1])];
+        int file = open(shard->path, O_RDONLY | O_CLOEXEC);
+        if (file >= 0) {
+            posix_fadvise(file, (off_t)first->offset,
+                          (off_t)(last->offset + last->size - first->offset), POSIX_FADV_WILLNEED);
+            close(file);
+        }
+        i = end;
+    }
+}
+
+/** Draws `fraction` of the members (selection sampling: one pass, each choice equally likely). */
+static int64_t draw_share(fcmae_random *random, const int64_t *members, int64_t count,
                           double fraction, int64_t *out)
 {
     int64_t wanted = (int64_t)rint((double)count * fraction), taken = 0;
@@ -175,6 +250,27 @@ static int compare_indices(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static int class_of(const fcmae_dataset *dataset, const fcmae_folder *folder, uint32_t image)
+{
+    int label = dataset->places ? dataset->places[folder->entries + image].label : folder->label;
+    return label < 0 ? 0 : label;
+}
+
+/** Images by class: those of class k are members[start[k]] .. members[start[k + 1] - 1].
+ *  @param start  [classes + 2], zeros */
+static void sort_by_class(const fcmae_dataset *dataset, int64_t *members, int64_t *start)
+{
+    const fcmae_folder *end = dataset->folders + dataset->folder_count;
+    for (const fcmae_folder *folder = dataset->folders; folder < end; folder++)
+        for (uint32_t i = 0; i < folder->count; i++) start[class_of(dataset, folder, i) + 1]++;
+    for (int k = 1; k <= dataset->class_count; k++) start[k] += start[k - 1];
+    for (const fcmae_folder *folder = dataset->folders; folder < end; folder++)
+        for (uint32_t i = 0; i < folder->count; i++)
+            members[start[class_of(dataset, folder, i)]++] = folder->first + i;
+    for (int k = dataset->class_count; k > 0; k--) start[k] = start[k - 1]; /* ends to starts */
+    start[0] = 0;
+}
+
 fcmae_status fcmae_dataset_subset(const fcmae_dataset *dataset, double fraction, uint64_t seed,
                                   int64_t **indices, int64_t *count, fcmae_error *error)
 {
@@ -182,32 +278,24 @@ fcmae_status fcmae_dataset_subset(const fcmae_dataset *dataset, double fraction,
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
                           "share %g of the images is outside the range above 0 and up to 1",
                           fraction);
-    size_t total = (size_t)dataset->count;
+    size_t total = (size_t)dataset->count, classes = (size_t)dataset->class_count;
     int64_t *members = malloc(total * sizeof *members), *chosen = malloc(total * sizeof *chosen);
-    if (!members || !chosen) {
+    int64_t *start = calloc(classes + 2, sizeof *start), taken = 0;
+    if (!members || !chosen || !start) {
         free(members);
         free(chosen);
+        free(start);
         return no_memory(error);
     }
-    int64_t taken = 0;
-    size_t folder = 0;
-    int classes = dataset->class_count > 0 ? dataset->class_count : 1;
-    for (int label = 0; label < classes; label++) {
-        /* folders are in the order of their labels; a labelled set begins with its root, label -1 */
-        int64_t in_class = 0;
-        while (dataset->class_count > 0 && folder < dataset->folder_count &&
-               dataset->folders[folder].label < label)
-            folder++;
-        for (; folder < dataset->folder_count &&
-               (dataset->class_count == 0 || dataset->folders[folder].label == label);
-             folder++)
-            for (uint32_t i = 0; i < dataset->folders[folder].count; i++)
-                members[in_class++] = dataset->folders[folder].first + i;
-        fcmae_random random =
-            fcmae_random_start(seed, FCMAE_RANDOM_SUBSET, 0, (uint64_t)label);
-        taken += draw_range(&random, members, in_class, fraction, chosen + taken);
+    sort_by_class(dataset, members, start);
+    for (size_t label = 0; label < (classes > 0 ? classes : 1); label++) {
+        fcmae_random random = fcmae_random_start(seed, FCMAE_RANDOM_SUBSET, 0, label);
+        int64_t end = classes > 0 ? start[label + 1] : dataset->count;
+        taken += draw_share(&random, members + start[label], end - start[label], fraction,
+                            chosen + taken);
     }
     free(members);
+    free(start);
     qsort(chosen, (size_t)taken, sizeof *chosen, compare_indices);
     *indices = chosen;
     *count = taken;

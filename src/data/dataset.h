@@ -5,9 +5,17 @@
 #define FCMAE_DATA_DATASET_H
 
 #include "core/file.h"
+#include "core/random.h"
 #include "fcmae/data.h"
 
-/** One folder with images of its own (not those of its subfolders). */
+/** Where an image lies in its shard. */
+typedef struct fcmae_place {
+    uint64_t offset;
+    uint32_t size;
+    int32_t label;
+} fcmae_place;
+
+/** One folder with images of its own (not those of its subfolders), or one shard. */
 typedef struct fcmae_folder {
     char *path;      /**< from the root on; "" in a list of files, whose names are then whole paths */
     int label;
@@ -23,6 +31,7 @@ struct fcmae_dataset {
     fcmae_folder *folders; /**< ascending `first` */
     size_t folder_count, folder_capacity;
     uint32_t *name_offsets;
+    fcmae_place *places;    /**< shards: one per entry; NULL for folders */
     size_t entry_count, entry_capacity;
     fcmae_buffer names; /**< zero-terminated, one behind the other */
     char **classes;
@@ -36,6 +45,17 @@ fcmae_status fcmae_dataset_add_folder(fcmae_dataset *dataset, const char *path, 
 fcmae_status fcmae_dataset_add_name(fcmae_dataset *dataset, const char *name, fcmae_error *error);
 /** Numbers the images in the present order of the folders; gives back spare memory. */
 void fcmae_dataset_number(fcmae_dataset *dataset);
+/**
+ * The order of a training epoch. Folders: a uniform permutation. Shards: they are permuted and read
+ * one behind the other through a buffer of `buffer` images, from which a random one is taken each
+ * time.
+ * @param shard_order  scratch, one per shard; shards only.
+ * @param ahead        [out] [count] the order in which the buffer is filled; shards only.
+ */
+void fcmae_dataset_shuffle(const fcmae_dataset *dataset, fcmae_random *random, int64_t buffer,
+                           int64_t *shard_order, int64_t *ahead, int64_t *order);
+/** Tells the kernel that these images of shards will be read soon. */
+void fcmae_dataset_announce(const fcmae_dataset *dataset, const int64_t *indices, int64_t count);
 /** Reads the file of an image. Any thread. The message does not name the file. */
 fcmae_status fcmae_dataset_fetch(const fcmae_dataset *dataset, int64_t index, fcmae_buffer *file,
                                  fcmae_error *error);

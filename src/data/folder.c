@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "data/codec.h"
-#include "data/dataset.h"
+#include "data/shards.h"
 
 typedef struct identity {
     dev_t device;
@@ -25,18 +25,13 @@ typedef struct identity {
     bool used;
 } identity;
 
-typedef struct names {
-    char **items;
-    size_t count, capacity;
-} names;
-
 typedef struct walk {
     fcmae_dataset *dataset;
     const fcmae_log *log;
     bool labelled;
     identity *seen; /* open addressing, at most half full */
     size_t seen_count, seen_capacity;
-    names pending; /* paths of folders to read ... */
+    fcmae_strings pending; /* paths of folders to read ... */
     int *labels;   /* ... and the class each belongs to */
     size_t labels_capacity;
     int64_t others; /* files that are no images */
@@ -46,28 +41,6 @@ typedef struct walk {
 static fcmae_status no_memory(fcmae_error *error)
 {
     return fcmae_fail(error, FCMAE_ERR_MEMORY, "out of memory while listing the data set");
-}
-
-static void release_names(names *list)
-{
-    for (size_t i = 0; i < list->count; i++) free(list->items[i]);
-    free(list->items);
-    memset(list, 0, sizeof *list);
-}
-
-static fcmae_status add_string(names *list, const char *text, fcmae_error *error)
-{
-    if (list->count == list->capacity) {
-        size_t capacity = list->capacity ? list->capacity * 2 : 16;
-        char **items = realloc(list->items, capacity * sizeof *items);
-        if (!items) return no_memory(error);
-        list->items = items;
-        list->capacity = capacity;
-    }
-    char *copy = strdup(text);
-    if (!copy) return no_memory(error);
-    list->items[list->count++] = copy;
-    return FCMAE_OK;
 }
 
 static size_t slot_of(const identity *table, size_t capacity, dev_t device, ino_t inode)
@@ -111,7 +84,7 @@ static fcmae_status add_pending(walk *w, const char *path, int label, fcmae_erro
         w->labels_capacity = capacity;
     }
     w->labels[w->pending.count] = label;
-    return add_string(&w->pending, path, error);
+    return fcmae_strings_add(&w->pending, path, error);
 }
 
 static bool has_image_extension(const char *name)
@@ -149,11 +122,6 @@ static int compare_names(const void *a, const void *b, void *base)
     return strcmp(text + *(const uint32_t *)a, text + *(const uint32_t *)b);
 }
 
-static int compare_strings(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 static void note_other(walk *w, const char *path, const char *name)
 {
     if (w->others++ == 0)
@@ -162,7 +130,7 @@ static void note_other(walk *w, const char *path, const char *name)
 
 /** Reads the entries of an open folder; subfolders go to `folders`. */
 static fcmae_status read_entries(walk *w, DIR *stream, const char *path, bool take_files,
-                                 names *folders, fcmae_error *error)
+                                 fcmae_strings *folders, fcmae_error *error)
 {
     int descriptor = dirfd(stream);
     for (;;) {
@@ -174,7 +142,7 @@ static fcmae_status read_entries(walk *w, DIR *stream, const char *path, bool ta
         if (entry->d_name[0] == '.') continue;
         unsigned char kind = kind_of(descriptor, entry);
         if (kind == DT_DIR)
-            FCMAE_TRY(add_string(folders, entry->d_name, error));
+            FCMAE_TRY(fcmae_strings_add(folders, entry->d_name, error));
         else if (kind == DT_REG && take_files &&
                  (has_image_extension(entry->d_name) || holds_image(descriptor, entry->d_name)))
             FCMAE_TRY(fcmae_dataset_add_name(w->dataset, entry->d_name, error));
@@ -184,7 +152,7 @@ static fcmae_status read_entries(walk *w, DIR *stream, const char *path, bool ta
 }
 
 /** The subfolders of the root of a labelled set are its classes. */
-static fcmae_status take_classes(fcmae_dataset *dataset, names *folders, fcmae_error *error)
+static fcmae_status take_classes(fcmae_dataset *dataset, fcmae_strings *folders, fcmae_error *error)
 {
     if (folders->count > INT_MAX / 2)
         return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED, "%zu classes are too many", folders->count);
@@ -195,7 +163,7 @@ static fcmae_status take_classes(fcmae_dataset *dataset, names *folders, fcmae_e
     return FCMAE_OK;
 }
 
-static fcmae_status read_folder(walk *w, size_t number, DIR *stream, names *folders,
+static fcmae_status read_folder(walk *w, size_t number, DIR *stream, fcmae_strings *folders,
                                 fcmae_error *error)
 {
     const char *path = w->pending.items[number];
@@ -206,8 +174,7 @@ static fcmae_status read_folder(walk *w, size_t number, DIR *stream, names *fold
     if (folder->count > 1)
         qsort_r(w->dataset->name_offsets + folder->entries, folder->count, sizeof(uint32_t),
                 compare_names, w->dataset->names.bytes + folder->names);
-    if (folders->count > 1)
-        qsort(folders->items, folders->count, sizeof *folders->items, compare_strings);
+    fcmae_strings_sort(folders);
     if (root && w->labelled) FCMAE_TRY(take_classes(w->dataset, folders, error));
     for (size_t i = 0; i < folders->count; i++) {
         char child[PATH_MAX];
@@ -244,9 +211,9 @@ static fcmae_status visit(walk *w, size_t number, fcmae_error *error)
     if (status == FCMAE_OK && known)
         fcmae_log_line(w->log, FCMAE_LOG_WARNING,
                        "folder left out, it was listed already under another name: %s", path);
-    names folders = {0};
+    fcmae_strings folders = {0};
     if (status == FCMAE_OK && !known) status = read_folder(w, number, stream, &folders, error);
-    release_names(&folders);
+    fcmae_strings_release(&folders);
     closedir(stream);
     return status;
 }
@@ -286,27 +253,57 @@ static fcmae_status judge(walk *w, const char *path, fcmae_error *error)
     return FCMAE_OK;
 }
 
+/** Lists the tree. */
+static fcmae_status open_tree(walk *w, const char *path, fcmae_error *error)
+{
+    FCMAE_TRY(add_pending(w, path, -1, error));
+    for (size_t i = 0; i < w->pending.count; i++) FCMAE_TRY(visit(w, i, error));
+    qsort(w->dataset->folders, w->dataset->folder_count, sizeof *w->dataset->folders,
+          compare_folders);
+    fcmae_dataset_number(w->dataset);
+    return FCMAE_OK;
+}
+
+static fcmae_status open_folder(fcmae_dataset **out, const char *path, bool labelled,
+                                const fcmae_log *log, fcmae_error *error)
+{
+    walk w = {.dataset = calloc(1, sizeof *w.dataset), .labelled = labelled, .log = log};
+    if (!w.dataset) return no_memory(error);
+    fcmae_strings shards = {0};
+    fcmae_status status = open_tree(&w, path, error);
+    if (status == FCMAE_OK && w.dataset->count == 0)
+        status = fcmae_shards_in_folder(path, &shards, error);
+    if (status == FCMAE_OK && shards.count == 0) status = judge(&w, path, error);
+    fcmae_strings_release(&w.pending);
+    free(w.labels);
+    free(w.seen);
+    if (status == FCMAE_OK && shards.count == 0)
+        *out = w.dataset;
+    else
+        fcmae_dataset_close(&w.dataset);
+    if (status == FCMAE_OK && shards.count > 0)
+        status = fcmae_shards_open(out, shards.items, shards.count, labelled, log, error);
+    fcmae_strings_release(&shards);
+    return status;
+}
+
 fcmae_status fcmae_dataset_open(fcmae_dataset **out, const char *path,
                                 const fcmae_dataset_options *options, fcmae_error *error)
 {
     if (!path || !path[0]) return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "no data folder was named");
-    walk w = {.dataset = calloc(1, sizeof *w.dataset), .labelled = options && options->labelled,
-              .log = options ? &options->log : NULL};
-    if (!w.dataset) return no_memory(error);
-    fcmae_status status = add_pending(&w, path, -1, error);
-    for (size_t i = 0; status == FCMAE_OK && i < w.pending.count; i++) status = visit(&w, i, error);
-    if (status == FCMAE_OK) {
-        qsort(w.dataset->folders, w.dataset->folder_count, sizeof *w.dataset->folders,
-              compare_folders);
-        fcmae_dataset_number(w.dataset);
-        status = judge(&w, path, error);
-    }
-    release_names(&w.pending);
-    free(w.labels);
-    free(w.seen);
-    if (status != FCMAE_OK)
-        fcmae_dataset_close(&w.dataset);
-    else
-        *out = w.dataset;
+    bool labelled = options && options->labelled;
+    const fcmae_log *log = options ? &options->log : NULL;
+    struct stat information;
+    bool exists = stat(path, &information) == 0;
+    const char *dot = strrchr(path, '.');
+    bool tar = dot && strncasecmp(dot, ".tar", 4) == 0;
+    if (exists ? !(tar && S_ISREG(information.st_mode)) : !strchr(path, '{'))
+        return open_folder(out, path, labelled, log, error);
+    fcmae_strings shards = {0};
+    fcmae_status status = exists ? fcmae_strings_add(&shards, path, error)
+                                 : fcmae_shards_expand(path, &shards, error);
+    if (status == FCMAE_OK)
+        status = fcmae_shards_open(out, shards.items, shards.count, labelled, log, error);
+    fcmae_strings_release(&shards);
     return status;
 }

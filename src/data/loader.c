@@ -23,6 +23,7 @@
 
 #define DEFAULT_BAD_SHARE 0.05
 #define DEFAULT_BAD_FILES 10 /* a small set may have this many, up to a quarter of it */
+#define DEFAULT_SHUFFLE_BUFFER 4096
 #define MAX_REPLACEMENTS 200
 
 /** One batch on its way. */
@@ -58,6 +59,8 @@ struct fcmae_loader {
     int64_t taken;    /* ... and the next to hand out; its predecessor is with the caller */
     int next_sample;  /* of the batch planned last; its count when all tickets are gone */
     int64_t *order;   /* of `order_epoch`; NULL outside training */
+    int64_t *ahead, *shard_order; /* shards: fcmae_dataset_shuffle(); else NULL */
+    int64_t announced, to_announce; /* places of `ahead` the kernel knows; and is to be told of */
     uint32_t order_epoch;
     bool order_known;
 
@@ -93,7 +96,12 @@ static void plan_batch(fcmae_loader *loader)
     if (loader->order && (!loader->order_known || loader->order_epoch != s->epoch)) {
         fcmae_random random =
             fcmae_random_start(loader->options.seed, FCMAE_RANDOM_SHUFFLE, s->epoch, 0);
-        fcmae_random_permutation(&random, loader->images, loader->order);
+        if (loader->subset)
+            fcmae_random_permutation(&random, loader->images, loader->order);
+        else
+            fcmae_dataset_shuffle(loader->dataset, &random, loader->options.shuffle_buffer,
+                                  loader->shard_order, loader->ahead, loader->order);
+        loader->announced = s->batch * loader->options.batch;
         loader->order_epoch = s->epoch;
         loader->order_known = true;
     }
@@ -103,6 +111,10 @@ static void plan_batch(fcmae_loader *loader)
     for (int i = 0; i < s->count; i++)
         s->indices[i] = image_at(loader, loader->order ? loader->order[first + i] : first + i);
     loader->next_sample = 0;
+    if (loader->ahead) {
+        int64_t end = first + s->count + loader->options.shuffle_buffer;
+        loader->to_announce = end < loader->images ? end : loader->images;
+    }
 }
 
 /** Whether a ticket can be taken now; plans the batch it belongs to. */
@@ -200,6 +212,20 @@ static fcmae_status fill_place(worker *w, slot *s, int place, fcmae_error *error
                       MAX_REPLACEMENTS);
 }
 
+/** Called with the lock, which is given back meanwhile: reading ahead can take a while. */
+static void announce(fcmae_loader *loader)
+{
+    int64_t count = loader->to_announce - loader->announced;
+    int64_t *indices = malloc((size_t)count * sizeof *indices);
+    if (indices) memcpy(indices, loader->ahead + loader->announced, (size_t)count * sizeof *indices);
+    loader->announced = loader->to_announce;
+    if (!indices) return; /* only slower */
+    pthread_mutex_unlock(&loader->lock);
+    fcmae_dataset_announce(loader->dataset, indices, count);
+    free(indices);
+    pthread_mutex_lock(&loader->lock);
+}
+
 static void *work(void *argument)
 {
     worker w = {.loader = argument};
@@ -211,6 +237,7 @@ static void *work(void *argument)
         if (loader->stopping) break;
         slot *s = &loader->slots[(loader->planned - 1) % loader->slot_count];
         int place = loader->next_sample++;
+        if (loader->ahead && loader->to_announce > loader->announced) announce(loader);
         pthread_mutex_unlock(&loader->lock);
 
         fcmae_error error = {0};
@@ -249,6 +276,8 @@ static fcmae_status start_workers(fcmae_loader *loader, int64_t serial, fcmae_er
     loader->stopping = false;
     loader->start = loader->planned = loader->taken = serial;
     loader->next_sample = 0;
+    loader->order_known = false;
+    loader->announced = loader->to_announce = 0;
     for (int i = 0; i < loader->options.workers; i++) {
         int reason = pthread_create(&loader->threads[i], NULL, work, loader);
         if (reason != 0 && i == 0)
@@ -266,8 +295,9 @@ static fcmae_status resolve_options(fcmae_loader *loader, fcmae_error *error)
     FCMAE_TRY(fcmae_transform_check(&o->transform, error));
     if (o->workers == 0) o->workers = fcmae_processor_count();
     if (o->prefetch == 0) o->prefetch = 3;
+    if (o->shuffle_buffer == 0) o->shuffle_buffer = DEFAULT_SHUFFLE_BUFFER;
     if (o->batch < 1 || o->batch > 1 << 20 || o->workers < 1 || o->workers > 1024 ||
-        o->prefetch < 1 || o->prefetch > 1000 || !(o->bad_share <= 1))
+        o->prefetch < 1 || o->prefetch > 1000 || o->shuffle_buffer < 1 || !(o->bad_share <= 1))
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
                           "loader: batch %d, workers %d, prefetch %d or share of unreadable files "
                           "%g is outside its range",
@@ -298,6 +328,11 @@ static fcmae_status allocate(fcmae_loader *loader, fcmae_error *error)
     loader->slots = calloc((size_t)loader->slot_count, sizeof *loader->slots);
     loader->bad = calloc((size_t)fcmae_dataset_count(loader->dataset) / 8 + 1, 1);
     if (o->training) good = (loader->order = malloc(images * sizeof *loader->order)) != NULL;
+    if (o->training && !o->subset && loader->dataset->places) {
+        loader->ahead = malloc(images * sizeof *loader->ahead);
+        loader->shard_order = malloc(loader->dataset->folder_count * sizeof *loader->shard_order);
+        good = good && loader->ahead && loader->shard_order;
+    }
     if (o->subset) {
         loader->subset = malloc(images * sizeof *loader->subset);
         good = good && loader->subset;
@@ -355,6 +390,8 @@ void fcmae_loader_destroy(fcmae_loader **pointer)
     free(loader->slots);
     free(loader->threads);
     free(loader->order);
+    free(loader->ahead);
+    free(loader->shard_order);
     free(loader->subset);
     free(loader->bad);
     free(loader->bad_list);

@@ -3,10 +3,11 @@
 """Writes the golden files of the image tests, with Pillow 12.2.0 and NumPy. Run in this folder.
 
 NAME.jpg / NAME.png with NAME.rgb: the pixels that Pillow decodes, [height, width, 3].
-augment_*.rgb: the operations of RandAugment. resize_input.rgb [23, 31, 3] and resize_HEIGHTxWIDTH.rgb: Pillow's bicubic resizing of it.
+augment_*.rgb: the operations of RandAugment. shard.tar: a WebDataset shard. resize_input.rgb [23, 31, 3] and resize_HEIGHTxWIDTH.rgb: Pillow's bicubic resizing of it.
 """
 import io
 import struct
+import tarfile
 import zlib
 
 import numpy as np
@@ -149,7 +150,34 @@ def augmentations():
         write(14, pixels, affine(1, 0, 0, 0, 1, pixels))
 
 
+def shards():
+    """shard.tar as WebDataset writes it: PAX headers for the fractional time, a long name, extras."""
+    with tarfile.open("shard.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+
+        def add(name, body, kind=tarfile.REGTYPE):
+            member = tarfile.TarInfo(name)
+            member.size, member.mtime, member.type = len(body), 1.5, kind
+            tar.addfile(member, io.BytesIO(body))
+
+        picture_bytes = open("exif1.jpg", "rb").read()
+        add("./a/000.cls", b" 7\n")
+        add("./a/000.jpg", picture_bytes)
+        add("./a/000.json", b"{}")
+        add("__meta__/index.jpg", b"no sample")
+        add("README", b"no dot")
+        add(".hidden.jpg", b"skipped")
+        add("long/" + "x" * 150 + ".seg.png", b"not the picture")
+        add("long/" + "x" * 150 + ".PNG", open("colour8.png", "rb").read())
+        add("b.txt", b"a sample without a picture")
+        add("c.jpg", picture_bytes)
+        add("c.cls", b"3")
+        add("folder.jpg", b"", tarfile.DIRTYPE)
+        add("caf\u00e9.jpeg", picture_bytes)
+        add("caf\u00e9.cls", b"0")
+
+
 jpegs()
 pngs()
 resizes()
 augmentations()
+shards()
