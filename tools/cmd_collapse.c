@@ -28,8 +28,8 @@ enum tensor_choice { TENSOR_DEFAULT, TENSOR_HIDDEN, TENSOR_GRN, TENSOR_BRANCH, T
 static const cli_option options[] = {
     {"checkpoint", CLI_TEXTS, AT(checkpoints), .required = true, .unit = "FILE",
      .help = "Models to compare: checkpoint files of any kind 'fcmae info' reads, run folders (their "
-             "newest checkpoint), or names of presets (weights as at the start of a run with "
-             "this --seed)."},
+             "newest checkpoint), or presets and .ini files (weights as at the start of a run "
+             "with this --seed)."},
     {"names", CLI_TEXTS, AT(names), .unit = "NAME", .otherwise = "from the files' names",
      .help = "Names of the curves, one per checkpoint."},
     {"data", CLI_TEXT, AT(data), .required = true, .unit = "DIR",
