@@ -129,6 +129,11 @@ typedef struct fcmae_kernels {
     void (*pack_transposed)(int k_total, int rows, int64_t src_stride, const float *src,
                             const float *row_scale, int width, int panel, float *dst);
 
+    /** Inner product of two vectors; count a multiple of 8, no padding needed. */
+    float (*dot)(int count, const float *x, const float *y);
+    /** y = a x + b y */
+    void (*combine)(int count, float a, const float *x, float b, float *y);
+
     /** sum[i] = block[0][i] + block[1][i] + ..., in that order; count a multiple of 16 */
     void (*sum_blocks)(int64_t count, int blocks, const float *const *block, float *sum);
 

@@ -37,6 +37,8 @@ void FCMAE_KERNEL(fcmae_pack_transposed)(int k_total, int rows, int64_t src_stri
 double FCMAE_KERNEL(fcmae_squared_error)(int rows, int width, float *p, const float *target,
                                          int64_t target_stride, float factor, float *sum);
 void FCMAE_KERNEL(fcmae_standardise)(int count, float *x);
+float FCMAE_KERNEL(fcmae_dot)(int count, const float *x, const float *y);
+void FCMAE_KERNEL(fcmae_combine)(int count, float a, const float *x, float b, float *y);
 void FCMAE_KERNEL(fcmae_sum_blocks)(int64_t count, int blocks, const float *const *block,
                                     float *sum);
 

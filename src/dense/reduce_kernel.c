@@ -82,6 +82,27 @@ void FCMAE_KERNEL(fcmae_standardise)(int count, float *x)
     for (int i = whole; i < count; i++) x[i] *= scale;
 }
 
+float FCMAE_KERNEL(fcmae_dot)(int count, const float *x, const float *y)
+{
+    int whole = count / (4 * VEC_LANES) * (4 * VEC_LANES);
+    vec sum[4] = {{0}, {0}, {0}, {0}}; /* four chains hide the latency of the additions */
+    for (int i = 0; i < whole; i += 4 * VEC_LANES) {
+        FCMAE_UNROLL
+        for (int j = 0; j < 4; j++)
+            sum[j] += vec_load(x + i + j * VEC_LANES) * vec_load(y + i + j * VEC_LANES);
+    }
+    float total = vec_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
+    for (int i = whole; i < count; i++) total += x[i] * y[i];
+    return total;
+}
+
+void FCMAE_KERNEL(fcmae_combine)(int count, float a, const float *x, float b, float *y)
+{
+    int whole = count / VEC_LANES * VEC_LANES;
+    for (int i = 0; i < whole; i += VEC_LANES) vec_store(y + i, a * vec_load(x + i) + b * vec_load(y + i));
+    for (int i = whole; i < count; i++) y[i] = a * x[i] + b * y[i];
+}
+
 void FCMAE_KERNEL(fcmae_sum_blocks)(int64_t count, int blocks, const float *const *block,
                                     float *sum)
 {

@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: MIT */
 #include "model/block.h"
 
+#include <string.h>
+
 #include "grn/grn.h"
 #include "model/block_pass.h"
 #include "sparse/depthwise.h"
@@ -29,27 +31,19 @@ int fcmae_block_pack_tasks(const fcmae_block *b)
            (b->reduce_back.data ? b->reduce_back.panels + b->expand_back.panels : 0);
 }
 
-static void pack_biases(const fcmae_block *b)
+static void pack_biases(const fcmae_block *b, const fcmae_kernels *kernels)
 {
     const fcmae_block_parameters *p = b->parameters;
-    const float *v = b->values, *w1 = v + p->expand_weight->offset;
-    const float *w2 = v + p->reduce_weight->offset, *norm_bias = v + p->norm_bias->offset;
-    int64_t stride1 = p->expand_weight->stride, stride2 = p->reduce_weight->stride;
-    for (int j = 0; j < b->hidden; j++) b->expand_bias[j] = v[p->expand_bias->offset + j];
-    for (int c = 0; c < b->channels; c++)
-        for (int j = 0; j < b->hidden; j++)
-            b->expand_bias[j] += norm_bias[c] * w1[c * stride1 + j];
+    const float *v = b->values, *norm_bias = v + p->norm_bias->offset;
+    memcpy(b->expand_bias, v + p->expand_bias->offset, (size_t)b->hidden * sizeof(float));
     for (int c = 0; c < b->channels; c++) {
+        const float *w1 = v + p->expand_weight->offset + c * p->expand_weight->stride;
+        const float *w2 = v + p->reduce_weight->offset + c * p->reduce_weight->stride;
         float bias = v[p->reduce_bias->offset + c];
-        if (p->layer_scale) {
-            bias *= v[p->layer_scale->offset + c];
-        } else {
-            const float *beta = v + p->grn_beta->offset;
-            double sum = bias;
-            for (int j = 0; j < b->hidden; j++) sum += (double)w2[c * stride2 + j] * beta[j];
-            bias = (float)sum;
-        }
-        b->reduce_bias[c] = bias;
+        kernels->combine(b->hidden, norm_bias[c], w1, 1, b->expand_bias);
+        b->reduce_bias[c] = p->layer_scale
+                                ? v[p->layer_scale->offset + c] * bias
+                                : bias + kernels->dot(b->hidden, w2, v + p->grn_beta->offset);
     }
 }
 
@@ -61,7 +55,7 @@ void fcmae_block_pack(const fcmae_block *b, const fcmae_kernels *kernels, int ta
     const float *layer_scale = p->layer_scale ? v + p->layer_scale->offset : 0;
     int64_t stride1 = p->expand_weight->stride, stride2 = p->reduce_weight->stride;
     if (task == 0) {
-        pack_biases(b);
+        pack_biases(b, kernels);
         return;
     }
     task -= 1;

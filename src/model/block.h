@@ -73,7 +73,7 @@ void fcmae_block_backward(const fcmae_block *block, const fcmae_workspace *works
                           const fcmae_block_state *state, float *gradient, float *gradients);
 
 /** Raw gradients to gradients of the parameters, in place. */
-void fcmae_block_finish(const fcmae_block *block, float *gradients);
+void fcmae_block_finish(const fcmae_block *block, const fcmae_kernels *kernels, float *gradients);
 
 /** Copies the hidden rows [first, last) of a chunk to row-major [rows][4C], times scale + offset
  *  if given. For observers. */

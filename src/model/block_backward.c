@@ -239,7 +239,7 @@ void fcmae_block_backward(const fcmae_block *block, const fcmae_workspace *works
 
 /** Row c of W1 and W2: with G the raw gradient and db1 the sum of dz,
  *  dW1 = w G + b db1,  dw = <W1, G>,  db = <W1, db1>. */
-static void finish_row(const fcmae_block *b, int c, float *d)
+static void finish_row(const fcmae_block *b, const fcmae_kernels *kernels, int c, float *d)
 {
     const fcmae_block_parameters *p = b->parameters;
     const float *v = b->values, *w1 = v + p->expand_weight->offset + c * p->expand_weight->stride;
@@ -247,35 +247,24 @@ static void finish_row(const fcmae_block *b, int c, float *d)
     float *g1 = d + p->expand_weight->offset + c * p->expand_weight->stride;
     float *g2 = d + p->reduce_weight->offset + c * p->reduce_weight->stride;
     const float *db1 = d + p->expand_bias->offset;
-    float weight = v[p->norm_weight->offset + c], bias = v[p->norm_bias->offset + c];
-    double dweight = 0, dbias = 0;
-    for (int j = 0; j < b->hidden; j++) {
-        dweight += (double)w1[j] * g1[j];
-        dbias += (double)w1[j] * db1[j];
-        g1[j] = weight * g1[j] + bias * db1[j];
-    }
-    d[p->norm_weight->offset + c] = (float)dweight;
-    d[p->norm_bias->offset + c] = (float)dbias;
+    d[p->norm_weight->offset + c] = kernels->dot(b->hidden, w1, g1);
+    d[p->norm_bias->offset + c] = kernels->dot(b->hidden, w1, db1);
+    kernels->combine(b->hidden, v[p->norm_bias->offset + c], db1, v[p->norm_weight->offset + c], g1);
 
     float *db2 = d + p->reduce_bias->offset + c;
     if (p->layer_scale) { /* W2' = diag(l) W2, b2' = l b2 */
         float l = v[p->layer_scale->offset + c];
-        double dl = (double)v[p->reduce_bias->offset + c] * *db2;
-        for (int j = 0; j < b->hidden; j++) {
-            dl += (double)w2[j] * g2[j];
-            g2[j] *= l;
-        }
-        d[p->layer_scale->offset + c] = (float)dl;
+        d[p->layer_scale->offset + c] =
+            kernels->dot(b->hidden, w2, g2) + v[p->reduce_bias->offset + c] * *db2;
+        kernels->combine(b->hidden, l, g2, 0, g2);
         *db2 *= l;
     } else { /* b2' = b2 + W2 beta: the gradient of beta is W2^T db2 */
-        const float *beta = v + p->grn_beta->offset;
-        float *dbeta = d + p->grn_beta->offset;
-        for (int j = 0; j < b->hidden; j++) g2[j] += *db2 * beta[j];
-        for (int j = 0; j < b->hidden; j++) dbeta[j] += *db2 * w2[j];
+        kernels->combine(b->hidden, *db2, v + p->grn_beta->offset, 1, g2);
+        kernels->combine(b->hidden, *db2, w2, 1, d + p->grn_beta->offset);
     }
 }
 
-void fcmae_block_finish(const fcmae_block *block, float *gradients)
+void fcmae_block_finish(const fcmae_block *block, const fcmae_kernels *kernels, float *gradients)
 {
-    for (int c = 0; c < block->channels; c++) finish_row(block, c, gradients);
+    for (int c = 0; c < block->channels; c++) finish_row(block, kernels, c, gradients);
 }

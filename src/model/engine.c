@@ -252,6 +252,6 @@ float *fcmae_engine_gradients(fcmae_engine *engine)
     int64_t chunks = (engine->model->block_size + SUM_CHUNK - 1) / SUM_CHUNK;
     if (engine->info.options.lanes > 1)
         fcmae_parallel_for(engine->info.options.threads, chunks, sum_task, engine);
-    fcmae_network_finish(&engine->network, engine->info.options.threads, engine->gradients);
+    fcmae_network_finish(&engine->network, engine->kernels, engine->info.options.threads, engine->gradients);
     return engine->gradients;
 }

@@ -100,6 +100,7 @@ void fcmae_network_pack(const fcmae_network *network, const fcmae_kernels *kerne
 
 typedef struct finish_network_pass {
     const fcmae_network *network;
+    const fcmae_kernels *kernels;
     float *gradients;
 } finish_network_pass;
 
@@ -109,13 +110,14 @@ static void finish_task(void *argument, int64_t index, int worker)
     const fcmae_network *n = pass->network;
     (void)worker;
     if (index < n->block_count)
-        fcmae_block_finish(&n->blocks[index], pass->gradients);
+        fcmae_block_finish(&n->blocks[index], pass->kernels, pass->gradients);
     else
         fcmae_downsample_finish(&n->patch[1 + index - n->block_count], pass->gradients);
 }
 
-void fcmae_network_finish(const fcmae_network *network, int threads, float *gradients)
+void fcmae_network_finish(const fcmae_network *network, const fcmae_kernels *kernels, int threads,
+                          float *gradients)
 {
-    finish_network_pass pass = {network, gradients};
+    finish_network_pass pass = {network, kernels, gradients};
     fcmae_parallel_for(threads, network->block_count + FCMAE_STAGES - 1, finish_task, &pass);
 }

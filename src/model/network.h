@@ -28,6 +28,7 @@ void fcmae_network_release(fcmae_network *network);
 /** Packs every weight; tasks on `threads` threads. */
 void fcmae_network_pack(const fcmae_network *network, const fcmae_kernels *kernels, int threads);
 /** Raw gradients (summed over lanes) to gradients of the parameters, in place. */
-void fcmae_network_finish(const fcmae_network *network, int threads, float *gradients);
+void fcmae_network_finish(const fcmae_network *network, const fcmae_kernels *kernels, int threads,
+                          float *gradients);
 
 #endif
