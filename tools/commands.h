@@ -11,6 +11,7 @@
     COMMAND(synth) \
     COMMAND(pretrain) \
     COMMAND(reconstruct) \
+    COMMAND(convert) \
     COMMAND(probe) \
     COMMAND(knn) \
     COMMAND(eval) \

@@ -14,6 +14,7 @@
 #include "fcmae/augment.h"
 #include "fcmae/tensor_file.h"
 #include "fcmae/checkpoint.h"
+#include "fcmae/convert.h"
 #include "fcmae/evaluate.h"
 #include "fcmae/optimiser.h"
 #include "fcmae/train.h"

@@ -5,13 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "checkpoint/entries.h"
+#include "checkpoint/conversion.h"
 #include "core/memory.h"
 #include "core/status.h"
 #include "fcmae/preset.h"
 
 /** The sentence for a report with errors: how many, and the first of them. */
-static fcmae_status refuse(const char *path, const fcmae_load_report *report, fcmae_error *error)
+fcmae_status fcmae_load_refuse(const char *path, const fcmae_load_report *report, fcmae_error *error)
 {
     char list[600] = "";
     size_t used = 0;
@@ -66,7 +66,7 @@ static fcmae_status load_entries(const fcmae_checkpoint *c, const fcmae_entries 
     if (!source) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to compare %s", c->path);
     fcmae_status status =
         fcmae_entries_match(entries, table, count, options, source, report, error);
-    if (status == FCMAE_OK && report->errors > 0) status = refuse(c->path, report, error);
+    if (status == FCMAE_OK && report->errors > 0) status = fcmae_load_refuse(c->path, report, error);
     if (status == FCMAE_OK) status = read_parameters(c->file, table, count, source, block, error);
     free(source);
     return status;

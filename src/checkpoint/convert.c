@@ -1,0 +1,253 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+/** Conversion into tensor files and model folders. */
+#include "fcmae/convert.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "checkpoint/conversion.h"
+#include "checkpoint/save.h"
+#include "core/json.h"
+#include "core/memory.h"
+#include "core/status.h"
+
+/** What the callbacks of a conversion know. */
+typedef struct converting {
+    fcmae_conversion *conversion;
+    fcmae_layout layout;
+    fcmae_tensor *tensors;
+    char (*names)[FCMAE_NAME_SIZE];
+    float *official, *ordered;
+} converting;
+
+void fcmae_convert_result_release(fcmae_convert_result *result)
+{
+    if (!result) return;
+    fcmae_load_report_release(&result->report);
+    *result = (fcmae_convert_result){0};
+}
+
+static fcmae_status fill(void *cookie, int index, void *bytes, fcmae_error *error)
+{
+    converting *w = cookie;
+    fcmae_conversion *c = w->conversion;
+    const fcmae_parameter *p = &c->table[index];
+    const fcmae_entry *source = c->source[index];
+    bool kernel = fcmae_layout_is_kernel(p, w->layout);
+    const float *values = w->official;
+    if (source && source->parsed.kernel == kernel) { /* the same order on both sides */
+        if (source->tensor->dtype == w->tensors[index].dtype)
+            return fcmae_tensor_file_read_raw(c->input->file, source->tensor, bytes, error);
+        FCMAE_TRY(fcmae_tensor_file_read(c->input->file, source->tensor, w->official, error));
+    } else {
+        FCMAE_TRY(fcmae_conversion_read(c, index, w->official, error));
+        if (kernel) {
+            fcmae_kernel_export(p, sizeof(float), w->official, w->ordered);
+            values = w->ordered;
+        }
+    }
+    fcmae_dtype_narrow(w->tensors[index].dtype, p->count, values, bytes);
+    return FCMAE_OK;
+}
+
+static void report_progress(void *cookie, uint64_t done, uint64_t total)
+{
+    const fcmae_convert_options *options = ((converting *)cookie)->conversion->options;
+    if (options->progress) options->progress(options->cookie, done, total);
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t a = strlen(text), b = strlen(end);
+    return a > b && strcasecmp(text + a - b, end) == 0;
+}
+
+/** The container an output's name asks for; false: it names a folder. */
+static bool container_of(const char *output, fcmae_container *container)
+{
+    *container = FCMAE_CONTAINER_SAFETENSORS;
+    if (ends_with(output, ".safetensors")) return true;
+    *container = FCMAE_CONTAINER_TORCH;
+    return ends_with(output, ".pt") || ends_with(output, ".pth") || ends_with(output, ".bin");
+}
+
+/** The input's own texts, but for those that describe its configuration. */
+static void keep_texts(const fcmae_conversion *c, const fcmae_config_texts *texts,
+                       const char *class_names, fcmae_metadata *metadata, int *count)
+{
+    static const char *const outdated[] = {"classes", "decoder_depth", "decoder_dim", "layer_scale_init",
+                                           "class_names"};
+    int own;
+    const fcmae_metadata *old = fcmae_tensor_file_metadata(c->input->file, &own);
+    bool dropped;
+    for (int i = 0; i < own; i++) {
+        dropped = strncmp(old[i].key, "optimizer.", 10) == 0 || strncmp(old[i].key, "args.", 5) == 0;
+        for (int j = 0; j < texts->count; j++) dropped |= strcmp(old[i].key, texts->metadata[j].key) == 0;
+        for (size_t j = 0; j < sizeof outdated / sizeof *outdated; j++)
+            dropped |= strcmp(old[i].key, outdated[j]) == 0;
+        if (!dropped) metadata[(*count)++] = old[i];
+    }
+    if (class_names) metadata[(*count)++] = (fcmae_metadata){"class_names", class_names};
+}
+
+static fcmae_status write_file(converting *w, const char *path, fcmae_container container,
+                               const char *class_names, fcmae_error *error)
+{
+    const fcmae_conversion *c = w->conversion;
+    fcmae_config_texts texts;
+    int own, count;
+    fcmae_config_describe(&c->config, &texts);
+    fcmae_tensor_file_metadata(c->input->file, &own);
+    fcmae_metadata *metadata = calloc((size_t)(texts.count + own + 1), sizeof *metadata);
+    if (!metadata) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to write %s", path);
+    memcpy(metadata, texts.metadata, (size_t)texts.count * sizeof *metadata);
+    count = texts.count;
+    keep_texts(c, &texts, class_names, metadata, &count);
+    /* from_pretrained() wants the state dict itself in pytorch_model.bin */
+    if (container == FCMAE_CONTAINER_TORCH && w->layout == FCMAE_LAYOUT_HUGGINGFACE) count = 0;
+    fcmae_tensor_contents contents = {.tensors = w->tensors, .count = c->count, .metadata = metadata,
+                                      .metadata_count = count, .fill = fill,
+                                      .progress = report_progress, .cookie = w};
+    fcmae_status status = fcmae_tensor_file_write(path, container, &contents, error);
+    free(metadata);
+    return status;
+}
+
+static fcmae_status prepare(converting *w, fcmae_error *error)
+{
+    fcmae_conversion *c = w->conversion;
+    int64_t largest = 1;
+    for (int i = 0; i < c->count; i++)
+        if (c->table[i].count > largest) largest = c->table[i].count;
+    w->tensors = calloc((size_t)c->count + 1, sizeof *w->tensors);
+    w->names = calloc((size_t)c->count + 1, sizeof *w->names);
+    w->official = fcmae_allocate_aligned((size_t)largest, sizeof *w->official);
+    w->ordered = fcmae_allocate_aligned((size_t)largest, sizeof *w->ordered);
+    if (!w->tensors || !w->names || !w->official || !w->ordered)
+        return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to convert tensors of %lld values",
+                          (long long)largest);
+    for (int i = 0; i < c->count; i++) {
+        fcmae_layout_describe(&c->table[i], &c->config, w->layout, w->names[i], &w->tensors[i]);
+        w->tensors[i].dtype = c->options->dtype;
+    }
+    return FCMAE_OK;
+}
+
+static uint64_t tensor_bytes(const converting *w)
+{
+    uint64_t bytes = 0;
+    for (int i = 0; i < w->conversion->count; i++)
+        bytes += (uint64_t)w->tensors[i].count * fcmae_dtype_size(w->tensors[i].dtype);
+    return bytes;
+}
+
+static fcmae_status make_folder(const char *path, fcmae_error *error)
+{
+    struct stat information;
+    if (mkdir(path, 0777) == 0) return FCMAE_OK;
+    if (errno == EEXIST && stat(path, &information) == 0 && S_ISDIR(information.st_mode))
+        return FCMAE_OK;
+    return fcmae_fail(error, FCMAE_ERR_IO, "cannot create the folder %s: %s", path, strerror(errno));
+}
+
+/** Writes a file, or a folder with its descriptions first and the weights last. */
+static fcmae_status write_output(converting *w, const char *input, const char *output, char *path,
+                                 size_t room, fcmae_error *error)
+{
+    fcmae_container container;
+    bool file = container_of(output, &container);
+    bool folder_format = w->layout == FCMAE_LAYOUT_TIMM || w->layout == FCMAE_LAYOUT_HUGGINGFACE;
+    if (!file && !folder_format)
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                          "%s has no ending that says what it is: .safetensors, .pt, .pth or .bin",
+                          output);
+    if (!file) container = FCMAE_CONTAINER_SAFETENSORS;
+    if (snprintf(path, room, "%s%s", output, file ? "" : "/model.safetensors") >= (int)room)
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "the path %.200s... is too long", output);
+    json_t *classes = fcmae_conversion_classes(w->conversion, input);
+    char *names = classes ? fcmae_json_line(classes) : NULL;
+    fcmae_status status = file ? FCMAE_OK : make_folder(output, error);
+    if (status == FCMAE_OK && !file)
+        status = fcmae_write_model_folder(w->conversion, output, classes, error);
+    if (status == FCMAE_OK) status = write_file(w, path, container, names, error);
+    free(names);
+    json_decref(classes);
+    return status;
+}
+
+static fcmae_status check_options(const fcmae_convert_options *options, const char *output,
+                                  fcmae_error *error)
+{
+    if (options->sparse && options->format != FCMAE_FORMAT_OFFICIAL)
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                          "the sparse form exists in the official naming only");
+    if (options->sparse && options->classes > 0)
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "a sparse checkpoint has no classification head to "
+                                                     "make: leave the classes out, or convert to dense");
+    if (options->dtype != FCMAE_DTYPE_F32 && options->dtype != FCMAE_DTYPE_F16 &&
+        options->dtype != FCMAE_DTYPE_BF16)
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "weights are written as f32, f16 or bf16, not %s",
+                          fcmae_dtype_name(options->dtype));
+    if (options->classes < 0 || options->input_size < 0)
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "classes and input size cannot be negative");
+    if ((options->format == FCMAE_FORMAT_ONNX) != ends_with(output, ".onnx"))
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                          "the name of an ONNX file, and of no other, ends in .onnx: %s", output);
+    return FCMAE_OK;
+}
+
+static fcmae_status run(fcmae_conversion *c, const char *input, const char *output,
+                        fcmae_convert_result *result, fcmae_error *error)
+{
+    converting w = {.conversion = c};
+    const fcmae_convert_options *options = c->options;
+    w.layout = options->sparse                                ? FCMAE_LAYOUT_SPARSE
+               : options->format == FCMAE_FORMAT_TIMM          ? FCMAE_LAYOUT_TIMM
+               : options->format == FCMAE_FORMAT_HUGGINGFACE   ? FCMAE_LAYOUT_HUGGINGFACE
+                                                               : FCMAE_LAYOUT_DENSE;
+    if (options->format == FCMAE_FORMAT_ONNX) {
+        snprintf(result->path, sizeof result->path, "%s", output);
+        return fcmae_onnx_write(c, output, &result->bytes, error);
+    }
+    fcmae_status status = prepare(&w, error);
+    if (status == FCMAE_OK) {
+        result->bytes = tensor_bytes(&w);
+        status = write_output(&w, input, output, result->path, sizeof result->path, error);
+    }
+    free(w.tensors);
+    free(w.names);
+    free(w.official);
+    free(w.ordered);
+    return status;
+}
+
+fcmae_status fcmae_convert(const char *input, const char *output,
+                           const fcmae_convert_options *options, fcmae_convert_result *result,
+                           fcmae_error *error)
+{
+    static const fcmae_convert_options defaults = {0};
+    fcmae_convert_result own = {0};
+    fcmae_conversion c;
+    if (!options) options = &defaults;
+    if (!result) result = &own;
+    fcmae_convert_result_release(result);
+    FCMAE_TRY(check_options(options, output, error));
+    fcmae_status status = fcmae_conversion_open(&c, input, options, error);
+    if (status == FCMAE_OK) {
+        result->from = c.input->info;
+        result->from.key = NULL;
+        result->from.report = (fcmae_load_report){0};
+        result->config = c.config;
+        result->tensors = c.count;
+        status = run(&c, input, output, result, error);
+    }
+    result->report = c.report; /* handed over, also when the input did not fit */
+    c.report = (fcmae_load_report){0};
+    fcmae_conversion_close(&c);
+    fcmae_convert_result_release(&own);
+    return status;
+}
