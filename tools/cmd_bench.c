@@ -36,7 +36,7 @@ static const cli_option options[] = {
      .help = "Sites over which GRN takes its norm."},
     {"classes", CLI_INTEGER, AT(classes), .fallback = "1000", .range = "[1, 1000000]",
      .help = "Classes of the classifier."},
-    {"precision", CLI_CHOICE, AT(precision), .fallback = "float32", .choices = "float32|bfloat16",
+    {"precision", CLI_CHOICE, AT(precision), .fallback = "f32", .choices = "f32|bf16",
      .help = CLI_HELP_PRECISION},
     {"threads", CLI_INTEGER, AT(threads), .fallback = "0", .range = "[0, 1024]",
      .help = CLI_HELP_THREADS},
@@ -305,7 +305,7 @@ static int print_json(const bench *b, const summary *s)
         b->config.name, "mode", modes[b->o->mode], "height", plan->options.height, "width",
         plan->options.width, "batch_size", (json_int_t)b->batch, "cells", cells_of(b),
         "visible_cells", plan->options.visible_cells, "precision",
-        plan->options.precision == FCMAE_BFLOAT16 ? "bfloat16" : "float32", "threads",
+        plan->options.precision == FCMAE_BFLOAT16 ? "bf16" : "f32", "threads",
         plan->options.threads, "lanes", plan->options.lanes, "micro_batch",
         plan->options.micro_batch, "instruction_set", fcmae_measure_instruction_set(), "steps",
         (json_int_t)b->o->steps);
@@ -334,7 +334,7 @@ static int print_text(const bench *b, const summary *s)
            (long long)b->batch, e->height, e->width);
     if (b->o->mode == BENCH_PRETRAIN) printf(", %d of %d cells visible", e->visible_cells, cells_of(b));
     printf("\n%s, %s, %d threads, %d lanes, micro-batch %d; medians of %lld steps\n\n",
-           e->precision == FCMAE_BFLOAT16 ? "bfloat16" : "float32", fcmae_measure_instruction_set(),
+           e->precision == FCMAE_BFLOAT16 ? "bf16" : "f32", fcmae_measure_instruction_set(),
            e->threads, e->lanes, e->micro_batch, (long long)b->o->steps);
     printf("images/s          %10.2f   (best step %.2f)\n", s->images_per_s, s->best_images_per_s);
     printf("step              %10.4f s\n", s->step);

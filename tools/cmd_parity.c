@@ -26,7 +26,7 @@ static const cli_option options[] = {
      .help = "A parity file (safetensors; .npz and PyTorch files do as well)."},
     {"tolerance", CLI_NUMBER, AT(tolerance), .fallback = "1e-4", .range = "[0, inf)",
      .help = "Largest error of an element, relative to the largest magnitude of its tensor."},
-    {"precision", CLI_CHOICE, AT(precision), .fallback = "float32", .choices = "float32|bfloat16",
+    {"precision", CLI_CHOICE, AT(precision), .fallback = "f32", .choices = "f32|bf16",
      .help = CLI_HELP_PRECISION},
     {"threads", CLI_INTEGER, AT(threads), .fallback = "0", .range = "[0, 1024]",
      .help = CLI_HELP_THREADS},

@@ -22,7 +22,7 @@ struct pretrain_values {
     double mask_ratio, epochs, lr, base_lr, min_lr, warmup_epochs, weight_decay, clip, ema;
     double crop_scale, flip, bad_share;
     bool norm_pix, grn_decay, fast_decode, json;
-    int grn_scope;
+    int grn_scope, precision;
 };
 #define AT(member) offsetof(struct pretrain_values, member)
 
@@ -117,6 +117,9 @@ static const cli_option options[] = {
      .help = "Independent streams of images. Shapes the order of sums; recorded in checkpoints."},
     {"micro-batch", CLI_INTEGER, AT(micro_batch), .range = "[1, 4096]",
      .otherwise = "chosen, then kept", .help = "Images a lane carries at a time; likewise."},
+    {"precision", CLI_CHOICE, AT(precision), .fallback = "f32", .choices = "f32|bf16",
+     .help = "bf16 multiplies in bfloat16 and keeps weights, sums and norms in float32: about 1.5 "
+             "times as fast on processors with AVX-512 BF16, emulated (slower) elsewhere."},
     {"json", CLI_FLAG, AT(json), .help = "Print the result as one JSON object."},
 };
 
@@ -246,6 +249,7 @@ static void apply_rest(fcmae_pretrain_options *p, const struct pretrain_values *
     p->run.threads = (int)o->threads;
     p->run.lanes = (int)o->lanes;
     p->run.micro_batch = (int)o->micro_batch;
+    p->run.precision = (fcmae_precision)o->precision;
     p->run.workers = (int)o->workers;
     p->run.save_every = o->save_every;
     p->run.keep = (int)o->keep;

@@ -38,8 +38,8 @@ struct cli_dense_values {
              "kept."},                                                                             \
     {"batch-size", CLI_INTEGER, CLI_DENSE_AT(values, batch_size), .fallback = "32",                \
      .range = "[1, 65536]", .help = "Images per batch."},                                          \
-    {"precision", CLI_CHOICE, CLI_DENSE_AT(values, precision), .fallback = "float32",              \
-     .choices = "float32|bfloat16", .help = CLI_HELP_PRECISION},                                   \
+    {"precision", CLI_CHOICE, CLI_DENSE_AT(values, precision), .fallback = "f32",              \
+     .choices = "f32|bf16", .help = CLI_HELP_PRECISION},                                   \
     {"bad-share", CLI_NUMBER, CLI_DENSE_AT(values, bad_share), .range = "[0, 1]",                  \
      .otherwise = "5 %, of a small set a little more",                                             \
      .help = "Share of unreadable files above which the command fails; below it they are left "    \

@@ -42,6 +42,7 @@ typedef struct fcmae_run_options {
     int threads;         /**< 0: every processor. Never changes a result.                          */
     int lanes;           /**< 0: as the checkpoint says, or chosen                                 */
     int micro_batch;     /**< likewise                                                            */
+    fcmae_precision precision; /**< of the operands; may change at a resume                         */
     int workers;         /**< threads that prepare images; 0: as threads                           */
     int64_t save_every;  /**< updates between checkpoints; 0: one epoch                            */
     int keep;            /**< complete checkpoints kept in the folder; 0: all                      */

@@ -165,7 +165,8 @@ static fcmae_status plan_memory(pretraining *p, fcmae_train_plan *plan, fcmae_er
         .micro_batch = o->run.micro_batch > 0
                            ? o->run.micro_batch
                            : (int)fcmae_loop_recorded(&p->loop, "micro_batch", 0),
-        .threads = o->run.threads};
+        .threads = o->run.threads,
+        .precision = o->run.precision};
     FCMAE_TRY(fcmae_engine_plan(&o->model, &p->engine_options, &p->plan, error));
     uint64_t blocks = p->average ? 3 : 2;
     uint64_t optimiser = blocks * 4 * (uint64_t)fcmae_model_block_size(p->model);

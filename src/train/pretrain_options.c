@@ -167,6 +167,8 @@ void fcmae_pretrain_settings(fcmae_settings *s, const fcmae_pretrain_options *o,
     fcmae_settings_integer(s, FCMAE_SETTING_FIXED, "seed", (int64_t)run->seed);
     fcmae_settings_integer(s, FCMAE_SETTING_FREE, "lanes", engine->lanes);
     fcmae_settings_integer(s, FCMAE_SETTING_FREE, "micro_batch", engine->micro_batch);
+    fcmae_settings_text(s, FCMAE_SETTING_FREE, "precision",
+                        run->precision == FCMAE_BFLOAT16 ? "bf16" : "f32");
     fcmae_settings_integer(s, FCMAE_SETTING_MACHINE, "threads", run->threads);
     fcmae_settings_integer(s, FCMAE_SETTING_MACHINE, "workers", run->workers);
     fcmae_settings_text(s, FCMAE_SETTING_MACHINE, "output", run->output);
