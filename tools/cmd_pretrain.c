@@ -78,9 +78,9 @@ static const cli_option options[] = {
      .otherwise = "from the model's preset", .help = "Channels of the decoder, a multiple of 16."},
 
     {.type = CLI_HEADING, .help = "Optimisation"},
-    {"lr", CLI_NUMBER, AT(lr), .range = "[0, inf)", .otherwise = "from base-lr",
+    {"lr", CLI_NUMBER, AT(lr), .range = "(0, inf)", .otherwise = "from base-lr",
      .help = "Peak learning rate, whatever the batch."},
-    {"base-lr", CLI_NUMBER, AT(base_lr), .range = "[0, inf)",
+    {"base-lr", CLI_NUMBER, AT(base_lr), .range = "(0, inf)",
      .otherwise = "from the model's recipe",
      .help = "Peak learning rate for an effective batch of 256; scaled with the batch."},
     {"min-lr", CLI_NUMBER, AT(min_lr), .range = "[0, inf)", .otherwise = "from the model's recipe",

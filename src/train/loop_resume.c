@@ -42,17 +42,16 @@ fcmae_status fcmae_loop_open(fcmae_loop *loop, fcmae_error *error)
 int64_t fcmae_loop_recorded(const fcmae_loop *loop, const char *option, int64_t fallback)
 {
     char path[FCMAE_PATH];
-    if (resume_is(loop, "never")) return fallback;
-    if (!resume_is(loop, "auto"))
-        return fcmae_state_of_weights(resume_option(loop), path, NULL) == FCMAE_OK
-                   ? fcmae_run_state_integer(path, option, fallback)
-                   : fallback;
     int64_t value = -1;
-    for (int i = loop->folder.count - 1; i >= 0 && value < 0; i--) {
+    if (resume_is(loop, "never")) return fallback;
+    if (!resume_is(loop, "auto") &&
+        fcmae_state_of_weights(resume_option(loop), path, NULL) == FCMAE_OK)
+        value = fcmae_run_state_integer(path, option, -1);
+    for (int i = loop->folder.count - 1; i >= 0 && value < 0 && resume_is(loop, "auto"); i--) {
         fcmae_run_folder_state(&loop->folder, loop->folder.steps[i], path);
         value = fcmae_run_state_integer(path, option, -1);
     }
-    return value >= 0 ? value : fallback;
+    return value >= 0 && value <= INT32_MAX ? value : fallback;
 }
 
 /** The newest pair of the folder that is complete; damaged ones are named in the log. */

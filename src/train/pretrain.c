@@ -40,6 +40,15 @@ typedef struct pretraining {
 
 /* ---- data ---- */
 
+/** What the loader has to say goes to the caller and into the log of the run. */
+static void remark(void *cookie, fcmae_log_level level, const char *message)
+{
+    pretraining *p = cookie;
+    fcmae_log_line(&p->callbacks.log, level, "%s", message);
+    if (p->loop.log.file >= 0)
+        fcmae_run_log_event(&p->loop.log, p->loop.state.step, "warning", message, NULL, 0, NULL);
+}
+
 static fcmae_status open_data(pretraining *p, fcmae_error *error)
 {
     const fcmae_pretrain_options *o = &p->options;
@@ -49,10 +58,10 @@ static fcmae_status open_data(pretraining *p, fcmae_error *error)
                                     .batch = (int)p->images,
                                     .training = true,
                                     .seed = o->run.seed,
-                                    .workers = o->run.workers > 0 ? o->run.workers : o->run.threads,
+                                    .workers = o->run.workers,
                                     .prefetch = PREFETCH,
                                     .bad_share = o->bad_share,
-                                    .log = p->callbacks.log};
+                                    .log = {remark, p}};
     options.transform.flip = o->flip;
     options.transform.fast_decode = o->fast_decode;
     int64_t count = fcmae_dataset_count(p->dataset), needed = p->images * o->run.accumulate;
@@ -206,6 +215,9 @@ static fcmae_status resolve_schedule(pretraining *p, fcmae_train_plan *plan, fcm
     if (r->min_lr > r->lr)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
                           "the final learning rate %g is above the peak of %g", r->min_lr, r->lr);
+    o->run.steps = loop->steps;
+    o->run.epochs = epochs;
+    if (o->run.save_every == 0) o->run.save_every = loop->steps_per_epoch;
     loop->schedule = (fcmae_schedule){r->lr, r->min_lr, r->warmup_epochs, epochs};
     loop->ema_decay = r->ema_decay;
     plan->lr = r->lr;
@@ -223,7 +235,10 @@ static void prepare_loop(pretraining *p)
     loop->options = &p->options.run;
     loop->callbacks = &p->callbacks;
     loop->source = (fcmae_loop_source){p, source_start, source_next, source_waited, source_name};
-    loop->threads = p->options.run.threads > 0 ? p->options.run.threads : fcmae_processor_count();
+    fcmae_run_options *o = &p->options.run;
+    if (o->threads == 0) o->threads = fcmae_processor_count();
+    if (o->workers == 0) o->workers = o->threads;
+    loop->threads = o->threads;
     loop->images_per_batch = p->images;
 }
 
@@ -249,7 +264,13 @@ static fcmae_status run(pretraining *p, fcmae_error *error)
     plan.first_step = p->loop.state.step;
     snprintf(plan.resumed_from, sizeof plan.resumed_from, "%.511s", p->loop.resumed_from);
     if (p->callbacks.begin) p->callbacks.begin(p->callbacks.cookie, &plan);
-    return fcmae_loop_run(&p->loop, error);
+    fcmae_status status = fcmae_loop_run(&p->loop, error);
+    int64_t bad = fcmae_loader_get_statistics(p->loader).bad_files;
+    if (bad > 0)
+        fcmae_log_line(&p->callbacks.log, FCMAE_LOG_WARNING,
+                       "%" PRId64 " of %" PRId64 " files could not be read and were replaced by others",
+                       bad, fcmae_dataset_count(p->dataset));
+    return status;
 }
 
 fcmae_status fcmae_pretrain(const fcmae_pretrain_options *options,

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fcmae/checkpoint.h"
 
@@ -111,6 +112,8 @@ fcmae_status fcmae_run_state_save(const fcmae_run_state *state, const char *weig
                                                  .metadata = t->items,
                                                  .metadata_count = t->count};
     fcmae_status status = fcmae_checkpoint_save(state_path, state->model, &companion, error);
+    /* weights alone are of no use here, and on a full disk their room is */
+    if (status != FCMAE_OK && access(state_path, F_OK) != 0) unlink(weights_path);
     free(t);
     return status;
 }

@@ -390,6 +390,27 @@ START_TEST(a_full_disk_stops_the_run_and_keeps_the_old)
 }
 END_TEST
 
+START_TEST(unreadable_images_are_named_and_counted)
+{
+    char images[2 * SCRATCH_PATH];
+    snprintf(images, sizeof images, "%s/set/train/class_000", folder);
+    scratch_write(images, "000000.jpg", "not a picture", 13);
+    fcmae_pretrain_options options = options_of("run");
+    witness w = train(options);
+    ck_assert_int_eq(w.updates, 12);
+    ck_assert_int_eq(w.remarks, 2); /* once by name, once as a sum */
+    ck_assert(strstr(w.remark, "000000.jpg"));
+    char *text = scratch_read(output, "log.jsonl", NULL);
+    const char *event = strstr(text, "\"event\": \"warning\"");
+    ck_assert(event && strstr(event, "000000.jpg"));
+    free(text);
+    options = options_of("strict");
+    options.bad_share = -1;
+    fcmae_error error = {0};
+    ck_assert_int_eq(fcmae_pretrain(&options, NULL, &error), FCMAE_ERR_FORMAT);
+}
+END_TEST
+
 START_TEST(impossible_options_are_refused)
 {
     fcmae_pretrain_options good = options_of("run");
@@ -435,6 +456,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, accumulation_and_lanes_keep_the_gradient);
     tcase_add_test(cases, a_run_that_diverges_stops_and_saves_nothing);
     tcase_add_test(cases, a_full_disk_stops_the_run_and_keeps_the_old);
+    tcase_add_test(cases, unreadable_images_are_named_and_counted);
     tcase_add_test(cases, impossible_options_are_refused);
 }
 
