@@ -36,12 +36,14 @@ static fcmae_status watch(cli_inspection *inspection, fcmae_engine *engine,
     fcmae_outputs outputs = {.observe = fcmae_watch_observe, .cookie = inspection->watch};
     if (status == FCMAE_OK) status = fcmae_engine_forward(engine, &few, &outputs, error);
     if (status != FCMAE_OK) return status;
-    figures->count = 2;
+    figures->count = 3;
     figures->figures[0].name = "collapse";
     figures->figures[1].name = "collapse_dead";
+    figures->figures[2].name = "collapse_seconds";
     figures->figures[0].size = figures->figures[1].size = FCMAE_STAGES;
+    figures->figures[2].size = 1;
     fcmae_watch_read(inspection->watch, figures->figures[0].values, figures->figures[1].values);
-    inspection->watch_seconds += cli_seconds() - started;
+    figures->figures[2].values[0] = cli_seconds() - started;
     return FCMAE_OK;
 }
 

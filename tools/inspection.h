@@ -15,16 +15,15 @@ typedef struct cli_inspection {
     int64_t picture_every, steps; /**< set by begin                                                */
     fcmae_watch *watch;
     cli_reconstruction reconstruction;
-    double watch_seconds; /**< spent on watched distances so far                                   */
 } cli_inspection;
 
 /** From the callback of the same name. Pictures are drawn after the first and the last update and
  *  about eight times between them. */
 void cli_inspection_begin(cli_inspection *inspection, const fcmae_train_plan *plan);
 /**
- * From the callback inspect, which is to be called after every update. Writes the figures "collapse"
- * and "collapse_dead" (per stage, on at most 8 samples of the batch) and
- * RUN/reconstructions/step-<step>.png. Pictures that fail are given up with a warning; they do not
+ * From the callback inspect, which is to be called after every update. Gives the figures "collapse"
+ * and "collapse_dead" (per stage, on at most 8 samples of the batch) and "collapse_seconds" (what that
+ * took), and writes RUN/reconstructions/step-<step>.png. Pictures that fail are given up with a warning; they do not
  * stop the run.
  */
 fcmae_status cli_inspection_update(cli_inspection *inspection, int64_t step, fcmae_engine *engine,

@@ -232,7 +232,7 @@ FCMAE_API void fcmae_watch_observe(void *watch, const struct fcmae_observation *
 /**
  * Mean over the samples and the blocks of each stage of `distance` and of the dead share at the 4C
  * activation, then forgets them. Stages that were not shown give NAN. In the run log these are the
- * arrays "collapse" and "collapse_dead".
+ * arrays "collapse" and "collapse_dead"; "collapse_seconds" beside them is what measuring took.
  */
 FCMAE_API void fcmae_watch_read(fcmae_watch *watch, double distance[FCMAE_STAGES],
                                 double dead[FCMAE_STAGES]);

@@ -37,7 +37,7 @@ void fcmae_tick_label(double value, double step, char *out, size_t size)
         snprintf(out, size, "%gM", value / 1e6);
     } else if (magnitude >= 1e5 && fmod(step, 100) == 0) {
         snprintf(out, size, "%gk", value / 1e3);
-    } else if (step < 1e-3 || magnitude >= 1e9) {
+    } else if ((step < 1e-3 && magnitude < 0.1) || step < 1e-6 || magnitude >= 1e9) {
         int digits = (int)(floor(log10(magnitude)) - floor(log10(step)));
         snprintf(out, size, "%.*e", digits > 0 ? digits : 0, value);
         char *e = strchr(out, 'e'); /* 2e-04 -> 2e-4 */

@@ -178,7 +178,7 @@ static void overview(fcmae_report_page *page)
         model_name(run->config, html);
         fcmae_text_add(html, "</td>");
         cell(html, "%.0f", loss && loss->count ? loss->step[loss->count - 1] : NAN);
-        cell(html, "%.1f", last_finite(fcmae_run_data_column(run, "epoch")));
+        cell(html, "%.3g", last_finite(fcmae_run_data_column(run, "epoch")));
         cell(html, "%.4f", closing_mean(loss));
         cell(html, "%.2f", best(accuracy_column(run)));
         cell(html, "%.1f", median(fcmae_run_data_column(run, "images_per_s")));

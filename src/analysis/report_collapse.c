@@ -219,6 +219,27 @@ static bool watched(const fcmae_report_page *page)
     return false;
 }
 
+/* what watching cost, from the run's own clock */
+static void watch_cost(fcmae_report_page *page)
+{
+    for (int i = 0; i < page->count; i++) {
+        const fcmae_run_data *run = &page->runs[i];
+        const fcmae_column *spent = fcmae_run_data_column(run, "collapse_seconds.0");
+        const fcmae_column *elapsed = fcmae_run_data_column(run, "elapsed");
+        if (!spent || spent->count == 0 || !elapsed || elapsed->count == 0) continue;
+        double sum = 0, total = elapsed->value[elapsed->count - 1];
+        for (int64_t k = 0; k < spent->count; k++)
+            if (isfinite(spent->value[k])) sum += spent->value[k];
+        if (!(total > 0)) continue;
+        fcmae_text_add(&page->html, "<p class=\"muted\">");
+        fcmae_text_escape(&page->html, run->name);
+        fcmae_text_format(&page->html,
+                          ": watching took %.2g %% of the run's time (%lld measurements of %.3g s)"
+                          ".</p>\n",
+                          100 * sum / total, (long long)spent->count, sum / (double)spent->count);
+    }
+}
+
 void fcmae_report_collapse(fcmae_report_page *page)
 {
     static const char *const tensors[] = {"hidden", "grn", "branch", "output"};
@@ -234,6 +255,7 @@ void fcmae_report_collapse(fcmae_report_page *page)
         fcmae_report_watch(page);
         for (int i = 0; i < 4 && count > 0; i++) depth_tile(page, models, count, tensors[i]);
         fcmae_text_add(&page->html, "</div>\n");
+        watch_cost(page);
         if (count > 0) verdict_table(page, models, count);
         for (int i = 0; i < count; i++) layer_table(page, &models[i]);
         channel_maps(page);

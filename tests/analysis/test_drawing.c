@@ -62,6 +62,7 @@ START_TEST(ticks_are_round)
     expect_label(0.25, 0.05, "0.25");
     expect_label(-1e-18, 0.1, "0");
     expect_label(2e-4, 5e-5, "2.0e-4");
+    expect_label(1.0105, 5e-4, "1.0105");
     expect_label(1500, 500, "1500");
     expect_label(250000, 50000, "250k");
     expect_label(2.5e6, 5e5, "2.5M");

@@ -96,7 +96,7 @@ static void write_log(const char *run, int steps, double floor, bool collapses, 
             double d = collapses ? 0.42 * exp(-4 * t) + 0.05 : 0.42 - 0.06 * t;
             fcmae_text_format(&text,
                               ", \"collapse\": [%.4f, %.4f, %.4f, %.4f], "
-                              "\"collapse_dead\": [0, 0, %.3f, %.3f]",
+                              "\"collapse_dead\": [0, 0, %.3f, %.3f], \"collapse_seconds\": [0.12]",
                               d, d * 0.95, d * 0.85, d * 0.8, collapses ? 0.1 * t : 0,
                               collapses ? 0.2 * t : 0);
         }
@@ -223,7 +223,7 @@ START_TEST(two_runs_side_by_side)
         "Waiting for data",     "Evaluation: top1",         "v1-atto: distance while training",
         "tensor hidden",        "tensor grn",               "fcmae pretrain --model atto-v1",
         "<h2>Reconstructions across training</h2>",         "step 1000",
-        "Channel maps",         "v2-atto: V2 Atto",         "<h2>Events</h2>"};
+        "Channel maps",         "v2-atto: V2 Atto",         "took 0.5 % of the run",         "<h2>Events</h2>"};
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
         ck_assert_msg(strstr(page, expected[i]) != NULL, "the page lacks: %s", expected[i]);
     ck_assert_int_eq(count_of(page, "<img "), 4 + 3);
