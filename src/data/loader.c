@@ -1,265 +1,18 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/**
- * The loader: workers fill a ring of batches, next() hands them out in order.
- *
- * Work is handed out sample by sample ("tickets"), so all workers help with the batch that is
- * needed next. A batch is *planned* (which images, in which order) when its first ticket is taken,
- * under the lock; all else happens outside. A worker may take tickets of a batch as soon as the
- * slot of the ring it belongs to has been given back.
- */
-#include <errno.h>
+/** The side of the caller: creation, handing out batches, judging unreadable files. */
+#include "data/loader.h"
+
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/memory.h"
 #include "core/parallel.h"
-#include "core/random.h"
-#include "data/dataset.h"
-#include "data/transform.h"
 
 #define DEFAULT_BAD_SHARE 0.05
 #define DEFAULT_BAD_FILES 10 /* a small set may have this many, up to a quarter of it */
 #define DEFAULT_SHUFFLE_BUFFER 4096
-#define MAX_REPLACEMENTS 200
-
-/** One batch on its way. */
-typedef struct slot {
-    uint8_t *images;
-    int32_t *labels;
-    int64_t *indices; /* planned, then replaced by what was used; -1: left out */
-    int count;        /* samples planned */
-    int remaining;    /* samples not yet written */
-    uint32_t epoch;
-    int64_t batch;
-} slot;
-
-struct fcmae_loader {
-    const fcmae_dataset *dataset;
-    fcmae_loader_options options; /* resolved */
-    int64_t *subset;
-    int64_t images; /* of an epoch */
-    int64_t batches;
-    size_t sample_bytes;
-
-    pthread_mutex_t lock;
-    pthread_cond_t room, ready; /* for workers: a ticket may be free; for next(): a batch is full */
-    pthread_t *threads;
-    int running;      /* workers to be joined */
-    bool stopping;
-    int busy;         /* workers outside the lock */
-
-    slot *slots;
-    int slot_count;
-    int64_t start;    /* serial number (epoch * batches + batch) of the first batch */
-    int64_t planned;  /* serial numbers: the next batch to plan ... */
-    int64_t taken;    /* ... and the next to hand out; its predecessor is with the caller */
-    int next_sample;  /* of the batch planned last; its count when all tickets are gone */
-    int64_t *order;   /* of `order_epoch`; NULL outside training */
-    int64_t *ahead, *shard_order; /* shards: fcmae_dataset_shuffle(); else NULL */
-    int64_t announced, to_announce; /* places of `ahead` the kernel knows; and is to be told of */
-    uint32_t order_epoch;
-    bool order_known;
-
-    uint8_t *bad;     /* one bit per image of the data set */
-    int64_t bad_count, bad_logged, bad_capacity;
-    int64_t tried;    /* samples asked for, readable or not */
-    struct { int64_t index; char reason[200]; } *bad_list;
-    fcmae_status failure;
-    char failure_message[sizeof((fcmae_error *)0)->message];
-    fcmae_loader_statistics statistics;
-};
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
-
-/* ------------------------------------------------------------ planning (under the lock) */
-
-static int64_t image_at(const fcmae_loader *loader, int64_t place)
-{
-    return loader->subset ? loader->subset[place] : place;
-}
-
-static void plan_batch(fcmae_loader *loader)
-{
-    int64_t serial = loader->planned++;
-    slot *s = &loader->slots[serial % loader->slot_count];
-    s->epoch = (uint32_t)(serial / loader->batches);
-    s->batch = serial % loader->batches;
-    if (loader->order && (!loader->order_known || loader->order_epoch != s->epoch)) {
-        fcmae_random random =
-            fcmae_random_start(loader->options.seed, FCMAE_RANDOM_SHUFFLE, s->epoch, 0);
-        if (loader->subset)
-            fcmae_random_permutation(&random, loader->images, loader->order);
-        else
-            fcmae_dataset_shuffle(loader->dataset, &random, loader->options.shuffle_buffer,
-                                  loader->shard_order, loader->ahead, loader->order);
-        loader->announced = s->batch * loader->options.batch;
-        loader->order_epoch = s->epoch;
-        loader->order_known = true;
-    }
-    int64_t first = s->batch * loader->options.batch, left = loader->images - first;
-    s->count = left < loader->options.batch ? (int)left : loader->options.batch;
-    s->remaining = s->count;
-    for (int i = 0; i < s->count; i++)
-        s->indices[i] = image_at(loader, loader->order ? loader->order[first + i] : first + i);
-    loader->next_sample = 0;
-    if (loader->ahead) {
-        int64_t end = first + s->count + loader->options.shuffle_buffer;
-        loader->to_announce = end < loader->images ? end : loader->images;
-    }
-}
-
-/** Whether a ticket can be taken now; plans the batch it belongs to. */
-static bool ticket_free(fcmae_loader *loader)
-{
-    if (loader->planned > loader->start) {
-        const slot *last = &loader->slots[(loader->planned - 1) % loader->slot_count];
-        if (loader->next_sample < last->count) return true;
-    }
-    /* the caller holds batch taken - 1; its slot is free once it asks for the next */
-    if (loader->planned - loader->taken >= loader->slot_count - 1) return false;
-    if (!loader->options.training && loader->planned >= loader->batches) return false;
-    plan_batch(loader);
-    return true;
-}
-
-/* ------------------------------------------------------------ samples (outside the lock) */
-
-typedef struct worker {
-    fcmae_loader *loader;
-    fcmae_buffer file;
-    fcmae_transform_scratch scratch;
-} worker;
-
-static bool is_bad(fcmae_loader *loader, int64_t index)
-{
-    pthread_mutex_lock(&loader->lock);
-    bool bad = loader->bad[index / 8] >> (index % 8) & 1;
-    pthread_mutex_unlock(&loader->lock);
-    return bad;
-}
-
-static void note_bad(fcmae_loader *loader, int64_t index, const char *reason)
-{
-    pthread_mutex_lock(&loader->lock);
-    if (!(loader->bad[index / 8] >> (index % 8) & 1)) {
-        loader->bad[index / 8] |= (uint8_t)(1 << (index % 8));
-        if (loader->bad_count == loader->bad_capacity) {
-            int64_t capacity = loader->bad_capacity ? 2 * loader->bad_capacity : 32;
-            void *list = realloc(loader->bad_list, (size_t)capacity * sizeof *loader->bad_list);
-            if (list) {
-                loader->bad_list = list;
-                loader->bad_capacity = capacity;
-            }
-        }
-        if (loader->bad_count < loader->bad_capacity) {
-            loader->bad_list[loader->bad_count].index = index;
-            snprintf(loader->bad_list[loader->bad_count].reason,
-                     sizeof loader->bad_list->reason, "%.199s", reason);
-        }
-        loader->bad_count++;
-    }
-    pthread_mutex_unlock(&loader->lock);
-}
-
-/** FCMAE_OK, or why this image cannot be used; memory shortage is not the file's fault. */
-static fcmae_status load_sample(worker *w, int64_t index, uint32_t epoch, uint64_t position,
-                                uint8_t *out, fcmae_error *error)
-{
-    fcmae_loader *loader = w->loader;
-    if (is_bad(loader, index)) return FCMAE_ERR_FORMAT;
-    fcmae_status status = fcmae_dataset_fetch(loader->dataset, index, &w->file, error);
-    if (status == FCMAE_OK)
-        status = fcmae_transform_run(&loader->options.transform, &w->scratch, w->file.bytes,
-                                     w->file.size, loader->options.seed, epoch, position, out,
-                                     error);
-    if (status != FCMAE_OK && status != FCMAE_ERR_MEMORY) note_bad(loader, index, error->message);
-    return status;
-}
-
-/**
- * Fills one place of a batch. In training an unreadable image is replaced by one drawn from the
- * stream (seed, SHUFFLE, epoch, 1 + position); the crop stays the one of the position.
- */
-static fcmae_status fill_place(worker *w, slot *s, int place, fcmae_error *error)
-{
-    fcmae_loader *loader = w->loader;
-    uint8_t *out = s->images + (size_t)place * loader->sample_bytes;
-    uint64_t position = (uint64_t)s->batch * (uint64_t)loader->options.batch + (uint64_t)place;
-    int64_t index = s->indices[place];
-    fcmae_random random =
-        fcmae_random_start(loader->options.seed, FCMAE_RANDOM_SHUFFLE, s->epoch, 1 + position);
-    for (int attempt = 0; attempt <= MAX_REPLACEMENTS; attempt++) {
-        fcmae_status status = load_sample(w, index, s->epoch, position, out, error);
-        if (status == FCMAE_ERR_MEMORY) return status;
-        if (status != FCMAE_OK && !loader->options.training) index = -1;
-        if (status == FCMAE_OK || index < 0) {
-            s->indices[place] = index;
-            s->labels[place] = index < 0 ? -1 : fcmae_dataset_label(loader->dataset, index);
-            return FCMAE_OK;
-        }
-        index = image_at(loader, (int64_t)fcmae_random_below(&random, (uint64_t)loader->images));
-    }
-    return fcmae_fail(error, FCMAE_ERR_FORMAT, "%d images in a row are unreadable",
-                      MAX_REPLACEMENTS);
-}
-
-/** Called with the lock, which is given back meanwhile: reading ahead can take a while. */
-static void announce(fcmae_loader *loader)
-{
-    int64_t count = loader->to_announce - loader->announced;
-    int64_t *indices = malloc((size_t)count * sizeof *indices);
-    if (indices) memcpy(indices, loader->ahead + loader->announced, (size_t)count * sizeof *indices);
-    loader->announced = loader->to_announce;
-    if (!indices) return; /* only slower */
-    pthread_mutex_unlock(&loader->lock);
-    fcmae_dataset_announce(loader->dataset, indices, count);
-    free(indices);
-    pthread_mutex_lock(&loader->lock);
-}
-
-static void *work(void *argument)
-{
-    worker w = {.loader = argument};
-    fcmae_loader *loader = w.loader;
-    pthread_mutex_lock(&loader->lock);
-    for (;;) {
-        while (!loader->stopping && !ticket_free(loader))
-            pthread_cond_wait(&loader->room, &loader->lock);
-        if (loader->stopping) break;
-        slot *s = &loader->slots[(loader->planned - 1) % loader->slot_count];
-        int place = loader->next_sample++;
-        if (loader->ahead && loader->to_announce > loader->announced) announce(loader);
-        pthread_mutex_unlock(&loader->lock);
-
-        fcmae_error error = {0};
-        double begin = now();
-        fcmae_status status = fill_place(&w, s, place, &error);
-        double seconds = now() - begin;
-
-        pthread_mutex_lock(&loader->lock);
-        loader->statistics.work_seconds += seconds;
-        if (status != FCMAE_OK && loader->failure == FCMAE_OK) {
-            loader->failure = status;
-            memcpy(loader->failure_message, error.message, sizeof error.message);
-        }
-        if (--s->remaining == 0 || loader->failure != FCMAE_OK) pthread_cond_signal(&loader->ready);
-    }
-    pthread_mutex_unlock(&loader->lock);
-    fcmae_buffer_release(&w.file);
-    fcmae_transform_scratch_release(&w.scratch);
-    return NULL;
-}
-
-/* ------------------------------------------------------------ creation */
 
 static void stop_workers(fcmae_loader *loader)
 {
@@ -279,7 +32,7 @@ static fcmae_status start_workers(fcmae_loader *loader, int64_t serial, fcmae_er
     loader->order_known = false;
     loader->announced = loader->to_announce = 0;
     for (int i = 0; i < loader->options.workers; i++) {
-        int reason = pthread_create(&loader->threads[i], NULL, work, loader);
+        int reason = pthread_create(&loader->threads[i], NULL, fcmae_loader_work, loader);
         if (reason != 0 && i == 0)
             return fcmae_fail(error, FCMAE_ERR_MEMORY, "cannot start a loader thread: %s",
                               strerror(reason));
@@ -302,6 +55,10 @@ static fcmae_status resolve_options(fcmae_loader *loader, fcmae_error *error)
                           "loader: batch %d, workers %d, prefetch %d or share of unreadable files "
                           "%g is outside its range",
                           o->batch, o->workers, o->prefetch, o->bad_share);
+    if (o->cache_bytes > 0 && o->transform.fast_decode)
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                          "fast decoding and the cache of decoded pictures exclude each other: a "
+                          "sample would depend on whether its picture is in the cache");
     loader->images = o->subset ? o->subset_count : fcmae_dataset_count(loader->dataset);
     if (loader->images < 1 || (o->training && loader->images < o->batch))
         return fcmae_fail(error, FCMAE_ERR_SHAPE,
@@ -340,12 +97,15 @@ static fcmae_status allocate(fcmae_loader *loader, fcmae_error *error)
     }
     good = good && loader->threads && loader->slots && loader->bad;
     for (int i = 0; good && i < loader->slot_count; i++) {
-        slot *s = &loader->slots[i];
+        fcmae_loader_slot *s = &loader->slots[i];
         s->images = fcmae_allocate_aligned(batch, loader->sample_bytes);
         s->labels = calloc(batch, sizeof *s->labels);
         s->indices = calloc(batch, sizeof *s->indices);
         good = s->images && s->labels && s->indices;
     }
+    if (o->cache_bytes > 0)
+        FCMAE_TRY(fcmae_cache_create(&loader->cache, fcmae_dataset_count(loader->dataset),
+                                     o->cache_bytes, error));
     if (!good)
         return fcmae_fail(error, FCMAE_ERR_MEMORY,
                           "no memory for %d batches of %d samples (%.2f GiB): use a smaller batch or "
@@ -395,6 +155,7 @@ void fcmae_loader_destroy(fcmae_loader **pointer)
     free(loader->subset);
     free(loader->bad);
     free(loader->bad_list);
+    fcmae_cache_destroy(&loader->cache);
     pthread_cond_destroy(&loader->ready);
     pthread_cond_destroy(&loader->room);
     pthread_mutex_destroy(&loader->lock);
@@ -459,7 +220,7 @@ static fcmae_status judge_bad_files(fcmae_loader *loader, fcmae_error *error)
 }
 
 /** Evaluation: closes the gaps that unreadable files left. */
-static void close_gaps(fcmae_loader *loader, slot *s)
+static void close_gaps(fcmae_loader *loader, fcmae_loader_slot *s)
 {
     int kept = 0;
     for (int i = 0; i < s->count; i++) {
@@ -476,13 +237,13 @@ static void close_gaps(fcmae_loader *loader, slot *s)
 }
 
 /** Waits until the next batch is complete; NULL after a failure. */
-static slot *wait_for_batch(fcmae_loader *loader)
+static fcmae_loader_slot *wait_for_batch(fcmae_loader *loader)
 {
-    slot *s = &loader->slots[loader->taken % loader->slot_count];
-    double begin = now();
+    fcmae_loader_slot *s = &loader->slots[loader->taken % loader->slot_count];
+    double begin = fcmae_loader_clock();
     while (loader->failure == FCMAE_OK && (loader->planned <= loader->taken || s->remaining > 0))
         pthread_cond_wait(&loader->ready, &loader->lock);
-    loader->statistics.wait_seconds += now() - begin;
+    loader->statistics.wait_seconds += fcmae_loader_clock() - begin;
     return loader->failure == FCMAE_OK ? s : NULL;
 }
 
@@ -493,7 +254,7 @@ fcmae_status fcmae_loader_next(fcmae_loader *loader, fcmae_samples *samples, fcm
     pthread_mutex_lock(&loader->lock);
     while (status == FCMAE_OK && samples->count == 0) {
         if (!loader->options.training && loader->taken >= loader->batches) break;
-        slot *s = wait_for_batch(loader);
+        fcmae_loader_slot *s = wait_for_batch(loader);
         log_bad_files(loader);
         if (!s) {
             if (loader->failure == FCMAE_ERR_FORMAT) status = judge_bad_files(loader, error);

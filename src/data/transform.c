@@ -133,37 +133,62 @@ static void reduce_span(int *start, int *length, int side, int reduction)
     *length = end > *start ? end - *start : 1;
 }
 
+static fcmae_status build_axes(const fcmae_transform *t, fcmae_transform_scratch *scratch,
+                               const fcmae_geometry *g, fcmae_error *error)
+{
+    FCMAE_TRY(fcmae_axis_build(&scratch->columns, g->box.width, g->resized_width, g->window_x,
+                               t->size, g->mirrored, error));
+    return fcmae_axis_build(&scratch->rows, g->box.height, g->resized_height, g->window_y, t->size,
+                            false, error);
+}
+
+/** Resizes what the axes see of the box, then augments. `image` begins at (x, y) of the picture. */
+static fcmae_status finish(const fcmae_transform *t, fcmae_transform_scratch *scratch,
+                           const fcmae_geometry *g, const fcmae_image *image, int x, int y,
+                           fcmae_random *random, uint8_t *out, fcmae_error *error)
+{
+    size_t stride = (size_t)image->width * 3, side = (size_t)t->size;
+    const uint8_t *pixels = image->pixels +
+                            (size_t)(g->box.y + scratch->rows.low - y) * stride +
+                            (size_t)(g->box.x + scratch->columns.low - x) * 3;
+    FCMAE_TRY(fcmae_resample(&scratch->columns, &scratch->rows, pixels, stride, &scratch->narrow,
+                             out, error));
+    if (t->kind != FCMAE_TRANSFORM_TRAIN || t->augment_operations == 0) return FCMAE_OK;
+    FCMAE_TRY(fcmae_buffer_reserve(&scratch->augmented, 3 * side * side, error));
+    fcmae_randaugment(out, scratch->augmented.bytes, t->size, t->size, t->augment_operations,
+                      t->augment_magnitude, t->augment_deviation, random);
+    return FCMAE_OK;
+}
+
 fcmae_status fcmae_transform_run(const fcmae_transform *t, fcmae_transform_scratch *scratch,
                                  const uint8_t *bytes, size_t size, uint64_t seed, uint32_t epoch,
                                  uint64_t position, uint8_t *out, fcmae_error *error)
 {
     fcmae_image_info info;
     FCMAE_TRY(fcmae_image_probe(&info, bytes, size, error));
-    fcmae_geometry g =
-        fcmae_transform_geometry(t, info.width, info.height, seed, epoch, position);
+    fcmae_geometry g = fcmae_transform_geometry(t, info.width, info.height, seed, epoch, position);
     int reduction = choose_reduction(t, &info, &g);
     if (reduction > 1) {
         reduce_span(&g.box.x, &g.box.width, info.width, reduction);
         reduce_span(&g.box.y, &g.box.height, info.height, reduction);
     }
-    FCMAE_TRY(fcmae_axis_build(&scratch->columns, g.box.width, g.resized_width, g.window_x, t->size,
-                               g.mirrored, error));
-    FCMAE_TRY(fcmae_axis_build(&scratch->rows, g.box.height, g.resized_height, g.window_y, t->size,
-                               false, error));
-    int left = g.box.x + scratch->columns.low, top = g.box.y + scratch->rows.low;
-    fcmae_region region = {left, top, scratch->columns.high - scratch->columns.low,
+    FCMAE_TRY(build_axes(t, scratch, &g, error));
+    fcmae_region region = {g.box.x + scratch->columns.low, g.box.y + scratch->rows.low,
+                           scratch->columns.high - scratch->columns.low,
                            scratch->rows.high - scratch->rows.low};
     FCMAE_TRY(fcmae_image_decode_region(&scratch->image, &scratch->turned, &info, bytes, size,
                                         reduction, &region, error));
-    size_t stride = (size_t)scratch->image.width * 3;
-    const uint8_t *pixels = scratch->image.pixels + (size_t)(top - region.y) * stride +
-                            (size_t)(left - region.x) * 3;
-    FCMAE_TRY(fcmae_resample(&scratch->columns, &scratch->rows, pixels, stride, &scratch->narrow,
-                             out, error));
-    if (t->kind != FCMAE_TRANSFORM_TRAIN || t->augment_operations == 0) return FCMAE_OK;
-    FCMAE_TRY(fcmae_buffer_reserve(&scratch->augmented, 3 * (size_t)t->size * (size_t)t->size, error));
     fcmae_random random = fcmae_random_start(seed, FCMAE_RANDOM_AUGMENT, epoch, position);
-    fcmae_randaugment(out, scratch->augmented.bytes, t->size, t->size, t->augment_operations,
-                      t->augment_magnitude, t->augment_deviation, &random);
-    return FCMAE_OK;
+    return finish(t, scratch, &g, &scratch->image, region.x, region.y, &random, out, error);
+}
+
+fcmae_status fcmae_transform_run_decoded(const fcmae_transform *t, fcmae_transform_scratch *scratch,
+                                         const fcmae_image *image, uint64_t seed, uint32_t epoch,
+                                         uint64_t position, uint8_t *out, fcmae_error *error)
+{
+    fcmae_geometry g =
+        fcmae_transform_geometry(t, image->width, image->height, seed, epoch, position);
+    FCMAE_TRY(build_axes(t, scratch, &g, error));
+    fcmae_random random = fcmae_random_start(seed, FCMAE_RANDOM_AUGMENT, epoch, position);
+    return finish(t, scratch, &g, image, 0, 0, &random, out, error);
 }

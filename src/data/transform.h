@@ -36,5 +36,10 @@ void fcmae_transform_scratch_release(fcmae_transform_scratch *scratch);
 fcmae_status fcmae_transform_run(const fcmae_transform *transform, fcmae_transform_scratch *scratch,
                                  const uint8_t *bytes, size_t size, uint64_t seed, uint32_t epoch,
                                  uint64_t position, uint8_t *out, fcmae_error *error);
+/** The same from a decoded picture; never reduced. */
+fcmae_status fcmae_transform_run_decoded(const fcmae_transform *transform,
+                                         fcmae_transform_scratch *scratch, const fcmae_image *image,
+                                         uint64_t seed, uint32_t epoch, uint64_t position,
+                                         uint8_t *out, fcmae_error *error);
 
 #endif

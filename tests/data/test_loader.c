@@ -105,6 +105,43 @@ START_TEST(batches_do_not_depend_on_workers_or_resumes)
 }
 END_TEST
 
+START_TEST(the_cache_changes_no_batch)
+{
+    fcmae_dataset *dataset = synthetic(20);
+    static record first[BATCHES], other[BATCHES];
+    fcmae_loader_options options = training_options(2);
+    fcmae_loader *loader = create(dataset, &options);
+    take(loader, first, BATCHES);
+    fcmae_loader_destroy(&loader);
+    for (int workers = 1; workers <= 4; workers += 3)
+        for (int full = 0; full < 2; full++) { /* room for 7 of the 20, or for all */
+            options.workers = workers;
+            options.cache_bytes = full ? 1 << 20 : 7 * 24 * 24 * 3 + 5;
+            loader = create(dataset, &options);
+            take(loader, other, BATCHES);
+            ck_assert_int_eq(memcmp(first, other, sizeof first), 0);
+            fcmae_loader_destroy(&loader);
+        }
+    /* what is in the cache is not read again */
+    options.cache_bytes = 1 << 20;
+    options.prefetch = 1;
+    loader = create(dataset, &options);
+    take(loader, other, 6); /* two epochs of 18: every picture was seen or is now counted bad */
+    for (int i = 0; i < 20; i++) {
+        char name[300];
+        fcmae_dataset_name(dataset, i, name, sizeof name);
+        make_text(name, "gone");
+    }
+    take(loader, other + 6, 9);
+    ck_assert_int_le(fcmae_loader_get_statistics(loader).bad_files, 2);
+    fcmae_loader_destroy(&loader);
+    options.transform.fast_decode = true;
+    ck_assert_int_eq(fcmae_loader_create(&loader, dataset, &options, NULL), FCMAE_ERR_ARGUMENT);
+    fcmae_dataset_close(&dataset);
+    remove_root();
+}
+END_TEST
+
 START_TEST(an_epoch_visits_every_image_at_most_once)
 {
     fcmae_dataset *dataset = synthetic(20);
@@ -325,6 +362,7 @@ END_TEST
 static void add_tests(TCase *cases)
 {
     tcase_add_test(cases, batches_do_not_depend_on_workers_or_resumes);
+    tcase_add_test(cases, the_cache_changes_no_batch);
     tcase_add_test(cases, an_epoch_visits_every_image_at_most_once);
     tcase_add_test(cases, evaluation_is_in_order_and_complete);
     tcase_add_test(cases, unreadable_files_are_replaced_and_named_once);
