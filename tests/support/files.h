@@ -26,12 +26,12 @@ static inline void create_test_folder(void)
     if (!mkdtemp(test_folder_path)) abort();
 }
 
-/** Path of a file in the folder; valid until the fourth call from here. */
+/** Path of a file in the folder; valid until the sixteenth call from here. */
 static inline const char *test_path(const char *name)
 {
-    static char paths[4][256];
+    static char paths[16][256];
     static int next;
-    char *path = paths[next++ % 4];
+    char *path = paths[next++ % 16];
     snprintf(path, sizeof paths[0], "%s/%s", test_folder_path, name);
     return path;
 }
