@@ -163,8 +163,10 @@ static void expand_task(void *argument, int64_t index, int worker)
 
     int64_t tile = base + (int64_t)first * width;
     fcmae_linear_panel(kernels, &b->expand, panel, rows,
-                       fcmae_block_operand(b, state->normalised, state->narrow, first * (int64_t)b->stride),
-                       fcmae_block_operand_row(b, b->stride), b->expand_bias + panel * width, state->hidden + tile, 0,
+                       fcmae_block_operand(b, state->normalised, state->narrow,
+                                           first * (int64_t)b->stride),
+                       fcmae_block_operand_row(b, b->stride), b->expand_bias + panel * width,
+                       state->hidden + tile, 0,
                        state->slope ? state->slope + tile : 0);
     for (int segment = first_segment; segment < last_segment; segment++) {
         int begin = map->segment_begin[segment], end = map->segment_begin[segment + 1];

@@ -90,7 +90,8 @@ static void reduce_backward_task(void *argument, int64_t panel, int worker)
             fcmae_linear_panel(kernels, &b->reduce_back, (int)panel, rows,
                                fcmae_block_operand(b, pass->gradient, pass->workspace->narrow_rows,
                                                    (int64_t)first * b->stride),
-                               fcmae_block_operand_row(b, b->stride), 0, e + (int64_t)first * width, hidden + (int64_t)first * width, 0);
+                               fcmae_block_operand_row(b, b->stride), 0,
+                               e + (int64_t)first * width, hidden + (int64_t)first * width, 0);
             for (int s = map->block_segment[block]; s < map->block_segment[block + 1]; s++) {
                 int begin = map->segment_begin[s], count = map->segment_begin[s + 1] - begin;
                 int64_t at = (int64_t)begin * width;
