@@ -105,7 +105,7 @@ typedef struct fcmae_train_progress {
     int64_t samples;       /**< of this update                                                     */
 } fcmae_train_progress;
 
-#define FCMAE_TRAIN_FIGURES 4
+#define FCMAE_TRAIN_FIGURES 8
 #define FCMAE_TRAIN_FIGURE_SIZE 8
 
 /** Numbers that inspect() adds to the update's line of the log, each as an array under its name

@@ -143,11 +143,11 @@ static void cell(fcmae_text *html, const char *format, double value)
     fcmae_text_format(html, "<td class=\"n\">%s</td>", text);
 }
 
-static const fcmae_column *accuracy_column(const fcmae_run_data *run)
+static double best_accuracy(const fcmae_run_data *run)
 {
-    for (int i = 0; i < run->column_count; i++)
-        if (strstr(run->columns[i].name, "top1")) return &run->columns[i];
-    return NULL;
+    return fmax(best(fcmae_run_data_column(run, "val_top1")),
+                fmax(best(fcmae_run_data_column(run, "ema_top1")),
+                     best(fcmae_run_data_column(run, "top1")))); /* fmax ignores a NAN */
 }
 
 static void model_name(const json_t *config, fcmae_text *html)
@@ -180,7 +180,7 @@ static void overview(fcmae_report_page *page)
         cell(html, "%.0f", loss && loss->count ? loss->step[loss->count - 1] : NAN);
         cell(html, "%.3g", last_finite(fcmae_run_data_column(run, "epoch")));
         cell(html, "%.4f", closing_mean(loss));
-        cell(html, "%.2f", best(accuracy_column(run)));
+        cell(html, "%.2f", best_accuracy(run));
         cell(html, "%.1f", median(fcmae_run_data_column(run, "images_per_s")));
         fcmae_text_format(html, "<td class=\"n\">%s</td></tr>\n", time);
     }

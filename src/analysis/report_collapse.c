@@ -224,7 +224,7 @@ static void watch_cost(fcmae_report_page *page)
 {
     for (int i = 0; i < page->count; i++) {
         const fcmae_run_data *run = &page->runs[i];
-        const fcmae_column *spent = fcmae_run_data_column(run, "collapse_seconds.0");
+        const fcmae_column *spent = fcmae_run_data_column(run, "collapse_seconds");
         const fcmae_column *elapsed = fcmae_run_data_column(run, "elapsed");
         if (!spent || spent->count == 0 || !elapsed || elapsed->count == 0) continue;
         double sum = 0, total = elapsed->value[elapsed->count - 1];

@@ -120,9 +120,40 @@ static void quantity_tile(fcmae_report_page *page, const char *column, const cha
     free(wanted);
 }
 
-/* columns of evaluations, whatever set of weights and classes they come from */
+/* Evaluations: the weights themselves and their moving average in one tile. */
+typedef struct evaluation {
+    const char *title, *columns[3];
+} evaluation;
+
+static const evaluation evaluations[] = {{"Validation top-1, %", {"val_top1", "ema_top1", "top1"}},
+                                         {"Validation top-5, %", {"val_top5", "ema_top5", "top5"}},
+                                         {"Validation loss", {"val_loss", "ema_loss", NULL}}};
+
+static void evaluation_tile(fcmae_report_page *page, const evaluation *what)
+{
+    wanted_curve *wanted = calloc((size_t)page->count * 3, sizeof *wanted);
+    char(*labels)[260] = calloc((size_t)page->count * 3, sizeof *labels);
+    int count = 0;
+    for (int i = 0; wanted && labels && i < page->count; i++)
+        for (int k = 0; k < 3 && what->columns[k]; k++) {
+            const fcmae_column *found = fcmae_run_data_column(&page->runs[i], what->columns[k]);
+            if (!found) continue;
+            snprintf(labels[count], sizeof *labels, "%.200s%s", page->runs[i].name,
+                     k == 1 ? ", averaged weights" : "");
+            wanted[count] = (wanted_curve){found, labels[count], i, k == 1};
+            count++;
+        }
+    if (count > 0) add_tile(page, what->title, wanted, count, false, 0);
+    free(wanted);
+    free(labels);
+}
+
+/* other columns that look like evaluations */
 static bool is_evaluation(const char *name)
 {
+    for (size_t i = 0; i < sizeof evaluations / sizeof *evaluations; i++)
+        for (int k = 0; k < 3 && evaluations[i].columns[k]; k++)
+            if (strcmp(name, evaluations[i].columns[k]) == 0) return false;
     return strstr(name, "top1") || strstr(name, "top5") || strstr(name, "accuracy") ||
            strncmp(name, "val_", 4) == 0 || strncmp(name, "eval_", 5) == 0;
 }
@@ -143,6 +174,8 @@ void fcmae_report_curves(fcmae_report_page *page)
     size_t empty = page->html.size;
     for (size_t i = 0; i < sizeof training / sizeof *training; i++)
         quantity_tile(page, training[i].column, training[i].title, training[i].from_zero);
+    for (size_t i = 0; i < sizeof evaluations / sizeof *evaluations; i++)
+        evaluation_tile(page, &evaluations[i]);
     for (int i = 0; i < page->count; i++)
         for (int k = 0; k < page->runs[i].column_count; k++) {
             const char *name = page->runs[i].columns[k].name;

@@ -71,7 +71,10 @@ static bool add_record(fcmae_run_data *run, json_t *record)
         } else if (json_is_array(value) && json_array_size(value) <= 8) {
             for (size_t k = 0; k < json_array_size(value); k++) {
                 char name[100];
-                snprintf(name, sizeof name, "%.60s.%d", key, (int)k);
+                if (json_array_size(value) == 1)
+                    snprintf(name, sizeof name, "%.60s", key);
+                else
+                    snprintf(name, sizeof name, "%.60s.%d", key, (int)k);
                 if (!add_value(run, name, step, number_or_nan(json_array_get(value, k))))
                     return false;
             }

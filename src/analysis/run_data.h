@@ -10,7 +10,8 @@
 
 #define FCMAE_RUN_COLUMNS 64
 
-/** One quantity of log.jsonl over the steps. Element k of an array "name" is the column "name.k". */
+/** One quantity of log.jsonl over the steps. Element k of an array "name" is the column "name.k";
+ *  the one element of an array of one is the column "name". */
 typedef struct fcmae_column {
     char name[64];
     double *step, *value; /**< [count] in the order of the log */

@@ -101,8 +101,10 @@ static void write_log(const char *run, int steps, double floor, bool collapses, 
                               collapses ? 0.2 * t : 0);
         }
         if (top1 > 0 && step % (steps / 10) == 0)
-            fcmae_text_format(&text, ", \"top1\": %.2f, \"top5\": %.2f", top1 * (1 - exp(-4 * t)),
-                              100 - 55 * exp(-5 * t));
+            fcmae_text_format(&text, ", \"val_top1\": [%.2f], \"val_top5\": [%.2f], \"ema_top1\": [%.2f], "
+                              "\"val_calibration\": 0.1",
+                              top1 * (1 - exp(-4 * t)), 100 - 55 * exp(-5 * t),
+                              top1 * (1 - exp(-5 * t)));
         fcmae_text_add(&text, "}\n");
     }
     snprintf(name, sizeof name, "%s/log.jsonl", run);
@@ -220,7 +222,7 @@ START_TEST(two_runs_side_by_side)
         "<h2>Overview</h2>",    "<h2>Training curves</h2>", "<h2>Feature collapse</h2>",
         "<h2>Configuration</h2>", "<h2>Reproduce</h2>",     "Training loss",
         "Learning rate",        "Gradient norm",            "Throughput",
-        "Waiting for data",     "Evaluation: top1",         "v1-atto: distance while training",
+        "Waiting for data",     "Evaluation: val_calibration", "Validation top-1", "v2-atto, averaged weights", ">90.78<",         "v1-atto: distance while training",
         "tensor hidden",        "tensor grn",               "fcmae pretrain --model atto-v1",
         "<h2>Reconstructions across training</h2>",         "step 1000",
         "Channel maps",         "v2-atto: V2 Atto",         "took 0.5 % of the run",         "<h2>Events</h2>"};
