@@ -23,8 +23,8 @@ void cli_inspection_begin(cli_inspection *inspection, const fcmae_train_plan *pl
 /**
  * From the callback inspect, which is to be called after every update. Gives the figures "collapse"
  * and "collapse_dead" (per stage, on at most 8 samples of the batch) and "collapse_seconds" (what that
- * took), and writes RUN/reconstructions/step-<step>.png. Pictures that fail are given up with a warning; they do not
- * stop the run.
+ * took), and writes RUN/reconstructions/step-<step>.png. Pictures that fail are given up with a
+ * warning; they do not stop the run.
  */
 fcmae_status cli_inspection_update(cli_inspection *inspection, int64_t step, fcmae_engine *engine,
                                    const fcmae_batch *batch, fcmae_train_figures *figures,

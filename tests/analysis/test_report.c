@@ -225,7 +225,8 @@ START_TEST(two_runs_side_by_side)
         "Waiting for data",     "Evaluation: val_calibration", "Validation top-1", "v2-atto, averaged weights", ">90.78<",         "v1-atto: distance while training",
         "tensor hidden",        "tensor grn",               "fcmae pretrain --model atto-v1",
         "<h2>Reconstructions across training</h2>",         "step 1000",
-        "Channel maps",         "v2-atto: V2 Atto",         "took 0.5 % of the run",         "<h2>Events</h2>"};
+        "Channel maps",         "v2-atto: V2 Atto",         "took 0.5 % of the run",
+        "<h2>Events</h2>"};
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
         ck_assert_msg(strstr(page, expected[i]) != NULL, "the page lacks: %s", expected[i]);
     ck_assert_int_eq(count_of(page, "<img "), 4 + 3);

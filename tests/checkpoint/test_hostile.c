@@ -76,7 +76,8 @@ START_TEST(tensors_that_lie)
     expect_archive(TENSOR("FloatStorage", "K\6", HUGE_63 "(K\1t(K\1t"), 24, "impossible offset");
     expect_archive(TENSOR("FloatStorage", HUGE_63, "K\0(K\1t(K\1t"), 24, "should hold");
     expect_archive(TENSOR("FloatStorage", "K\6", "K\0(K\2K\3t(" HUGE_63 "K\1t"), 24, "reaches beyond");
-    expect_archive(TENSOR("FloatStorage", "K\6", "K\0(K\1K\1K\1K\1K\1K\1K\1K\1K\1t(K\1t"), 24, "9 dimensions");
+    expect_archive(TENSOR("FloatStorage", "K\6", "K\0(K\1K\1K\1K\1K\1K\1K\1K\1K\1t(K\1t"), 24,
+                   "9 dimensions");
 }
 END_TEST
 
@@ -160,7 +161,10 @@ START_TEST(pickles_that_exhaust)
     bytes copies = repeated("](", 2, 1, "");
     for (int i = 0; i < 20000; i++) put(&copies, "K\1K\1\x86", 5);
     put(&copies, "e\x85q\0", 4);
-    for (int i = 0; i < 100000; i++) put_text(&copies, "ccollections\nOrderedDict\n"), put(&copies, "h\0R", 3);
+    for (int i = 0; i < 100000; i++) {
+        put_text(&copies, "ccollections\nOrderedDict\n");
+        put(&copies, "h\0R", 3);
+    }
     put_text(&copies, ".");
     expect_archive(copies, 4, "too much memory");
 }
@@ -264,8 +268,10 @@ START_TEST(arrays_that_lie)
         {"{'descr': '<f4', 'descr': '<f4', 'shape': (2,)}", 24, "not an array's"},
         {"{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2,)}", 24, "not an array's"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (9223372036854775807,)}", 24, "not an array's"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4)}", 24, "impossible shape"},
-        {"{'descr': '<f4', 'fortran_order': True, 'shape': (4611686018427387904, 0, 9)}", 24, "impossible shape"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4)}",
+         24, "impossible shape"},
+        {"{'descr': '<f4', 'fortran_order': True, 'shape': (4611686018427387904, 0, 9)}",
+         24, "impossible shape"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,1)}", 4, "not an array's"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (1,), 'x': 1}", 4, "not an array's"},
         {"{} ", 4, "not an array's"},
