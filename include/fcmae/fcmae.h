@@ -6,6 +6,7 @@
 
 #include "fcmae/status.h"
 #include "fcmae/mask.h"
+#include "fcmae/sparse.h"
 #include "fcmae/measure.h"
 #include "fcmae/model.h"
 #include "fcmae/preset.h"

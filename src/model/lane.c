@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "sparse/dense_map.h"
+
 /** Where one chunk of a stage stands in the lane's buffers. */
 typedef struct chunk_view {
     const fcmae_site_map *map;
@@ -295,17 +297,12 @@ static double run_decoder(fcmae_lane *lane, const fcmae_call *call, int64_t firs
 }
 
 /** Encoder output as [sample][channels][h][w], zeros where removed. */
-static void write_encoder(const fcmae_lane *lane, const fcmae_call *call, const chunk_view *view,
-                          int64_t first_sample, const float *rows, int channels, int stride)
+static void write_encoder(const fcmae_call *call, const chunk_view *view, int64_t first_sample,
+                          const float *rows, int channels, int stride)
 {
-    const fcmae_site_map *map = view->map;
-    int64_t plane = (int64_t)map->height * map->width;
-    float *out = call->outputs->encoder + (first_sample + view->first) * channels * plane;
-    memset(out, 0, (size_t)(view->images * channels * plane) * sizeof(float));
-    for (int row = 0; row < map->rows; row++)
-        for (int c = 0; c < channels; c++)
-            out[(map->image[row] * channels + c) * plane + map->position[row]] =
-                rows[(int64_t)row * stride + c];
+    int64_t values = (int64_t)view->map->height * view->map->width * channels;
+    fcmae_scatter(view->map, rows, channels, stride, FCMAE_LAYOUT_NCHW,
+                  call->outputs->encoder + (first_sample + view->first) * values);
 }
 
 /** Pooling, head and loss of a dense call. */
@@ -322,7 +319,7 @@ static double run_head(fcmae_lane *lane, const fcmae_call *call, int64_t first_s
         const float *rows = encoder_output(lane) + view.row * stride;
         fcmae_pool(kernels, view.map, rows, stride, lane->head.pooled + (int64_t)view.first * stride);
         if (outputs && outputs->encoder)
-            write_encoder(lane, call, &view, first_sample, rows, channels, stride);
+            write_encoder(call, &view, first_sample, rows, channels, stride);
     }
     if (outputs && outputs->pooled)
         for (int i = 0; i < count; i++)

@@ -199,3 +199,40 @@ void fcmae_site_map_decoder(fcmae_site_map *map, int images, const uint8_t *cons
     if (all_live) map->live = map->rows;
     finish(map);
 }
+
+/** Rows of the four children of a site of the next grid; false if none is active. */
+static bool find_children(const fcmae_site_map *fine, int image, int y, int x, int32_t *child)
+{
+    bool any = false;
+    for (int k = 0; k < 4; k++) {
+        child[k] = row_at(fine, image, 2 * y + k / 2, 2 * x + k % 2);
+        any = any || child[k] >= 0;
+    }
+    return any;
+}
+
+int fcmae_site_map_coarse_rows(const fcmae_site_map *fine)
+{
+    int rows = 0;
+    int32_t child[4];
+    for (int image = 0; image < fine->images; image++)
+        for (int y = 0; y < (fine->height + 1) / 2; y++)
+            for (int x = 0; x < (fine->width + 1) / 2; x++)
+                rows += find_children(fine, image, y, x, child);
+    return rows;
+}
+
+void fcmae_site_map_coarsen(fcmae_site_map *map, const fcmae_site_map *fine, int32_t *children)
+{
+    int32_t child[4];
+    clear(map, fine->images);
+    for (int image = 0; image < fine->images; image++)
+        for (int y = 0; y < map->height; y++)
+            for (int x = 0; x < map->width; x++) {
+                if (!find_children(fine, image, y, x, child)) continue;
+                memcpy(children + 4 * (int64_t)map->rows, child, sizeof child);
+                add_site(map, image, y * map->width + x);
+            }
+    map->live = map->rows;
+    finish(map);
+}

@@ -8,7 +8,7 @@
  * from the map, never from values. A dense image is the same thing with every site active.
  *
  * Orders: from_cells (encoder): image, then visible cell in row-major order, then Z-order inside
- * the cell. from_mask (any active set): image, then row-major. decoder: removed sites of every image
+ * the cell. from_mask, coarsen (any active set): image, then row-major. decoder: removed sites of every image
  * first (the *live* rows, the only ones the loss reads), then the visible ones in encoder order.
  */
 #ifndef FCMAE_SPARSE_SITE_MAP_H
@@ -69,5 +69,16 @@ void fcmae_site_map_from_mask(fcmae_site_map *map, int images, const uint8_t *ac
 /** Decoder map over complete grids of cells; all_live: every row is wanted (full prediction). */
 void fcmae_site_map_decoder(fcmae_site_map *map, int images, const uint8_t *const *removed,
                             bool all_live);
+
+/** Rows of the map that fcmae_site_map_coarsen() makes of `fine`. */
+int fcmae_site_map_coarse_rows(const fcmae_site_map *fine);
+
+/**
+ * Map of the next stage over any active set: a site is active if one of its four children is.
+ * Reserved with (height + 1) / 2 x (width + 1) / 2 sites and cell 0; rows by image, then row-major.
+ * Of an odd side the last children are missing.
+ * @param children  [out] [rows][4] rows of `fine`, child k at (2 y + k / 2, 2 x + k % 2); -1: missing
+ */
+void fcmae_site_map_coarsen(fcmae_site_map *map, const fcmae_site_map *fine, int32_t *children);
 
 #endif
