@@ -1,0 +1,159 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+/**
+ * What the encoder really executes: every product and depthwise convolution of a forward pass is
+ * counted on its way to the kernel. At mask ratio 0.6 that is 19/49 of the dense pass.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "fcmae/mask.h"
+#include "fcmae/preset.h"
+#include "model/engine.h"
+#include "support/arrays.h"
+#include "support/suite.h"
+
+/** Multiply-adds of the kernels, padding columns included. */
+typedef struct work_count {
+    int64_t product;  /**< stem, downsampling, linears                          */
+    int64_t stencil;  /**< depthwise at whole cells, absent neighbours included  */
+    int64_t listed;   /**< depthwise through lists: present neighbours only     */
+    int64_t nominal;  /**< the same at 49 taps per site                         */
+} work_count;
+
+static const fcmae_kernels *counted; /* the kernels behind the counters */
+static work_count counts;
+
+static void count_product(const fcmae_product *product)
+{
+    counts.product += (int64_t)product->rows * product->width * product->a_panels *
+                      product->a_panel_width;
+    counted->product(product);
+}
+
+static void count_cell(int side, int columns, const float *const *window, const float *taps,
+                       int64_t tap_stride, const float *bias, float *out, int64_t out_stride)
+{
+    counts.stencil += (int64_t)side * side * 49 * columns;
+    counted->depthwise_cell(side, columns, window, taps, tap_stride, bias, out, out_stride);
+}
+
+static void count_list(int first, int last, int columns, const fcmae_neighbours *neighbours,
+                       const float *x, int64_t stride, const float *taps, int64_t tap_stride,
+                       const float *bias, float *out)
+{
+    counts.listed += (int64_t)(neighbours->start[last] - neighbours->start[first]) * columns;
+    counts.nominal += (int64_t)(last - first) * 49 * columns;
+    counted->depthwise_list(first, last, columns, neighbours, x, stride, taps, tap_stride, bias, out);
+}
+
+/** Counts one forward pass over one image of 224 x 224; removed NULL: dense. */
+static work_count count_forward(fcmae_model *model, const uint8_t *removed, int visible,
+                                fcmae_engine_plan_info *info)
+{
+    const fcmae_model_config *config = fcmae_model_configuration(model);
+    fcmae_random random = test_random(1);
+    fcmae_engine_options options = {.mode = FCMAE_MODE_INFERENCE, .height = 224, .width = 224,
+                                    .visible_cells = visible, .batch = 1, .lanes = 1, .threads = 1};
+    fcmae_engine *engine = NULL;
+    fcmae_error error = {0};
+    ck_assert_msg(fcmae_engine_create(&engine, model, &options, &error) == FCMAE_OK, "%s",
+                  error.message);
+    *info = *fcmae_engine_info(engine);
+
+    fcmae_kernels counting = *engine->kernels;
+    counted = engine->kernels;
+    counting.product = count_product;
+    counting.depthwise_cell = count_cell;
+    counting.depthwise_list = count_list;
+    engine->lane[0].workspace.kernels = &counting;
+    counts = (work_count){0};
+
+    int64_t values = (int64_t)config->channels * 224 * 224;
+    float *image = malloc((size_t)values * sizeof *image);
+    float *encoder = malloc((size_t)config->dims[3] * 49 * sizeof *encoder);
+    ck_assert(image && encoder);
+    for (int64_t i = 0; i < values; i++) image[i] = (float)fcmae_random_uniform(&random);
+    fcmae_batch batch = {.images = {.count = 1, .values = image}, .samples = 1, .removed = removed};
+    fcmae_outputs outputs = {.encoder = encoder};
+    ck_assert_msg(fcmae_engine_forward(engine, &batch, &outputs, &error) == FCMAE_OK, "%s",
+                  error.message);
+    free(image);
+    free(encoder);
+    fcmae_engine_destroy(&engine);
+    return counts;
+}
+
+/** Counts both passes of a configuration and compares them; `exact`: no padding in any row. */
+static void compare(const fcmae_model_config *config, bool exact)
+{
+    fcmae_model *model = NULL;
+    fcmae_error error = {0};
+    fcmae_engine_plan_info sparse_plan, dense_plan;
+    uint8_t removed[49];
+    int visible = fcmae_mask_visible(49, 0.6);
+    ck_assert_int_eq(visible, 19);
+    ck_assert_int_eq(fcmae_model_create(&model, config, &error), FCMAE_OK);
+    fcmae_model_initialise(model, 1);
+    ck_assert_int_eq(fcmae_mask_generate(1, 0, 0, 7, 7, 1, visible, 1, removed, &error), FCMAE_OK);
+    work_count sparse = count_forward(model, removed, visible, &sparse_plan);
+    work_count dense = count_forward(model, NULL, 0, &dense_plan);
+
+    int64_t executed = sparse.product + sparse.stencil + sparse.listed;
+    int64_t executed_dense = dense.product + dense.stencil + dense.listed;
+    printf("# %s: %lld multiply-adds executed at ratio 0.6, %lld dense: %.4f (19/49 = %.4f)\n",
+           config->name, (long long)executed, (long long)executed_dense,
+           (double)executed / (double)executed_dense, 19.0 / 49);
+
+    ck_assert_int_gt(sparse.product, 0);
+    ck_assert_int_gt(sparse.stencil, 0);
+    ck_assert_int_gt(sparse.listed, 0);
+    ck_assert_int_eq(49 * sparse.product, 19 * dense.product);
+    ck_assert_int_eq(49 * sparse.stencil, 19 * dense.stencil);
+    ck_assert_int_eq(49 * sparse.nominal, 19 * dense.nominal);
+    /* lists leave out absent neighbours: a site has fewer among visible cells than among all */
+    ck_assert_int_lt(49 * sparse.listed, 19 * dense.listed);
+    ck_assert_int_le(49 * executed, 19 * executed_dense);
+    if (exact) {
+        ck_assert_double_eq((double)(sparse.product + sparse.stencil + sparse.nominal),
+                            sparse_plan.encoder_macs);
+        ck_assert_double_eq((double)(dense.product + dense.stencil + dense.nominal),
+                            dense_plan.encoder_macs_dense);
+    }
+    fcmae_model_destroy(&model);
+}
+
+START_TEST(counts_are_those_of_the_plan)
+{
+    fcmae_model_config config = {.name = "dims of 16", .kind = FCMAE_KIND_ENCODER, .version = 2,
+                                 .depths = {1, 1, 2, 1}, .dims = {16, 32, 48, 64}, .channels = 3,
+                                 .stem_stride = 4};
+    compare(&config, true);
+}
+END_TEST
+
+START_TEST(presets)
+{
+    static const char *const names[] = {"atto", "atto-v1"};
+    for (int i = 0; i < 2; i++) {
+        fcmae_model_config config;
+        fcmae_error error = {0};
+        ck_assert_msg(fcmae_preset_load(names[i], &config, NULL, &error) == FCMAE_OK, "%s",
+                      error.message);
+        config.kind = FCMAE_KIND_ENCODER;
+        compare(&config, false);
+    }
+}
+END_TEST
+
+static void add_tests(TCase *cases)
+{
+    tcase_add_test(cases, counts_are_those_of_the_plan);
+    tcase_add_test(cases, presets);
+}
+
+int main(void)
+{
+    return run_suite("encoder_macs", add_tests);
+}
