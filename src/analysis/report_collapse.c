@@ -135,14 +135,27 @@ static double mean_of(const json_t *model, const char *key, const char *divisor)
     return count ? sum / count : NAN;
 }
 
-static void verdict_table(fcmae_report_page *page, const analysed_model *models, int count)
+static void verdicts(fcmae_report_page *page, const analysed_model *models, int count)
+{
+    fcmae_text *html = &page->html;
+    for (int i = 0; i < count; i++) {
+        fcmae_text_format(html, "<p><span class=\"key k%d\"></span><strong>",
+                          i % FCMAE_SERIES_INKS);
+        fcmae_text_escape(html, models[i].label);
+        fcmae_text_add(html, ".</strong> ");
+        fcmae_text_escape(html, fcmae_json_text(models[i].model, "verdict", ""));
+        fcmae_text_add(html, "</p>\n");
+    }
+}
+
+static void summary_table(fcmae_report_page *page, const analysed_model *models, int count)
 {
     fcmae_text *html = &page->html;
     fcmae_text_add(html, "<div class=\"scroll\" style=\"margin-top:16px\"><table><thead><tr><th>model"
                          "</th><th class=\"n\">step</th><th class=\"n\">images</th>"
                          "<th class=\"n\">distance</th><th class=\"n\">dead</th>"
                          "<th class=\"n\">saturated</th><th class=\"n\">rank used</th>"
-                         "<th>verdict</th></tr></thead><tbody>\n");
+                         "</tr></thead><tbody>\n");
     for (int i = 0; i < count; i++) {
         const json_t *model = models[i].model;
         fcmae_text_format(html, "<tr><th class=\"name\"><span class=\"key k%d\"></span>",
@@ -155,9 +168,7 @@ static void verdict_table(fcmae_report_page *page, const analysed_model *models,
         number_cell(html, "%.1f %%", 100 * mean_of(model, "dead", NULL));
         number_cell(html, "%.1f %%", 100 * mean_of(model, "saturated", NULL));
         number_cell(html, "%.0f %%", 100 * mean_of(model, "effective_rank", "rank_limit"));
-        fcmae_text_add(html, "<td style=\"min-width:16em\">");
-        fcmae_text_escape(html, fcmae_json_text(model, "verdict", ""));
-        fcmae_text_add(html, "</td></tr>\n");
+        fcmae_text_add(html, "</tr>\n");
     }
     fcmae_text_add(html, "</tbody></table></div>\n");
 }
@@ -256,7 +267,8 @@ void fcmae_report_collapse(fcmae_report_page *page)
         for (int i = 0; i < 4 && count > 0; i++) depth_tile(page, models, count, tensors[i]);
         fcmae_text_add(&page->html, "</div>\n");
         watch_cost(page);
-        if (count > 0) verdict_table(page, models, count);
+        verdicts(page, models, count);
+        if (count > 0) summary_table(page, models, count);
         for (int i = 0; i < count; i++) layer_table(page, &models[i]);
         channel_maps(page);
         fcmae_report_section_end(page);
