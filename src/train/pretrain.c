@@ -1,7 +1,6 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,12 +9,10 @@
 #include "core/parallel.h"
 #include "fcmae/data.h"
 #include "fcmae/mask.h"
+#include "train/dense_pass.h"
 #include "train/loop.h"
 #include "train/pretrain.h"
-
-/* mean and deviation of ImageNet's red, green and blue, as every published ConvNeXt has them */
-static const float image_mean[3] = {0.485f, 0.456f, 0.406f};
-static const float image_deviation[3] = {0.229f, 0.224f, 0.225f};
+#include "train/run_setup.h"
 
 enum { PREFETCH = 3 };
 
@@ -77,24 +74,6 @@ static fcmae_status open_data(pretraining *p, fcmae_error *error)
     return FCMAE_OK;
 }
 
-/** Depends on the names below the data folder and their order, not on where the folder is. */
-static uint64_t fingerprint(const pretraining *p)
-{
-    uint64_t sum = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
-    size_t root = strlen(p->options.data);
-    char name[FCMAE_PATH];
-    for (int64_t i = 0; i < fcmae_dataset_count(p->dataset); i++) {
-        fcmae_dataset_name(p->dataset, i, name, sizeof name);
-        const char *relative = strncmp(name, p->options.data, root) == 0 ? name + root : name;
-        while (*relative == '/') relative++;
-        for (const char *c = relative;; c++) {
-            sum = (sum ^ (unsigned char)*c) * UINT64_C(0x100000001b3);
-            if (!*c) break;
-        }
-    }
-    return sum;
-}
-
 static fcmae_status source_start(void *cookie, int64_t epoch, int64_t batch, fcmae_error *error)
 {
     pretraining *p = cookie;
@@ -116,8 +95,8 @@ static fcmae_status source_next(void *cookie, fcmae_batch *batch, const int64_t 
     *indices = samples.indices;
     *batch = (fcmae_batch){.images = {.count = samples.count,
                                       .bytes = samples.images,
-                                      .mean = image_mean,
-                                      .deviation = image_deviation},
+                                      .mean = fcmae_image_mean,
+                                      .deviation = fcmae_image_deviation},
                            .samples = (int64_t)samples.count * views,
                            .image_of = views > 1 ? p->image_of : NULL,
                            .removed = p->removed};
@@ -183,50 +162,7 @@ static fcmae_status plan_memory(pretraining *p, fcmae_train_plan *plan, fcmae_er
                         (uint64_t)o->input_size;
     plan->engine = p->plan;
     plan->total_bytes = p->plan.total_bytes + optimiser + pictures;
-    uint64_t present = fcmae_physical_memory();
-    if (present > 0 && plan->total_bytes > present)
-        return fcmae_fail(error, FCMAE_ERR_MEMORY,
-                          "this run needs %.2f GiB of memory, the machine has %.2f GiB: take a "
-                          "smaller batch, fewer lanes or a smaller model",
-                          (double)plan->total_bytes / 1073741824.0,
-                          (double)present / 1073741824.0);
-    return FCMAE_OK;
-}
-
-/** Length of the run and learning rates. */
-static fcmae_status resolve_schedule(pretraining *p, fcmae_train_plan *plan, fcmae_error *error)
-{
-    fcmae_pretrain_options *o = &p->options;
-    fcmae_loop *loop = &p->loop;
-    double steps = o->run.steps > 0 ? (double)o->run.steps
-                                    : ceil(o->run.epochs * (double)loop->steps_per_epoch - 1e-6);
-    if (steps > 1e15)
-        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "the run would take %g updates", steps);
-    loop->steps = steps < 1 ? 1 : (int64_t)steps;
-    fcmae_optimisation *r = &o->optimisation;
-    plan->effective_batch = o->run.batch_size * o->run.accumulate;
-    if (r->lr == 0) r->lr = r->base_lr * (double)plan->effective_batch / 256;
-    double epochs = (double)loop->steps / (double)loop->steps_per_epoch;
-    if (r->warmup_epochs < 0) r->warmup_epochs = fmin(-r->warmup_epochs, 0.05 * epochs);
-    if (r->warmup_epochs > epochs)
-        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
-                          "the warm-up takes %g epochs, but the run has only %g", r->warmup_epochs,
-                          epochs);
-    if (r->min_lr > r->lr)
-        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
-                          "the final learning rate %g is above the peak of %g", r->min_lr, r->lr);
-    o->run.steps = loop->steps;
-    o->run.epochs = epochs;
-    if (o->run.save_every == 0) o->run.save_every = loop->steps_per_epoch;
-    loop->schedule = (fcmae_schedule){r->lr, r->min_lr, r->warmup_epochs, epochs};
-    loop->ema_decay = r->ema_decay;
-    plan->lr = r->lr;
-    plan->warmup_epochs = r->warmup_epochs;
-    plan->epochs = epochs;
-    plan->steps = loop->steps;
-    plan->steps_per_epoch = loop->steps_per_epoch;
-    plan->images = fcmae_dataset_count(p->dataset);
-    return FCMAE_OK;
+    return fcmae_run_memory(plan->total_bytes, error);
 }
 
 static void prepare_loop(pretraining *p)
@@ -247,7 +183,9 @@ static fcmae_status run(pretraining *p, fcmae_error *error)
     fcmae_train_plan plan = {0};
     FCMAE_TRY(fcmae_loop_open(&p->loop, error));
     FCMAE_TRY(open_data(p, error));
-    FCMAE_TRY(resolve_schedule(p, &plan, error));
+    plan.images = fcmae_dataset_count(p->dataset);
+    FCMAE_TRY(fcmae_run_schedule(&p->loop, &p->options.run, &p->options.optimisation, &plan,
+                                 error));
     FCMAE_TRY(allocate(p, error));
     FCMAE_TRY(plan_memory(p, &plan, error));
     p->loop.state = (fcmae_run_state){.model = p->model,
@@ -256,7 +194,7 @@ static fcmae_status run(pretraining *p, fcmae_error *error)
                                       .settings = &p->settings,
                                       .seed = p->options.run.seed};
     fcmae_pretrain_settings(&p->settings, &p->options, &p->plan.options,
-                            fcmae_dataset_count(p->dataset), fingerprint(p));
+                            fcmae_dataset_count(p->dataset), fcmae_run_fingerprint(p->dataset, p->options.data));
     FCMAE_TRY(fcmae_settings_check(&p->settings, error));
     FCMAE_TRY(fcmae_loop_resume(&p->loop, error));
     FCMAE_TRY(fcmae_engine_create(&p->engine, p->model, &p->plan.options, error));
