@@ -12,6 +12,7 @@
     COMMAND(pretrain) \
     COMMAND(reconstruct) \
     COMMAND(convert) \
+    COMMAND(finetune) \
     COMMAND(probe) \
     COMMAND(knn) \
     COMMAND(eval) \

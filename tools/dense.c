@@ -122,7 +122,6 @@ fcmae_status cli_dense_load(cli_dense *d, const cli_arguments *arguments, const 
                             fcmae_error *error)
 {
     const struct cli_dense_values *o = arguments->values;
-    const fcmae_load_options loading = {.fresh_head = wish->fresh_head};
     int size = 0;
     d->arguments = arguments;
     fcmae_status status = FCMAE_OK;
@@ -133,8 +132,8 @@ fcmae_status cli_dense_load(cli_dense *d, const cli_arguments *arguments, const 
         if (status == FCMAE_OK) status = inspect(d, o->key, wish, &size, error);
         int classes = wish->classes == 0 && !d->has_head ? 1 : wish->classes;
         if (status == FCMAE_OK)
-            status = fcmae_checkpoint_load_model(&d->model, d->path, o->key, FCMAE_KIND_CLASSIFIER,
-                                                 classes, wish->seed, &loading, NULL, error);
+            status = fcmae_dense_load(&d->model, d->path, o->key, classes, wish->fresh_head,
+                                      wish->seed, error);
     }
     if (status == FCMAE_OK && wish->names_file)
         status = fcmae_class_names_read(&d->names, wish->names_file, error);
@@ -148,21 +147,28 @@ fcmae_status cli_dense_load(cli_dense *d, const cli_arguments *arguments, const 
     return FCMAE_OK;
 }
 
+static bool part_folders(const char *data, char *train, char *val)
+{
+    return snprintf(train, CLI_PATH, "%s/train", data) < CLI_PATH &&
+           snprintf(val, CLI_PATH, "%s/val", data) < CLI_PATH && is_folder(train) && is_folder(val);
+}
+
+fcmae_status cli_data_folders(const char *data, char *train, char *val, fcmae_error *error)
+{
+    if (part_folders(data, train, val)) return FCMAE_OK;
+    return cli_error(error, FCMAE_ERR_NOT_FOUND,
+                     "%.800s must hold the folders train and val, with a folder for each class in both",
+                     data);
+}
+
 fcmae_status cli_open_part(fcmae_dataset **dataset, const char *data, const char *part, bool both,
                            fcmae_log log, fcmae_error *error)
 {
-    char train[CLI_PATH], val[CLI_PATH], path[CLI_PATH];
+    char train[CLI_PATH], val[CLI_PATH];
     const fcmae_dataset_options labelled = {.labelled = true, .log = log};
-    if (snprintf(train, sizeof train, "%s/train", data) >= (int)sizeof train ||
-        snprintf(val, sizeof val, "%s/val", data) >= (int)sizeof val)
-        return cli_error(error, FCMAE_ERR_ARGUMENT, "the folder name %.200s... is too long", data);
-    bool pair = is_folder(train) && is_folder(val);
-    if (both && !pair)
-        return cli_error(error, FCMAE_ERR_NOT_FOUND,
-                         "%.800s must hold the folders train and val, with a folder for each class in "
-                         "both",
-                         data);
-    snprintf(path, sizeof path, "%s", pair ? strcmp(part, "train") == 0 ? train : val : data);
+    bool pair = part_folders(data, train, val);
+    if (both && !pair) return cli_data_folders(data, train, val, error);
+    const char *path = !pair ? data : strcmp(part, "train") == 0 ? train : val;
     return fcmae_dataset_open(dataset, path, &labelled, error);
 }
 

@@ -83,6 +83,9 @@ fcmae_status cli_dense_load(cli_dense *dense, const cli_arguments *arguments,
 fcmae_status cli_open_part(fcmae_dataset **dataset, const char *data, const char *part, bool both,
                            fcmae_log log, fcmae_error *error);
 
+/** DIR/train and DIR/val, which must both be there; CLI_PATH bytes each. */
+fcmae_status cli_data_folders(const char *data, char *train, char *val, fcmae_error *error);
+
 /** Starts a bar for a pass over images. */
 void cli_dense_bar(cli_dense *dense, const char *label, int64_t images);
 

@@ -37,6 +37,8 @@ typedef struct fcmae_engine_options {
     int lanes;           /**< 0: one per processor, fewer where memory or the batch is small      */
     int micro_batch;     /**< samples a lane carries at a time; 0: 8, fewer if the batch is small */
     int threads;         /**< 0: every processor. Never changes a result.                         */
+    int frozen_blocks;   /**< CLASSIFY: the first encoder blocks, with stem and downsampling before them,
+                              get no gradients and cost no backward pass; 0 .. all blocks           */
     fcmae_precision precision;
     int instruction_set; /**< 0: the best of this processor; 1 portable, 2 AVX2, 3 AVX-512: the most
                               to use. Results differ between sets in the last bits.              */

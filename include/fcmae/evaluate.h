@@ -20,6 +20,19 @@
 extern "C" {
 #endif
 
+/* ---------------------------------------------------------------- the network */
+
+/**
+ * Opens a checkpoint of any kind and builds the dense classifier: a decoder is left out, GRN takes its
+ * norm per image whatever the pretraining did.
+ * @param classes  of the head; 0: the file's own.
+ * @param fresh    norm and head may be missing or of other classes: they are then fresh, drawn from
+ *                 `seed`. Else a file without a head is FCMAE_ERR_MISMATCH.
+ * @return as fcmae_checkpoint_open() and fcmae_checkpoint_load().
+ */
+FCMAE_API fcmae_status fcmae_dense_load(fcmae_model **model, const char *path, const char *key,
+                                        int classes, bool fresh, uint64_t seed, fcmae_error *error);
+
 /* ---------------------------------------------------------------- class names */
 
 /** Names of a classifier's outputs, in their order. Zero-initialised: unknown. */

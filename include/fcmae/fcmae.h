@@ -17,6 +17,7 @@
 #include "fcmae/checkpoint.h"
 #include "fcmae/convert.h"
 #include "fcmae/evaluate.h"
+#include "fcmae/finetune.h"
 #include "fcmae/optimiser.h"
 #include "fcmae/train.h"
 #include "fcmae/analysis.h"

@@ -43,6 +43,8 @@ typedef struct fcmae_adamw_options {
     double clip;         /**< largest gradient norm; 0: no clipping                                 */
     fcmae_layer_decay layer_decay;
     double layer_decay_rate; /**< in (0, 1]; unused without layer decay                             */
+    int frozen_blocks;       /**< the first encoder blocks, with stem and downsampling before them, are
+                                  left as they are: no decay, no part in the gradient's norm          */
 } fcmae_adamw_options;
 
 /** Pretraining values: 0.9, 0.95, 1e-8, weight decay 0.05, no clipping, no layer decay. */

@@ -57,6 +57,8 @@ typedef struct fcmae_optimisation {
     double warmup_epochs; /**< -w: at most w, and at most 5 % of the run (the paper: 40 of 800)     */
     fcmae_adamw_options adamw;
     double ema_decay;     /**< moving average of the weights, saved beside them; 0: none            */
+    bool ema_warmup;      /**< at update t the decay is at most (1 + t) / (10 + t): for short runs, where
+                               the average would stay near its beginning                            */
 } fcmae_optimisation;
 
 typedef struct fcmae_pretrain_options {
@@ -105,11 +107,12 @@ typedef struct fcmae_train_progress {
     int64_t samples;       /**< of this update                                                     */
 } fcmae_train_progress;
 
-#define FCMAE_TRAIN_FIGURES 8
+#define FCMAE_TRAIN_FIGURES 12
 #define FCMAE_TRAIN_FIGURE_SIZE 8
 
-/** Numbers that inspect() adds to the update's line of the log, each as an array under its name
- *  ("collapse": [0.41, 0.38, 0.35, 0.33]); a number that is not finite becomes null. */
+/** Numbers that inspect() adds to the update's line of the log under their names: one as a number
+ *  ("val_top1": 91.3), several as an array ("collapse": [0.41, 0.38, 0.35, 0.33]); a number that is
+ *  not finite becomes null. */
 typedef struct fcmae_train_figures {
     int count;
     struct {

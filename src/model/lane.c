@@ -367,21 +367,22 @@ static void backward_encoder(fcmae_lane *lane, const fcmae_call *call, int64_t f
 {
     const fcmae_network *network = lane->network;
     const fcmae_model_config *config = &network->model->config;
-    int first_block = fcmae_config_blocks(config);
-    for (int s = FCMAE_STAGES - 1; s >= 0; s--) {
+    int first_block = fcmae_config_blocks(config), frozen = lane->shape.frozen_blocks;
+    for (int s = FCMAE_STAGES - 1; s >= 0 && first_block > frozen; s--) {
         fcmae_lane_stage *stage = &lane->stage[s];
         const fcmae_patch_layer *front = &network->patch[s];
         first_block -= config->depths[s];
         chunk_view view = {0};
         for (int c = 0; c < stage->chunks && next_chunk(lane, s, c, count, &view); c++) {
             float *gradient = stage->gradient + view.row * front->out_stride;
-            for (int b = config->depths[s] - 1; b >= 0; b--) {
+            for (int b = config->depths[s] - 1; b >= 0 && first_block + b >= frozen; b--) {
                 fcmae_block_state state = chunk_state(lane, s, b, &view);
                 fcmae_block_backward(&network->stage[s][b], &lane->workspace, view.map,
                                      stage->x[b] + view.row * front->out_stride,
                                      branch_factors(call, first_block + b, first_sample + view.first),
                                      &state, gradient, lane->gradients);
             }
+            if (first_block < frozen) continue; /* what is before a frozen block is frozen too */
             if (s == 0) {
                 int patch_stride = fcmae_stem_patch_stride(config);
                 fcmae_stem_backward(front, &lane->workspace, view.map->rows, patch_stride,

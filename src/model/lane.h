@@ -18,6 +18,7 @@ typedef struct fcmae_lane_shape {
     int micro_batch, visible_cells;  /**< most per micro-batch and sample */
     int chunk[FCMAE_STAGES + 1];     /**< images per chunk; the last entry is the decoder */
     int threads;
+    int frozen_blocks;               /**< first encoder blocks without a backward pass */
     bool pairs;                      /**< bfloat16 operands */
     bool backward;
 } fcmae_lane_shape;

@@ -23,7 +23,13 @@ static fcmae_status check_mode(const fcmae_model_config *config, const fcmae_eng
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "supervised training needs a model with a head");
     if (options->precision != FCMAE_FLOAT32 && options->precision != FCMAE_BFLOAT16)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "precision %d is unknown", options->precision);
-    int patch = fcmae_config_patch(config);
+    int blocks = 0, patch = fcmae_config_patch(config);
+    for (int s = 0; s < FCMAE_STAGES; s++) blocks += config->depths[s];
+    if (options->frozen_blocks < 0 || options->frozen_blocks > blocks ||
+        (options->frozen_blocks > 0 && options->mode != FCMAE_MODE_CLASSIFY))
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                          "%d frozen blocks: supervised training can freeze 0 to %d",
+                          options->frozen_blocks, blocks);
     if (options->height < patch || options->width < patch || options->height % patch ||
         options->width % patch)
         return fcmae_fail(error, FCMAE_ERR_SHAPE,
@@ -77,6 +83,7 @@ fcmae_lane_shape fcmae_engine_lane_shape(const fcmae_model_config *config,
                               .micro_batch = options->micro_batch,
                               .visible_cells = options->visible_cells,
                               .threads = options->lanes == 1 ? options->threads : 1,
+                              .frozen_blocks = options->frozen_blocks,
                               .pairs = options->precision == FCMAE_BFLOAT16,
                               .backward = options->mode != FCMAE_MODE_INFERENCE};
     fcmae_lane_chunks(config, &shape);

@@ -83,12 +83,23 @@ static fcmae_status check_options(const fcmae_adamw_options *o, fcmae_error *err
     if (!(o->clip >= 0 && isfinite(o->clip)))
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
                           "the gradient clip is %g, but must be 0 (none) or more", o->clip);
+    if (o->frozen_blocks < 0)
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "%d blocks cannot be frozen", o->frozen_blocks);
     if (o->layer_decay != FCMAE_LAYER_DECAY_NONE &&
         !(o->layer_decay_rate > 0 && o->layer_decay_rate <= 1))
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
                           "the layer decay is %g, but must be above 0 and at most 1",
                           o->layer_decay_rate);
     return FCMAE_OK;
+}
+
+/** Whether a parameter belongs to the first `blocks` encoder blocks or to a layer before them. */
+static bool is_frozen(const fcmae_model_config *config, const fcmae_parameter *p, int blocks)
+{
+    if (p->part != FCMAE_PART_DOWNSAMPLE && p->part != FCMAE_PART_BLOCK) return false;
+    int place = p->part == FCMAE_PART_BLOCK ? p->block : 0; /* a layer shares the fate of the next block */
+    for (int s = 0; s < p->stage; s++) place += config->depths[s];
+    return place < blocks;
 }
 
 /** Fills adamw->pieces, or counts them while it is NULL. */
@@ -101,6 +112,7 @@ static int64_t cut_pieces(fcmae_adamw *adamw, const fcmae_model *model)
         const fcmae_parameter *p = &table[i];
         int layer = fcmae_layer_id(fcmae_model_configuration(model), p, adamw->options.layer_decay);
         int64_t size = p->rows * p->stride;
+        if (is_frozen(fcmae_model_configuration(model), p, adamw->options.frozen_blocks)) continue;
         for (int64_t done = 0; done < size; done += PIECE, count++) {
             if (!adamw->pieces) continue;
             int64_t rest = size - done;

@@ -78,6 +78,12 @@ static fcmae_status find_place(fcmae_loop *loop, fcmae_error *error)
     return loop->source.start(loop->source.cookie, loop->state.epoch, loop->state.batch, error);
 }
 
+static double ema_decay(const fcmae_loop *loop)
+{
+    double t = (double)loop->state.step, early = (1 + t) / (10 + t);
+    return loop->ema_warmup && early < loop->ema_decay ? early : loop->ema_decay;
+}
+
 static fcmae_status update(fcmae_loop *loop, fcmae_train_progress *progress, fcmae_error *error)
 {
     fcmae_run_state *state = &loop->state;
@@ -95,7 +101,7 @@ static fcmae_status update(fcmae_loop *loop, fcmae_train_progress *progress, fcm
     if (status != FCMAE_OK) return status;
     if (state->average)
         fcmae_ema_update(state->average, values, fcmae_model_block_size(state->model),
-                         loop->ema_decay, loop->threads);
+                         ema_decay(loop), loop->threads);
     fcmae_engine_pack(loop->engine);
     progress->data_wait = loop->source.waited(loop->source.cookie) - waited;
     advance(loop);

@@ -39,6 +39,7 @@ typedef struct fcmae_loop {
     fcmae_run_state state;      /**< model, adamw, average, settings: borrowed       */
     fcmae_schedule schedule;
     double ema_decay;
+    bool ema_warmup;
     int threads;
     int64_t batches_per_epoch;  /**< of the source                                   */
     int64_t steps_per_epoch;    /**< updates: batches_per_epoch / accumulate          */

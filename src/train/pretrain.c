@@ -194,7 +194,8 @@ static fcmae_status run(pretraining *p, fcmae_error *error)
                                       .settings = &p->settings,
                                       .seed = p->options.run.seed};
     fcmae_pretrain_settings(&p->settings, &p->options, &p->plan.options,
-                            fcmae_dataset_count(p->dataset), fcmae_run_fingerprint(p->dataset, p->options.data));
+                            fcmae_dataset_count(p->dataset),
+                            fcmae_run_fingerprint(p->dataset, p->options.data));
     FCMAE_TRY(fcmae_settings_check(&p->settings, error));
     FCMAE_TRY(fcmae_loop_resume(&p->loop, error));
     FCMAE_TRY(fcmae_engine_create(&p->engine, p->model, &p->plan.options, error));

@@ -98,15 +98,24 @@ static fcmae_status append(fcmae_run_log *log, json_t *object, fcmae_error *erro
     return status;
 }
 
+static json_t *figure(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
 static void add_figures(json_t *object, const fcmae_train_figures *figures)
 {
     for (int i = 0; i < figures->count && i < FCMAE_TRAIN_FIGURES; i++) {
+        const double *values = figures->figures[i].values;
         json_t *list = json_array();
-        for (int k = 0; k < figures->figures[i].size && k < FCMAE_TRAIN_FIGURE_SIZE; k++) {
-            double value = figures->figures[i].values[k];
-            json_array_append_new(list, isfinite(value) ? json_real(value) : json_null());
+        for (int k = 0; k < figures->figures[i].size && k < FCMAE_TRAIN_FIGURE_SIZE; k++)
+            json_array_append_new(list, figure(values[k]));
+        if (figures->figures[i].size != 1) {
+            json_object_set_new(object, figures->figures[i].name, list);
+            continue;
         }
-        json_object_set_new(object, figures->figures[i].name, list);
+        json_object_set_new(object, figures->figures[i].name, figure(values[0]));
+        json_decref(list);
     }
 }
 

@@ -93,6 +93,7 @@ fcmae_status fcmae_run_schedule(fcmae_loop *loop, fcmae_run_options *run, fcmae_
     if (run->save_every == 0) run->save_every = loop->steps_per_epoch;
     loop->schedule = (fcmae_schedule){r->lr, r->min_lr, r->warmup_epochs, epochs};
     loop->ema_decay = r->ema_decay;
+    loop->ema_warmup = r->ema_warmup;
     plan->lr = r->lr;
     plan->warmup_epochs = r->warmup_epochs;
     plan->epochs = epochs;
@@ -143,6 +144,7 @@ void fcmae_optimisation_settings(fcmae_settings *s, const fcmae_optimisation *r)
     fcmae_settings_flag(s, free_kind, "grn_decay", r->adamw.grn_decay);
     fcmae_settings_number(s, free_kind, "clip", r->adamw.clip);
     fcmae_settings_number(s, free_kind, "ema_decay", r->ema_decay);
+    fcmae_settings_flag(s, free_kind, "ema_warmup", r->ema_warmup);
 }
 
 void fcmae_run_settings(fcmae_settings *s, const fcmae_run_options *run,

@@ -97,8 +97,10 @@ fcmae_status fcmae_run_state_save(const fcmae_run_state *state, const char *weig
 {
     char step[32];
     snprintf(step, sizeof step, "%" PRId64, state->step);
-    const fcmae_metadata weights_text = {"step", step};
-    const fcmae_checkpoint_contents weights = {.metadata = &weights_text, .metadata_count = 1};
+    fcmae_metadata weights_texts[1 + FCMAE_RUN_TEXTS] = {{"step", step}};
+    for (int i = 0; i < state->text_count; i++) weights_texts[1 + i] = state->texts[i];
+    const fcmae_checkpoint_contents weights = {.metadata = weights_texts,
+                                               .metadata_count = 1 + state->text_count};
     FCMAE_TRY(fcmae_checkpoint_save(weights_path, state->model, &weights, error));
 
     texts *t = calloc(1, sizeof *t);

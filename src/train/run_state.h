@@ -13,7 +13,10 @@
 
 #include "fcmae/model.h"
 #include "fcmae/optimiser.h"
+#include "fcmae/tensor_file.h"
 #include "train/settings.h"
+
+enum { FCMAE_RUN_TEXTS = 4 };
 
 typedef struct fcmae_run_state {
     fcmae_model *model;
@@ -24,6 +27,8 @@ typedef struct fcmae_run_state {
     int64_t epoch;       /**< where the next update begins                   */
     int64_t batch;       /**< likewise, batches into the epoch               */
     uint64_t seed;
+    const fcmae_metadata *texts; /**< written into the file of the weights, beside the step; borrowed */
+    int text_count;              /**< at most FCMAE_RUN_TEXTS */
 } fcmae_run_state;
 
 /** Writes the pair. A failure leaves files of these names as they were or absent. */

@@ -12,7 +12,7 @@
 
 #include "core/json.h"
 
-enum { FCMAE_SETTINGS = 64 };
+enum { FCMAE_SETTINGS = 96 };
 
 typedef enum fcmae_setting_kind {
     FCMAE_SETTING_FIXED,   /**< a resumed run must have the same                                */
