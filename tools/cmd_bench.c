@@ -10,34 +10,40 @@
 #include "progress.h"
 #include "shared.h"
 
-enum bench_mode { BENCH_PRETRAIN, BENCH_CLASSIFY, BENCH_INFERENCE };
+enum bench_mode { BENCH_PRETRAIN, BENCH_CLASSIFY, BENCH_INFERENCE, BENCH_ENCODER };
 
 struct bench_values {
     const char *model, *input_size;
-    int64_t batch_size, threads, lanes, micro_batch, steps, warmup, seed, classes;
+    int64_t batch_size, accumulate, threads, lanes, micro_batch, steps, warmup, seed, classes;
     double mask_ratio;
-    int mode, precision, grn_scope;
+    int mode, precision, isa, grn_scope;
     bool json;
 };
 #define AT(member) offsetof(struct bench_values, member)
 
 static const cli_option options[] = {
     {"model", CLI_TEXT, AT(model), .fallback = "atto", .unit = "NAME|FILE", .help = CLI_HELP_MODEL},
-    {"mode", CLI_CHOICE, AT(mode), .fallback = "pretrain", .choices = "pretrain|classify|inference",
+    {"mode", CLI_CHOICE, AT(mode), .fallback = "pretrain", .choices = "pretrain|classify|inference|encoder",
      .help = "pretrain: masked step with gradients and AdamW. classify: the same for supervised "
-             "training, every cell visible. inference: forward pass of the classifier."},
+             "training, every cell visible. inference: forward pass of the classifier. encoder: forward "
+             "pass of the encoder over the visible cells."},
     {"input-size", CLI_TEXT, AT(input_size), .fallback = "224", .unit = "PX",
      .help = "Side of an image in pixels, or HEIGHTxWIDTH."},
     {"batch-size", CLI_INTEGER, AT(batch_size), .fallback = "64", .range = "[1, 65536]",
-     .help = "Images per step."},
-    {"mask-ratio", CLI_NUMBER, AT(mask_ratio), .fallback = "0.6", .range = "(0, 1)",
-     .help = "Part of the cells removed in pretraining."},
+     .help = "Images of one pass."},
+    {"accumulate", CLI_INTEGER, AT(accumulate), .fallback = "1", .range = "[1, 65536]",
+     .help = "Passes per step of a training mode; the step's batch is so many times as large."},
+    {"mask-ratio", CLI_NUMBER, AT(mask_ratio), .fallback = "0.6", .range = "[0, 1)",
+     .help = "Part of the cells removed in modes pretrain and encoder; 0 in the latter only."},
     {"grn-scope", CLI_CHOICE, AT(grn_scope), .fallback = "image", .choices = "image|batch",
      .help = "Sites over which GRN takes its norm."},
     {"classes", CLI_INTEGER, AT(classes), .fallback = "1000", .range = "[1, 1000000]",
      .help = "Classes of the classifier."},
     {"precision", CLI_CHOICE, AT(precision), .fallback = "f32", .choices = "f32|bf16",
      .help = CLI_HELP_PRECISION},
+    {"isa", CLI_CHOICE, AT(isa), .fallback = "best", .choices = "best|portable|avx2|avx512",
+     .help = "Most capable instructions to use in the network and in the peak: another machine on "
+             "this one. AdamW, bound by memory, takes the best."},
     {"threads", CLI_INTEGER, AT(threads), .fallback = "0", .range = "[0, 1024]",
      .help = CLI_HELP_THREADS},
     {"lanes", CLI_INTEGER, AT(lanes), .fallback = "0", .range = "[0, 1024]",
@@ -69,12 +75,28 @@ typedef struct bench {
     fcmae_adamw *adamw;
     int64_t batch;
     uint8_t *images, *removed;
-    float *targets, *logits, *probe;
-    double *times[PART_COUNT], *totals, *peaks, *bandwidths; /* [steps] */
+    float *targets, *logits, *pooled, *probe;
+    double *times[PART_COUNT], *totals, *peaks, *pair_peaks, *bandwidths; /* [steps] */
     uint64_t peak_memory; /* without the buffer of the bandwidth measurement */
 } bench;
 
 enum { PROBE_BYTES = 96 << 20 }; /* larger than a last-level cache, a few milliseconds to update */
+
+static bool trains(const bench *b)
+{
+    return b->o->mode == BENCH_PRETRAIN || b->o->mode == BENCH_CLASSIFY;
+}
+
+static bool masks(const bench *b)
+{
+    return b->o->mode == BENCH_PRETRAIN || b->o->mode == BENCH_ENCODER;
+}
+
+/* Images of a whole step. */
+static int64_t step_images(const bench *b)
+{
+    return b->batch * (trains(b) ? b->o->accumulate : 1);
+}
 
 static int cells_of(const bench *b)
 {
@@ -88,28 +110,35 @@ static int set_up_options(bench *b)
     fcmae_error error = {0};
     if (fcmae_preset_load(o->model, &b->config, NULL, &error) != FCMAE_OK)
         return cli_fail(b->arguments, &error);
-    b->config.kind = o->mode == BENCH_PRETRAIN ? FCMAE_KIND_PRETRAIN : FCMAE_KIND_CLASSIFIER;
+    static const fcmae_model_kind kinds[] = {FCMAE_KIND_PRETRAIN, FCMAE_KIND_CLASSIFIER,
+                                             FCMAE_KIND_CLASSIFIER, FCMAE_KIND_ENCODER};
+    b->config.kind = kinds[o->mode];
     b->config.classes = (int)o->classes;
     b->config.grn_scope = (fcmae_grn_scope)o->grn_scope;
     static const fcmae_engine_mode modes[] = {FCMAE_MODE_PRETRAIN, FCMAE_MODE_CLASSIFY,
-                                              FCMAE_MODE_INFERENCE};
+                                              FCMAE_MODE_INFERENCE, FCMAE_MODE_INFERENCE};
     b->engine_options = (fcmae_engine_options){
         .mode = modes[o->mode], .batch = (int)o->batch_size, .lanes = (int)o->lanes,
         .micro_batch = (int)o->micro_batch, .threads = (int)o->threads,
-        .precision = (fcmae_precision)o->precision};
+        .precision = (fcmae_precision)o->precision, .instruction_set = o->isa};
     int result = cli_input_size(b->arguments->command, "input-size", o->input_size, &b->config,
                                 &b->engine_options.height, &b->engine_options.width);
     if (result != CLI_SUCCESS) return result;
-    if (o->mode == BENCH_PRETRAIN) {
-        if (cells_of(b) < 2)
+    if (o->mode == BENCH_PRETRAIN && o->mask_ratio == 0)
+        return cli_usage_error(b->arguments->command,
+                               "--mask-ratio 0: pretraining predicts removed cells; measure the "
+                               "whole image with --mode encoder");
+    if (masks(b)) {
+        if (o->mode == BENCH_PRETRAIN && cells_of(b) < 2)
             return cli_usage_error(b->arguments->command,
                                    "--input-size %s: one cell cannot be masked; use two or more",
                                    o->input_size);
-        b->engine_options.visible_cells = fcmae_mask_visible(cells_of(b), o->mask_ratio);
+        b->engine_options.visible_cells =
+            o->mask_ratio > 0 ? fcmae_mask_visible(cells_of(b), o->mask_ratio) : cells_of(b);
     }
     if (fcmae_engine_plan(&b->config, &b->engine_options, &b->plan, &error) != FCMAE_OK)
         return cli_fail(b->arguments, &error);
-    double moments = o->mode == BENCH_INFERENCE ? 0 : 2.0 * (double)b->plan.parameter_bytes;
+    double moments = !trains(b) ? 0 : 2.0 * (double)b->plan.parameter_bytes;
     if (cli_check_memory((double)b->plan.total_bytes + moments + PROBE_BYTES, &error) != FCMAE_OK)
         return cli_fail(b->arguments, &error);
     return CLI_SUCCESS;
@@ -133,7 +162,12 @@ static fcmae_status make_batch(bench *b, fcmae_error *error)
         state = state * 6364136223846793005u + 1442695040888963407u;
         b->images[i] = (uint8_t)(state >> 56);
     }
-    if (b->o->mode == BENCH_PRETRAIN) {
+    if (masks(b)) {
+        if (b->o->mode == BENCH_ENCODER) {
+            b->pooled = malloc(batch * (size_t)b->config.dims[3] * sizeof *b->pooled);
+            if (!b->pooled) return no_memory(error);
+            if (e->visible_cells == (int)cells) return FCMAE_OK;
+        }
         int patch = fcmae_config_patch(&b->config);
         b->removed = malloc(batch * cells);
         if (!b->removed) return no_memory(error);
@@ -161,7 +195,7 @@ static fcmae_status set_up(bench *b, fcmae_error *error)
     fcmae_model_initialise(b->model, (uint64_t)b->o->seed);
     status = fcmae_engine_create(&b->engine, b->model, &b->engine_options, error);
     if (status != FCMAE_OK) return status;
-    if (b->o->mode != BENCH_INFERENCE) {
+    if (trains(b)) {
         fcmae_adamw_options adamw = fcmae_adamw_defaults();
         status = fcmae_adamw_create(&b->adamw, b->model, &adamw, error);
         if (status != FCMAE_OK) return status;
@@ -172,9 +206,10 @@ static fcmae_status set_up(bench *b, fcmae_error *error)
     }
     b->totals = calloc(steps, sizeof(double));
     b->peaks = calloc(steps, sizeof(double));
+    b->pair_peaks = calloc(steps, sizeof(double));
     b->bandwidths = calloc(steps, sizeof(double));
     b->probe = calloc(1, PROBE_BYTES);
-    if (!b->totals || !b->peaks || !b->bandwidths || !b->probe) return no_memory(error);
+    if (!b->totals || !b->peaks || !b->pair_peaks || !b->bandwidths || !b->probe) return no_memory(error);
     return make_batch(b, error);
 }
 
@@ -186,11 +221,13 @@ static void tear_down(bench *b)
     for (int part = 0; part < PART_COUNT; part++) free(b->times[part]);
     free(b->totals);
     free(b->peaks);
+    free(b->pair_peaks);
     free(b->bandwidths);
     free(b->images);
     free(b->removed);
     free(b->targets);
     free(b->logits);
+    free(b->pooled);
     free(b->probe);
 }
 
@@ -205,8 +242,8 @@ static fcmae_status one_step(bench *b, double times[PART_COUNT], double *loss, f
         .images = {.count = b->batch, .bytes = b->images, .mean = mean, .deviation = deviation},
         .samples = b->batch, .removed = b->removed, .targets = b->targets};
     double start = cli_seconds();
-    if (b->o->mode == BENCH_INFERENCE) {
-        fcmae_outputs outputs = {.logits = b->logits};
+    if (!trains(b)) {
+        fcmae_outputs outputs = {.logits = b->logits, .pooled = b->pooled};
         fcmae_status status = fcmae_engine_forward(b->engine, &batch, &outputs, error);
         times[PART_NETWORK] = cli_seconds() - start;
         return status;
@@ -214,7 +251,9 @@ static fcmae_status one_step(bench *b, double times[PART_COUNT], double *loss, f
     fcmae_engine_pack(b->engine);
     double packed = cli_seconds();
     fcmae_engine_zero_gradients(b->engine);
-    fcmae_status status = fcmae_engine_step(b->engine, &batch, 1, loss, error);
+    fcmae_status status = FCMAE_OK;
+    for (int64_t pass = 0; pass < b->o->accumulate && status == FCMAE_OK; pass++)
+        status = fcmae_engine_step(b->engine, &batch, 1.0 / (double)b->o->accumulate, loss, error);
     if (status != FCMAE_OK) return status;
     double passed = cli_seconds();
     const float *gradients = fcmae_engine_gradients(b->engine);
@@ -246,10 +285,12 @@ static fcmae_status measure(bench *b, fcmae_error *error)
                 b->times[part][timed] = times[part];
                 b->totals[timed] += times[part];
             }
-            b->peaks[timed] = fcmae_measure_peak(threads, 0.02);
+            b->peaks[timed] = fcmae_measure_peak(b->o->isa, false, threads, 0.02);
+            if (b->o->precision == FCMAE_BFLOAT16)
+                b->pair_peaks[timed] = fcmae_measure_peak(b->o->isa, true, threads, 0.02);
             b->bandwidths[timed] = fcmae_measure_bandwidth(b->probe, PROBE_BYTES, threads);
         }
-        cli_progress_update(&progress, step + 1, b->batch, loss);
+        cli_progress_update(&progress, step + 1, step_images(b), loss);
     }
     cli_progress_end(&progress);
     uint64_t peak = fcmae_measure_peak_memory();
@@ -274,7 +315,8 @@ static double quantile(double *values, int64_t count, double share)
 }
 
 typedef struct summary {
-    double step, best, parts[PART_COUNT], images_per_s, best_images_per_s, flops, peak, bandwidth;
+    double step, best, parts[PART_COUNT], images_per_s, best_images_per_s, flops, peak, pair_peak,
+        bandwidth;
 } summary;
 
 static summary summarise(bench *b)
@@ -285,29 +327,35 @@ static summary summarise(bench *b)
         s.parts[part] = quantile(b->times[part], steps, 0.5);
     s.step = quantile(b->totals, steps, 0.5);
     s.best = b->totals[0];
-    s.images_per_s = (double)b->batch / s.step;
-    s.best_images_per_s = (double)b->batch / s.best;
+    s.images_per_s = (double)step_images(b) / s.step;
+    s.best_images_per_s = (double)step_images(b) / s.best;
     const fcmae_engine_plan_info *plan = fcmae_engine_info(b->engine);
     double each = plan->forward_flops;
-    if (b->o->mode != BENCH_INFERENCE) each += plan->backward_flops;
+    if (trains(b)) each += plan->backward_flops;
     s.flops = each * s.images_per_s;
     s.peak = quantile(b->peaks, steps, 0.5);
+    s.pair_peak = quantile(b->pair_peaks, steps, 0.5);
     s.bandwidth = quantile(b->bandwidths, steps, 0.5);
     return s;
+}
+
+static const char *instruction_set(const bench *b)
+{
+    return fcmae_measure_instruction_set(b->o->isa, b->o->precision == FCMAE_BFLOAT16);
 }
 
 static int print_json(const bench *b, const summary *s)
 {
     const fcmae_engine_plan_info *plan = fcmae_engine_info(b->engine);
-    static const char *const modes[] = {"pretrain", "classify", "inference"};
+    static const char *const modes[] = {"pretrain", "classify", "inference", "encoder"};
     json_t *object = json_pack(
-        "{s:s, s:s, s:i, s:i, s:I, s:i, s:i, s:s, s:i, s:i, s:i, s:s, s:I}", "model",
+        "{s:s, s:s, s:i, s:i, s:I, s:I, s:i, s:i, s:s, s:i, s:i, s:i, s:s, s:I}", "model",
         b->config.name, "mode", modes[b->o->mode], "height", plan->options.height, "width",
-        plan->options.width, "batch_size", (json_int_t)b->batch, "cells", cells_of(b),
+        plan->options.width, "batch_size", (json_int_t)b->batch, "step_images", (json_int_t)step_images(b), "cells", cells_of(b),
         "visible_cells", plan->options.visible_cells, "precision",
         plan->options.precision == FCMAE_BFLOAT16 ? "bf16" : "f32", "threads",
         plan->options.threads, "lanes", plan->options.lanes, "micro_batch",
-        plan->options.micro_batch, "instruction_set", fcmae_measure_instruction_set(), "steps",
+        plan->options.micro_batch, "instruction_set", instruction_set(b), "steps",
         (json_int_t)b->o->steps);
     static const char *const keys[PART_COUNT] = {"pack_s", "network_s", "sum_s", "update_s"};
     json_object_set_new(object, "step_s", json_real(s->step));
@@ -318,6 +366,10 @@ static int print_json(const bench *b, const summary *s)
     json_object_set_new(object, "gflops", json_real(s->flops * 1e-9));
     json_object_set_new(object, "fma_peak_gflops", json_real(s->peak * 1e-9));
     json_object_set_new(object, "peak_fraction", json_real(s->flops / s->peak));
+    if (b->o->precision == FCMAE_BFLOAT16) {
+        json_object_set_new(object, "bf16_peak_gflops", json_real(s->pair_peak * 1e-9));
+        json_object_set_new(object, "peak_fraction_bf16", json_real(s->flops / s->pair_peak));
+    }
     json_object_set_new(object, "memory_bandwidth_gb_s", json_real(s->bandwidth * 1e-9));
     json_object_set_new(object, "planned_memory_bytes", json_integer((json_int_t)plan->total_bytes));
     json_object_set_new(object, "peak_memory_bytes", json_integer((json_int_t)b->peak_memory));
@@ -328,13 +380,15 @@ static int print_text(const bench *b, const summary *s)
 {
     const fcmae_engine_plan_info *plan = fcmae_engine_info(b->engine);
     const fcmae_engine_options *e = &plan->options;
-    static const char *const modes[] = {"pretraining", "supervised training", "inference"};
+    static const char *const modes[] = {"pretraining", "supervised training", "inference",
+                                        "encoder alone"};
     char text[32];
-    printf("%s, %s: batch %lld of %d x %d pixels", b->config.name, modes[b->o->mode],
-           (long long)b->batch, e->height, e->width);
-    if (b->o->mode == BENCH_PRETRAIN) printf(", %d of %d cells visible", e->visible_cells, cells_of(b));
+    printf("%s, %s: ", b->config.name, modes[b->o->mode]);
+    if (step_images(b) > b->batch) printf("%lld times ", (long long)b->o->accumulate);
+    printf("batch %lld of %d x %d pixels", (long long)b->batch, e->height, e->width);
+    if (masks(b)) printf(", %d of %d cells visible", e->visible_cells, cells_of(b));
     printf("\n%s, %s, %d threads, %d lanes, micro-batch %d; medians of %lld steps\n\n",
-           e->precision == FCMAE_BFLOAT16 ? "bf16" : "f32", fcmae_measure_instruction_set(),
+           e->precision == FCMAE_BFLOAT16 ? "bf16" : "f32", instruction_set(b),
            e->threads, e->lanes, e->micro_batch, (long long)b->o->steps);
     printf("images/s          %10.2f   (best step %.2f)\n", s->images_per_s, s->best_images_per_s);
     printf("step              %10.4f s\n", s->step);
@@ -344,6 +398,9 @@ static int print_text(const bench *b, const summary *s)
     printf("FMA peak          %10.1f GFLOP/s, float32, measured between the steps\n",
            s->peak * 1e-9);
     printf("fraction of peak  %10.3f\n", s->flops / s->peak);
+    if (b->o->precision == FCMAE_BFLOAT16)
+        printf("bf16 peak         %10.1f GFLOP/s; fraction %.3f\n", s->pair_peak * 1e-9,
+               s->flops / s->pair_peak);
     printf("memory bandwidth  %10.1f GB/s, update in place\n", s->bandwidth * 1e-9);
     printf("peak memory       %10s", cli_bytes((double)b->peak_memory, text, sizeof text));
     printf("   (engine: %s)\n", cli_bytes((double)plan->total_bytes, text, sizeof text));

@@ -9,6 +9,7 @@
 #ifndef FCMAE_MEASURE_H
 #define FCMAE_MEASURE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,12 +20,16 @@ extern "C" {
 #endif
 
 /**
- * Floating-point operations per second of independent single-precision fused multiply-adds that
- * stay in registers, with the instruction set the kernels use: the ceiling of any product.
+ * Floating-point operations per second of independent fused multiply-adds that stay in registers,
+ * with the instruction set the kernels use: the ceiling of any product.
+ * @param instruction_set  the most to use, as in fcmae_engine_options: 0 the best of this processor,
+ *                         1 portable, 2 AVX2, 3 AVX-512
+ * @param bfloat16  products of bfloat16 pairs added up in float32, where the processor has them;
+ *                  elsewhere the float32 figure
  * @param threads  <= 0: one per processor
  * @param seconds  how long each thread works; 0.02 is enough for 1 %
  */
-FCMAE_API double fcmae_measure_peak(int threads, double seconds);
+FCMAE_API double fcmae_measure_peak(int instruction_set, bool bfloat16, int threads, double seconds);
 
 /**
  * Bytes per second of an update in place (each byte read once and written once; both count).
@@ -33,8 +38,9 @@ FCMAE_API double fcmae_measure_peak(int threads, double seconds);
  */
 FCMAE_API double fcmae_measure_bandwidth(void *buffer, size_t bytes, int threads);
 
-/** Name of the instruction set in use: "portable", "avx2", "avx512". */
-FCMAE_API const char *fcmae_measure_instruction_set(void);
+/** Name of the instruction set that is used: "portable", "avx2", "avx512", with bfloat16 also
+ *  "avx512bf16". Arguments as in fcmae_measure_peak(). */
+FCMAE_API const char *fcmae_measure_instruction_set(int instruction_set, bool bfloat16);
 /** Processors this process may run on, at least 1. */
 FCMAE_API int fcmae_measure_processors(void);
 /** Physical memory of the machine, or of the control group if that is less; 0: unknown. */

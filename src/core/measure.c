@@ -22,8 +22,17 @@ static int thread_count(int threads)
 
 enum { MOST_THREADS = 1024 };
 
+/** The table that an engine of the same options takes. */
+static const fcmae_kernels *kernels_of(int instruction_set, bool bfloat16)
+{
+    fcmae_isa most = bfloat16 ? FCMAE_ISA_AVX512_BF16 : FCMAE_ISA_AVX512;
+    if (instruction_set > 0 && instruction_set - 1 < (int)most)
+        most = (fcmae_isa)(instruction_set - 1);
+    return fcmae_kernels_get(fcmae_isa_detect(most));
+}
+
 typedef struct peak_work {
-    const fcmae_kernels *kernels;
+    double (*peak)(int64_t iterations, float *sink);
     double seconds;
     double rate[MOST_THREADS];
     float sink[MOST_THREADS];
@@ -35,18 +44,18 @@ static void measure_one_peak(void *argument, int64_t index, int worker)
     peak_work *work = argument;
     double start = now(), elapsed = 0, operations = 0;
     do {
-        operations += work->kernels->peak(20000, &work->sink[index]);
+        operations += work->peak(20000, &work->sink[index]);
         elapsed = now() - start;
     } while (elapsed < work->seconds);
     work->rate[index] = operations / elapsed;
 }
 
-double fcmae_measure_peak(int threads, double seconds)
+double fcmae_measure_peak(int instruction_set, bool bfloat16, int threads, double seconds)
 {
     threads = thread_count(threads);
     if (threads > MOST_THREADS) threads = MOST_THREADS;
-    peak_work work = {.kernels = fcmae_kernels_get(fcmae_isa_detect(FCMAE_ISA_AVX512)),
-                      .seconds = seconds};
+    const fcmae_kernels *kernels = kernels_of(instruction_set, bfloat16);
+    peak_work work = {.peak = bfloat16 ? kernels->peak_pairs : kernels->peak, .seconds = seconds};
     fcmae_parallel_for(threads, threads, measure_one_peak, &work);
     double sum = 0;
     for (int i = 0; i < threads; i++) sum += work.rate[i];
@@ -81,9 +90,9 @@ double fcmae_measure_bandwidth(void *buffer, size_t bytes, int threads)
     return elapsed > 0 ? 2.0 * 4.0 * (double)work.count / elapsed : 0;
 }
 
-const char *fcmae_measure_instruction_set(void)
+const char *fcmae_measure_instruction_set(int instruction_set, bool bfloat16)
 {
-    return fcmae_kernels_get(fcmae_isa_detect(FCMAE_ISA_AVX512))->name;
+    return kernels_of(instruction_set, bfloat16)->name;
 }
 
 int fcmae_measure_processors(void)

@@ -11,11 +11,15 @@ START_TEST(rates_are_plausible)
 {
     enum { BYTES = 8 << 20 };
     void *buffer = calloc(1, BYTES);
-    double one = fcmae_measure_peak(1, 0.02), all = fcmae_measure_peak(0, 0.02);
+    double one = fcmae_measure_peak(0, false, 1, 0.02), all = fcmae_measure_peak(0, false, 0, 0.02);
     ck_assert_double_gt(one, 1e7);
     ck_assert_double_lt(one, 1e13);
     ck_assert_double_gt(all, 0.2 * one); /* a busy machine may give less than its share */
     ck_assert_double_lt(all, 1e5 * one);
+    for (int set = 1; set <= 3; set++) {
+        ck_assert_double_gt(fcmae_measure_peak(set, false, 1, 0.005), 1e7);
+        ck_assert_double_gt(fcmae_measure_peak(set, true, 1, 0.005), 1e7);
+    }
     double bandwidth = fcmae_measure_bandwidth(buffer, BYTES, 2);
     ck_assert_double_gt(bandwidth, 1e6);
     ck_assert_double_lt(bandwidth, 1e14);
@@ -35,8 +39,11 @@ START_TEST(memory_and_processors)
     free((void *)block);
     ck_assert_uint_gt(fcmae_measure_physical_memory(), 16 << 20);
     ck_assert_int_ge(fcmae_measure_processors(), 1);
-    const char *name = fcmae_measure_instruction_set();
+    const char *name = fcmae_measure_instruction_set(0, false);
     ck_assert(!strcmp(name, "portable") || !strcmp(name, "avx2") || !strcmp(name, "avx512"));
+    ck_assert_str_eq(fcmae_measure_instruction_set(1, false), "portable");
+    ck_assert_str_eq(fcmae_measure_instruction_set(1, true), "portable");
+    ck_assert_str_eq(fcmae_measure_instruction_set(3, true), fcmae_measure_instruction_set(3, false));
 }
 END_TEST
 
