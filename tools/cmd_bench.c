@@ -351,7 +351,8 @@ static int print_json(const bench *b, const summary *s)
     json_t *object = json_pack(
         "{s:s, s:s, s:i, s:i, s:I, s:I, s:i, s:i, s:s, s:i, s:i, s:i, s:s, s:I}", "model",
         b->config.name, "mode", modes[b->o->mode], "height", plan->options.height, "width",
-        plan->options.width, "batch_size", (json_int_t)b->batch, "step_images", (json_int_t)step_images(b), "cells", cells_of(b),
+        plan->options.width, "batch_size", (json_int_t)b->batch, "step_images",
+        (json_int_t)step_images(b), "cells", cells_of(b),
         "visible_cells", plan->options.visible_cells, "precision",
         plan->options.precision == FCMAE_BFLOAT16 ? "bf16" : "f32", "threads",
         plan->options.threads, "lanes", plan->options.lanes, "micro_batch",
