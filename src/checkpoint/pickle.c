@@ -125,7 +125,8 @@ static bool append(machine *m, fcmae_pickle_value *list, fcmae_pickle_value *con
 static fcmae_status push_tuple(machine *m, size_t first)
 {
     fcmae_pickle_value *tuple = make(m, FCMAE_PICKLE_TUPLE);
-    if (!tuple || !append(m, tuple, m->stack + first, (int64_t)(m->depth - first))) return exhausted(m);
+    int64_t count = (int64_t)(m->depth - first);
+    if (!tuple || (count > 0 && !append(m, tuple, m->stack + first, count))) return exhausted(m);
     m->depth = first;
     return push(m, tuple);
 }

@@ -235,8 +235,9 @@ END_TEST
 START_TEST(options_that_make_no_sense)
 {
     fcmae_model_config config = sized("small", 2, FCMAE_KIND_ENCODER);
-    const char *from = test_path("sense.safetensors");
+    char from[300];
     fcmae_error error = {0};
+    snprintf(from, sizeof from, "%s", test_path("sense.safetensors"));
     save_network(&config, from);
     const struct {
         const char *to;

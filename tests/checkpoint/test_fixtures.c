@@ -1,0 +1,123 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+/** Files written by the real PyTorch 1.13 and 2.x, NumPy, safetensors, timm and transformers: see
+ *  fixtures/generate.py, which also says what value every element has. */
+#include "fcmae/checkpoint.h"
+#include "fcmae/convert.h"
+#include "support/files.h"
+#include "support/suite.h"
+
+static const char *fixture(const char *name)
+{
+    static char path[1024];
+    snprintf(path, sizeof path, "%s/%s", FIXTURES, name);
+    return path;
+}
+
+static void check_values(fcmae_model *model, const char *file)
+{
+    int count;
+    const fcmae_parameter *table = fcmae_model_parameters(model, &count);
+    for (int position = 0; position < count; position++) {
+        const fcmae_parameter *p = &table[position];
+        float *official = malloc((size_t)p->count * sizeof *official);
+        fcmae_parameter_export(p, fcmae_model_values(model), official);
+        for (int64_t i = 0; i < p->count; i++) {
+            float expected = (float)((31 * position + 7 * i) % 251 - 125) / 64;
+            ck_assert_msg(official[i] == expected, "%s: %s[%lld] is %g instead of %g", file, p->name,
+                          (long long)i, (double)official[i], (double)expected);
+        }
+        free(official);
+    }
+}
+
+static const struct {
+    const char *file, *key;
+    fcmae_model_kind kind;
+    int version;
+    fcmae_layout layout;
+} files[] = {
+    {"torch113-training.pth", "ema", FCMAE_KIND_CLASSIFIER, 2, FCMAE_LAYOUT_DENSE},
+    {"torch113-training.pth", "model_ema", FCMAE_KIND_CLASSIFIER, 2, FCMAE_LAYOUT_DENSE},
+    {"torch2-training.pth", "ema", FCMAE_KIND_CLASSIFIER, 2, FCMAE_LAYOUT_DENSE},
+    {"torch113-legacy.pth", NULL, FCMAE_KIND_CLASSIFIER, 2, FCMAE_LAYOUT_DENSE},
+    {"torch2-legacy.pth", "state_dict", FCMAE_KIND_CLASSIFIER, 2, FCMAE_LAYOUT_DENSE},
+    {"torch113-sparse.pth", NULL, FCMAE_KIND_PRETRAIN, 2, FCMAE_LAYOUT_SPARSE},
+    {"torch2-sparse.pth", "model", FCMAE_KIND_PRETRAIN, 2, FCMAE_LAYOUT_SPARSE},
+    {"torch113-views.bin", NULL, FCMAE_KIND_ENCODER, 2, FCMAE_LAYOUT_DENSE},
+    {"torch2-views.bin", NULL, FCMAE_KIND_ENCODER, 2, FCMAE_LAYOUT_DENSE},
+    {"dense.npz", NULL, FCMAE_KIND_CLASSIFIER, 1, FCMAE_LAYOUT_DENSE},
+    {"dense-bf16.safetensors", NULL, FCMAE_KIND_CLASSIFIER, 2, FCMAE_LAYOUT_DENSE},
+    {"timm-v2.safetensors", NULL, FCMAE_KIND_CLASSIFIER, 2, FCMAE_LAYOUT_TIMM},
+    {"timm-v1.safetensors", NULL, FCMAE_KIND_CLASSIFIER, 1, FCMAE_LAYOUT_TIMM},
+    {"huggingface-v2", NULL, FCMAE_KIND_CLASSIFIER, 2, FCMAE_LAYOUT_HUGGINGFACE},
+    {"huggingface-v1", NULL, FCMAE_KIND_CLASSIFIER, 1, FCMAE_LAYOUT_HUGGINGFACE},
+};
+
+START_TEST(files_of_the_real_libraries)
+{
+    const char *path = fixture(files[_i].file);
+    fcmae_checkpoint *checkpoint = NULL;
+    fcmae_model *model = NULL;
+    fcmae_error error = {0};
+    fcmae_load_report report = {0};
+    ck_assert_msg(fcmae_checkpoint_open(&checkpoint, path, files[_i].key, &error) == FCMAE_OK, "%s",
+                  error.message);
+    const fcmae_checkpoint_info *info = fcmae_checkpoint_describe(checkpoint);
+    ck_assert(info->recognised);
+    ck_assert_int_eq(info->layout, files[_i].layout);
+    ck_assert_int_eq(info->config.version, files[_i].version);
+    ck_assert_int_eq(info->config.kind, files[_i].kind);
+    ck_assert_int_eq(info->report.count, 0);
+    fcmae_checkpoint_close(&checkpoint);
+    ck_assert_msg(fcmae_checkpoint_load_model(&model, path, files[_i].key, files[_i].kind, 0, 0, NULL, &report,
+                                              &error) == FCMAE_OK, "%s", error.message);
+    ck_assert_int_eq(report.count, 0);
+    check_values(model, files[_i].file);
+    fcmae_load_report_release(&report);
+    fcmae_model_destroy(&model);
+}
+END_TEST
+
+START_TEST(the_plain_weights_of_a_training_checkpoint)
+{
+    /* "model" comes first: zeros here, unlike the averaged weights beside it */
+    fcmae_model *model = NULL;
+    fcmae_error error = {0};
+    ck_assert_msg(fcmae_checkpoint_load_model(&model, fixture("torch2-training.pth"), NULL,
+                                              FCMAE_KIND_CLASSIFIER, 0, 0, NULL, NULL, &error) == FCMAE_OK,
+                  "%s", error.message);
+    for (int64_t i = 0; i < fcmae_model_block_size(model); i++)
+        ck_assert(fcmae_model_values(model)[i] == 0);
+    fcmae_model_destroy(&model);
+}
+END_TEST
+
+START_TEST(class_names_come_along)
+{
+    fcmae_checkpoint *checkpoint = NULL;
+    fcmae_error error = {0};
+    const char *path = test_path("named.safetensors");
+    ck_assert_msg(fcmae_convert(fixture("huggingface-v2"), path, NULL, NULL, &error) == FCMAE_OK, "%s",
+                  error.message);
+    ck_assert_int_eq(fcmae_checkpoint_open(&checkpoint, path, NULL, &error), FCMAE_OK);
+    ck_assert_str_eq(fcmae_tensor_file_text(fcmae_checkpoint_file(checkpoint), "class_names"),
+                     "[\"class 0\",\"class 1\",\"class 2\",\"class 3\",\"class 4\"]");
+    fcmae_checkpoint_close(&checkpoint);
+}
+END_TEST
+
+static void add_tests(TCase *cases)
+{
+    tcase_add_loop_test(cases, files_of_the_real_libraries, 0, (int)(sizeof files / sizeof *files));
+    tcase_add_test(cases, the_plain_weights_of_a_training_checkpoint);
+    tcase_add_test(cases, class_names_come_along);
+}
+
+int main(void)
+{
+    create_test_folder();
+    int result = run_suite("fixtures", add_tests);
+    remove_test_folder();
+    return result;
+}
