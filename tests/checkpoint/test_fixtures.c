@@ -70,8 +70,9 @@ START_TEST(files_of_the_real_libraries)
     ck_assert_int_eq(info->config.kind, files[_i].kind);
     ck_assert_int_eq(info->report.count, 0);
     fcmae_checkpoint_close(&checkpoint);
-    ck_assert_msg(fcmae_checkpoint_load_model(&model, path, files[_i].key, files[_i].kind, 0, 0, NULL, &report,
-                                              &error) == FCMAE_OK, "%s", error.message);
+    fcmae_status status = fcmae_checkpoint_load_model(&model, path, files[_i].key, files[_i].kind, 0, 0, NULL,
+                                                      &report, &error);
+    ck_assert_msg(status == FCMAE_OK, "%s", error.message);
     ck_assert_int_eq(report.count, 0);
     check_values(model, files[_i].file);
     fcmae_load_report_release(&report);
