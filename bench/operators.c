@@ -53,19 +53,22 @@ float *bench_floats(int64_t count, uint64_t seed)
 void bench_time(const stage_case *stage, const operator_figure *figure, void (*work)(void *argument),
                 void *argument)
 {
-    enum { SAMPLES = 5 };
-    work(argument); /* pages and caches */
-    double best = INFINITY, limit = 0; /* both at their best: other work on the machine hits either */
-    for (int sample = 0; sample < SAMPLES; sample++) {
+    enum { LIMIT_SAMPLES = 5 };
+    const double sample = 1e-4; /* short: many escape other work on the machine altogether */
+    work(argument);             /* pages and caches */
+    double best = INFINITY, limit = 0, start = now();
+    while (now() - start < stage->seconds) {
         double begin = now(), elapsed = 0;
         int64_t calls = 0;
         do {
             work(argument);
             calls++;
             elapsed = now() - begin;
-        } while (elapsed < stage->seconds / SAMPLES);
+        } while (elapsed < sample);
         if (elapsed / (double)calls < best) best = elapsed / (double)calls;
-        double rate = figure->flops > 0 ? fcmae_measure_peak(0, figure->pairs, 1, 0.001)
+    }
+    for (int i = 0; i < LIMIT_SAMPLES; i++) {
+        double rate = figure->flops > 0 ? fcmae_measure_peak(0, figure->pairs, 1, 0.0005)
                                         : fcmae_measure_bandwidth(bench.probe, PROBE_BYTES, 1);
         if (rate > limit) limit = rate;
     }
