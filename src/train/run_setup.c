@@ -123,9 +123,11 @@ void fcmae_model_settings(fcmae_settings *s, const fcmae_model_config *m)
     fcmae_settings_integers(s, fixed, "dims", m->dims, FCMAE_STAGES);
     fcmae_settings_integer(s, fixed, "channels", m->channels);
     fcmae_settings_integer(s, fixed, "stem_stride", m->stem_stride);
-    fcmae_settings_integer(s, fixed, "decoder_depth", m->decoder_depth);
-    fcmae_settings_integer(s, fixed, "decoder_dim", m->decoder_dim);
-    fcmae_settings_flag(s, fixed, "norm_pix", m->norm_pix);
+    if (m->kind == FCMAE_KIND_PRETRAIN) {
+        fcmae_settings_integer(s, fixed, "decoder_depth", m->decoder_depth);
+        fcmae_settings_integer(s, fixed, "decoder_dim", m->decoder_dim);
+        fcmae_settings_flag(s, fixed, "norm_pix", m->norm_pix);
+    }
     fcmae_settings_text(s, fixed, "grn_scope", m->grn_scope == FCMAE_GRN_BATCH ? "batch" : "image");
     if (m->version == 1)
         fcmae_settings_number(s, fixed, "layer_scale_init", m->layer_scale_init);
