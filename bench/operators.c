@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
 /*
- * bench_operators [--check] [--milliseconds N] [MODEL...]: every hot kernel at the shapes that a
+ * bench_operators [--check] [--milliseconds N] [--isa NAME] [MODEL...]: every hot kernel at the shapes that a
  * lane meets in the stages of a model (224 pixels, mask ratio 0.6), on one thread. Speeds are printed
  * beside the peak and the memory bandwidth measured in the same moment. With --check each is
  * compared with a naive loop instead; the exit code is 1 if one differs.
@@ -50,6 +50,14 @@ float *bench_floats(int64_t count, uint64_t seed)
     return values;
 }
 
+fcmae_isa bench_isa(const stage_case *stage, bool pairs)
+{
+    fcmae_isa most = pairs ? FCMAE_ISA_AVX512_BF16 : FCMAE_ISA_AVX512;
+    if (stage->instruction_set > 0 && stage->instruction_set - 1 < (int)most)
+        most = (fcmae_isa)(stage->instruction_set - 1);
+    return fcmae_isa_detect(most);
+}
+
 void bench_time(const stage_case *stage, const operator_figure *figure, void (*work)(void *argument),
                 void *argument)
 {
@@ -68,8 +76,9 @@ void bench_time(const stage_case *stage, const operator_figure *figure, void (*w
         if (elapsed / (double)calls < best) best = elapsed / (double)calls;
     }
     for (int i = 0; i < LIMIT_SAMPLES; i++) {
-        double rate = figure->flops > 0 ? fcmae_measure_peak(0, figure->pairs, 1, 0.0005)
-                                        : fcmae_measure_bandwidth(bench.probe, PROBE_BYTES, 1);
+        double rate = figure->flops > 0
+                          ? fcmae_measure_peak(stage->instruction_set, figure->pairs, 1, 0.0005)
+                          : fcmae_measure_bandwidth(bench.probe, PROBE_BYTES, 1);
         if (rate > limit) limit = rate;
     }
     printf("%-6s %d  %5d  %6d  %-26s", stage->model, stage->stage, stage->channels, stage->rows,
@@ -95,7 +104,7 @@ void bench_compare(const stage_case *stage, const char *name, double got, double
 /* Images that a lane carries through a stage together: few where rows are many. */
 static const int images_of_stage[FCMAE_STAGES] = {1, 1, 4, 8};
 
-static int bench_model(const char *name, double seconds, bool check)
+static int bench_model(const char *name, const stage_case *options)
 {
     fcmae_model_config config;
     fcmae_error error = {0};
@@ -109,7 +118,8 @@ static int bench_model(const char *name, double seconds, bool check)
                             .stride = fcmae_stride(config.dims[s]), .hidden = 4 * config.dims[s],
                             .cell = cell, .images = images,
                             .rows = images * fcmae_mask_visible(49, 0.6) * cell * cell,
-                            .seconds = seconds, .check = check};
+                            .instruction_set = options->instruction_set,
+                            .seconds = options->seconds, .check = options->check};
         bench_products(&stage);
 #ifdef BENCH_WITH_OPENBLAS
         bench_blas(&stage);
@@ -120,27 +130,46 @@ static int bench_model(const char *name, double seconds, bool check)
     return 0;
 }
 
+/* Options into `options`; index of the first argument that is none, or -1. */
+static int read_options(int count, char **arguments, stage_case *options)
+{
+    static const char *const sets[] = {"best", "portable", "avx2", "avx512"};
+    int i = 1;
+    for (; i < count && arguments[i][0] == '-'; i++) {
+        const char *value = i + 1 < count ? arguments[i + 1] : "";
+        if (!strcmp(arguments[i], "--check")) {
+            options->check = true;
+        } else if (!strcmp(arguments[i], "--milliseconds") && atof(value) > 0) {
+            options->seconds = atof(value) * 1e-3;
+            i++;
+        } else if (!strcmp(arguments[i], "--isa")) {
+            int set = 0;
+            while (set < 4 && strcmp(value, sets[set])) set++;
+            if (set == 4) return -1;
+            options->instruction_set = set;
+            i++;
+        } else {
+            return -1;
+        }
+    }
+    return i;
+}
+
 int main(int count, char **arguments)
 {
     static const char *const usual[] = {"atto", "tiny", "base"};
-    bool check = false;
-    double seconds = 0.05;
-    int i = 1, result = 0;
-    for (; i < count && arguments[i][0] == '-'; i++) {
-        if (!strcmp(arguments[i], "--check")) {
-            check = true;
-        } else if (!strcmp(arguments[i], "--milliseconds") && i + 1 < count && atof(arguments[i + 1]) > 0) {
-            seconds = atof(arguments[++i]) * 1e-3;
-        } else {
-            fprintf(stderr, "usage: bench_operators [--check] [--milliseconds N] [MODEL...]\n");
-            return 2;
-        }
+    stage_case options = {.seconds = 0.05};
+    int first = read_options(count, arguments, &options), result = 0;
+    if (first < 0) {
+        fprintf(stderr, "usage: bench_operators [--check] [--milliseconds N] "
+                        "[--isa best|portable|avx2|avx512] [MODEL...]\n");
+        return 2;
     }
-    int models = i < count ? count - i : 3;
+    int models = first < count ? count - first : 3;
     bench.probe = bench_floats((int64_t)(PROBE_BYTES / sizeof(float)), 1);
     for (int m = 0; m < models && result == 0; m++)
-        result = bench_model(i < count ? arguments[i + m] : usual[m], seconds, check);
+        result = bench_model(first < count ? arguments[first + m] : usual[m], &options);
     free(bench.probe);
-    if (check && result == 0) printf("%d values differ\n", bench.failures);
+    if (options.check && result == 0) printf("%d values differ\n", bench.failures);
     return result || bench.failures > 0;
 }

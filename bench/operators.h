@@ -14,6 +14,7 @@ typedef struct stage_case {
     const char *model;
     int stage, channels, stride, hidden; /**< hidden = 4 channels */
     int cell, images, rows;              /**< sites of a cell's side; rows of all images */
+    int instruction_set;                 /**< the most to use, as in fcmae_engine_options */
     double seconds;                      /**< how long an operator is repeated */
     bool check;                          /**< compare with a naive loop instead of timing */
 } stage_case;
@@ -25,6 +26,8 @@ typedef struct operator_figure {
     bool pairs;   /**< against the bfloat16 peak        */
 } operator_figure;
 
+/** The most capable set that the case and the processor allow; pairs: with bfloat16 products. */
+fcmae_isa bench_isa(const stage_case *stage, bool pairs);
 /** Repeats work(argument) and prints its speed. */
 void bench_time(const stage_case *stage, const operator_figure *figure, void (*work)(void *argument),
                 void *argument);

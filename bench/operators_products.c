@@ -157,8 +157,8 @@ void bench_products(const stage_case *stage)
                                             {"C -> 4C, bf16", "4C -> C, bf16", "weight gradient, bf16"}};
     double flops = 2.0 * stage->rows * stage->channels * stage->hidden;
     for (int pairs = 0; pairs < 2; pairs++) {
-        fcmae_isa most = pairs ? FCMAE_ISA_AVX512_BF16 : FCMAE_ISA_AVX512;
-        products p = {.stage = stage, .pairs = pairs, .kernels = fcmae_kernels_get(fcmae_isa_detect(most))};
+        products p = {.stage = stage, .pairs = pairs,
+                      .kernels = fcmae_kernels_get(bench_isa(stage, pairs))};
         set_up(&p);
         if (stage->check) {
             check(&p);

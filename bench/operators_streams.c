@@ -166,8 +166,8 @@ static void measure(streams *s)
 
 void bench_streams(const stage_case *stage)
 {
-    streams s = {.stage = stage, .kernels = fcmae_kernels_get(fcmae_isa_detect(FCMAE_ISA_AVX512)),
-                 .train = fcmae_train_kernels_get(fcmae_isa_detect(FCMAE_ISA_AVX512)),
+    streams s = {.stage = stage, .kernels = fcmae_kernels_get(bench_isa(stage, false)),
+                 .train = fcmae_train_kernels_get(bench_isa(stage, false)),
                  .width = fcmae_panel_width(stage->hidden),
                  .weights = (int64_t)stage->channels * stage->hidden};
     s.panels = stage->hidden / s.width;
