@@ -141,6 +141,27 @@ static fcmae_status wanted_config(const fcmae_checkpoint *c, fcmae_model_kind ki
     return fcmae_config_check(config, error);
 }
 
+/** Compares with the model of `config` before its memory is taken: what a hostile file claims to be
+ *  may be larger than any machine. */
+static fcmae_status compare_first(const fcmae_checkpoint *c, const fcmae_model_config *config,
+                                  const fcmae_load_options *options, fcmae_load_report *report,
+                                  fcmae_error *error)
+{
+    struct fcmae_model plan = {.config = *config};
+    fcmae_status status = fcmae_model_build_table(&plan, error);
+    const fcmae_entry **source =
+        status == FCMAE_OK ? calloc((size_t)plan.count + 1, sizeof *source) : NULL;
+    if (status == FCMAE_OK && !source)
+        status = fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to compare %s", c->path);
+    if (status == FCMAE_OK)
+        status = fcmae_entries_match(&c->entries, plan.table, plan.count, options, source, report, error);
+    if (status == FCMAE_OK && report->errors > 0) status = fcmae_load_refuse(c->path, report, error);
+    free(source);
+    free(plan.table);
+    free(plan.blocks);
+    return status;
+}
+
 fcmae_status fcmae_checkpoint_load_model(fcmae_model **model, const char *path, const char *key,
                                          fcmae_model_kind kind, int classes, uint64_t seed,
                                          const fcmae_load_options *options,
@@ -154,7 +175,8 @@ fcmae_status fcmae_checkpoint_load_model(fcmae_model **model, const char *path, 
     if (!options) options = &strict;
     FCMAE_TRY(fcmae_checkpoint_open(&c, path, key, error));
     fcmae_status status = wanted_config(c, kind, classes, &config, error);
-    /* what the file lacks is found before the model's memory is taken */
+    if (status == FCMAE_OK)
+        status = compare_first(c, &config, options, report ? report : &own, error);
     if (status == FCMAE_OK) status = fcmae_model_create(&built, &config, error);
     if (status == FCMAE_OK) {
         if (options->fresh_head || options->fresh_decoder) fcmae_model_initialise(built, seed);

@@ -398,8 +398,43 @@ START_TEST(a_hostile_checkpoint_is_no_model)
 }
 END_TEST
 
+START_TEST(a_few_tensors_that_claim_a_giant)
+{
+    /* 6 MB of tensors whose names say: 256 blocks of 16384 channels, terabytes of weights */
+    enum { WIDE = 16384 };
+    static float zeros[WIDE];
+    fcmae_error error = {0};
+    const char *path = test_path("giant.safetensors");
+    fcmae_tensor tensors[6];
+    static const char *const names[] = {"downsample_layers.0.0.bias", "downsample_layers.1.1.bias",
+                                        "downsample_layers.2.1.bias", "downsample_layers.3.1.bias",
+                                        "stages.3.255.dwconv.bias", "stages.2.255.dwconv.bias"};
+    fcmae_model_config config = {.name = "x", .kind = FCMAE_KIND_ENCODER, .version = 2, .channels = 3,
+                                 .depths = {1, 1, 1, 1}, .dims = {8, 8, 8, 8}, .stem_stride = 4};
+    fcmae_model *model = NULL;
+    fcmae_extra_tensor extra[8];
+    fcmae_named_block none[1] = {{"", NULL}};
+    ck_assert_int_eq(fcmae_model_create(&model, &config, &error), FCMAE_OK);
+    for (int i = 0; i < 6; i++) {
+        tensors[i] = (fcmae_tensor){.name = names[i], .rank = 1, .shape = {WIDE}, .count = WIDE};
+        extra[i] = (fcmae_extra_tensor){tensors[i], zeros};
+    }
+    extra[6] = (fcmae_extra_tensor){{.name = "stages.0.0.dwconv.bias", .rank = 1, .shape = {8}, .count = 8},
+                                    zeros};
+    extra[7] = (fcmae_extra_tensor){{.name = "stages.1.255.norm.bias", .rank = 1, .shape = {8}, .count = 8},
+                                    zeros};
+    fcmae_checkpoint_contents contents = {.blocks = none, .block_count = 0, .extra = extra, .extra_count = 8};
+    ck_assert_msg(fcmae_checkpoint_save(path, model, &contents, &error) == FCMAE_OK, "%s", error.message);
+    fcmae_model_destroy(&model);
+    ck_assert_int_eq(fcmae_checkpoint_load_model(&model, path, NULL, FCMAE_KIND_ENCODER, 0, 0, NULL, NULL,
+                                                 &error), FCMAE_ERR_MISMATCH);
+    ck_assert_msg(strstr(error.message, "missing"), "%s", error.message);
+}
+END_TEST
+
 static void add_tests(TCase *cases)
 {
+    tcase_add_test(cases, a_few_tensors_that_claim_a_giant);
     tcase_add_test(cases, tensors_that_lie);
     tcase_add_test(cases, pickles_that_lie);
     tcase_add_test(cases, pickles_that_exhaust);
