@@ -26,6 +26,16 @@ static fcmae_status no_memory(fcmae_error *error)
     return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for a list of class names");
 }
 
+/** Like strndup(), but never looks beyond `length`: the text has no end of its own. */
+static char *copy_text(const char *text, size_t length)
+{
+    char *copy = malloc(length + 1);
+    if (!copy) return NULL;
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    return copy;
+}
+
 static fcmae_status append(fcmae_class_names *names, const char *text, size_t length,
                            fcmae_error *error)
 {
@@ -37,7 +47,7 @@ static fcmae_status append(fcmae_class_names *names, const char *text, size_t le
         if (!list) return no_memory(error);
         names->names = list;
     }
-    char *copy = strndup(text, length);
+    char *copy = copy_text(text, length);
     if (!copy) return no_memory(error);
     names->names[names->count++] = copy;
     return FCMAE_OK;
@@ -211,7 +221,7 @@ static fcmae_status read_map(const fcmae_class_names *names, int outputs,
     fcmae_status status = fcmae_file_read(&lines.buffer, path, LARGEST_FILE, error);
     while (status == FCMAE_OK && next_line(&lines, &start, &length)) {
         if (*start == '#') continue;
-        char *line = strndup(start, length);
+        char *line = copy_text(start, length);
         status = line ? read_map_line(names, outputs, folders, path, line, output_of, error)
                       : no_memory(error);
         free(line);

@@ -113,6 +113,7 @@ static int kill_ten_times(double whole)
             useful += scratch_exists(path, "latest");
         } else {
             scratch_remove(path); /* it was faster: the counting goes on with a fresh run */
+            whole *= 0.7;         /* and is aimed earlier: the first run was on a busier machine */
         }
     }
     return useful;
