@@ -4,7 +4,7 @@
  * Vectors: the one notation in which kernels are written.
  *
  * A kernel file is compiled once per instruction set with FCMAE_ISA = portable, avx2 or avx512 and
- * differs only in the width of `vec` (GCC/clang vector extensions: no intrinsics, any machine).
+ * differs only in the width of `vec` (GCC/clang vector extensions: any machine, hardly an intrinsic).
  * FCMAE_KERNEL(name) gives each copy its own symbol; src/core/kernels.h gathers them in a table.
  * The portable copy is 4 lanes: SSE2 on any x86-64, NEON on AArch64.
  */
@@ -19,6 +19,7 @@
 #define FCMAE_KERNEL(name) FCMAE_JOIN(name, FCMAE_ISA)
 
 #if defined(__AVX512F__)
+#include <immintrin.h> /* for what the vector extensions have no word for, or compile to three instructions */
 #define VEC_LANES 16
 #elif defined(__AVX2__)
 #define VEC_LANES 8
@@ -45,23 +46,44 @@ FCMAE_INLINE vec vec_load(const float *p) { return (vec) * (const vec_unaligned 
 FCMAE_INLINE void vec_store(float *p, vec v) { *(vec_unaligned *)p = v; }
 FCMAE_INLINE vec vec_set(float x) { return x - (vec){0}; }
 FCMAE_INLINE vec vec_zero(void) { return (vec){0}; }
-/** mask lanes are all ones or all zeros */
+/** Lanes whose sign bit is set in `mask` take `yes`: a comparison, or the number whose sign decides. */
 FCMAE_INLINE vec vec_select(vec_int mask, vec yes, vec no)
 {
-    return (vec)((mask & (vec_int)yes) | (~mask & (vec_int)no));
+#if VEC_LANES == 16
+    return (vec)_mm512_mask_blend_ps(_mm512_movepi32_mask((__m512i)mask), (__m512)no, (__m512)yes);
+#else
+    vec_int all = mask >> 31;
+    return (vec)((all & (vec_int)yes) | (~all & (vec_int)no));
+#endif
 }
-FCMAE_INLINE vec vec_max(vec a, vec b) { return vec_select(a > b, a, b); }
-FCMAE_INLINE vec vec_min(vec a, vec b) { return vec_select(a < b, a, b); }
+/** a > b ? a : b, so b where one of them is NaN */
+FCMAE_INLINE vec vec_max(vec a, vec b)
+{
+#if VEC_LANES == 16
+    return (vec)_mm512_max_ps((__m512)a, (__m512)b);
+#else
+    return vec_select(a > b, a, b);
+#endif
+}
 FCMAE_INLINE vec vec_abs(vec a) { return (vec)((vec_int)a & 0x7fffffff); }
 
-/** Sum of the lanes: halves are added, always in the same order. */
+/** Sum of the lanes: the upper half is added to the lower one until one lane is left. */
 FCMAE_INLINE float vec_sum(vec v)
 {
-    float lane[VEC_LANES];
-    memcpy(lane, &v, sizeof lane);
-    for (int width = VEC_LANES / 2; width > 0; width /= 2)
-        for (int i = 0; i < width; i++) lane[i] += lane[i + width];
-    return lane[0];
+#if VEC_LANES == 16
+    v += __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
+    v += __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11);
+    v += __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
+    v += __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+#elif VEC_LANES == 8
+    v += __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3);
+    v += __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5);
+    v += __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6);
+#else
+    v += __builtin_shufflevector(v, v, 2, 3, 0, 1);
+    v += __builtin_shufflevector(v, v, 1, 0, 3, 2);
+#endif
+    return v[0];
 }
 
 /** Vectors of a panel handled together: the largest divisor up to 5 of width / VEC_LANES. */

@@ -3,6 +3,10 @@
 /** Element-wise passes over hidden panels that GRN needs; contracts in core/kernels.h. */
 #include "grn/grn_kernels.h"
 
+
+
+
+
 FCMAE_INLINE void scale_columns(const int nv, int rows, int width, const float *in,
                                 const float *scale, float *out)
 {
@@ -68,6 +72,8 @@ FCMAE_INLINE void hidden_backward_columns(const int nv, int rows, int width, flo
     for (int m = 0; m < rows; m++, gradient += width, hidden += width, slope += width) {
         FCMAE_UNROLL
         for (int n = 0; n < nv; n++) {
+            __builtin_prefetch(slope + 8 * width + n * VEC_LANES);
+            __builtin_prefetch(hidden + 8 * width + n * VEC_LANES);
             vec dz = (vec_load(gradient + n * VEC_LANES) * s[n] +
                       vec_load(hidden + n * VEC_LANES) * k[n]) *
                      vec_load(slope + n * VEC_LANES);
