@@ -44,7 +44,7 @@ static void run_expand(void *argument)
         for (int first = 0; first < rows; first += BLOCK_ROWS) {
             int count = rows - first < BLOCK_ROWS ? rows - first : BLOCK_ROWS;
             fcmae_linear_panel(p->kernels, &p->expand, panel, count, x + first * row, row, NULL,
-                               p->wide + ((int64_t)panel * rows + first) * width, NULL, NULL);
+                               p->wide + ((int64_t)panel * rows + first) * width, &(fcmae_soon){0});
         }
 }
 

@@ -42,6 +42,8 @@ typedef struct fcmae_product {
     int64_t add_row;
     const float *soon_read; /**< [rows][width] that the caller reads next, fetched meanwhile; or NULL */
     float *soon_written;    /**< likewise for what it overwrites next */
+    const float *soon_weights; /**< fetched into the L2 cache meanwhile, or NULL: the b of the next one */
+    int soon_lines;            /**< so many cache lines of it, spread over the product */
 } fcmae_product;
 
 /** Neighbours of sites, flat: entries start[s] .. start[s + 1] - 1 belong to site s. */

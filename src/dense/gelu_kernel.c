@@ -3,16 +3,18 @@
 /**
  * GELU with the exact error function, value and slope together (docs/equations.md).
  *
- *   Phi(z) = 1 - erfc(z / sqrt 2) / 2,   h = z Phi(z),   d = h' = Phi(z) + z exp(-z^2/2) / sqrt(2 pi)
+ *   Phi(z) = 1 - erfc(z / sqrt 2) / 2,   h = z Phi(z),   d = h' = Phi(z) + z exp(-z^2/2) / sqrt(2
+ * pi)
  *
  * erfc by Abramowitz and Stegun 7.1.26, whose exponential is the one of the density: one exp
- * serves both. Largest error 4.2e-7 for h and 3.1e-7 for d on |z| < 4. The slope is stored so that no
- * transcendental is left in backward.
+ * serves both. Largest error 4.2e-7 for h and 3.1e-7 for d on |z| < 4. The slope is stored so that
+ * no transcendental is left in backward.
  */
 #include "core/isa.h"
 #include "dense/dense_kernels.h"
 
-/** 1 / x; on AVX-512 an architecturally defined estimate and one Newton step (a third of a division). */
+/** 1 / x; on AVX-512 an architecturally defined estimate and one Newton step (a third of a
+ * division). */
 FCMAE_INLINE vec reciprocal(vec x)
 {
 #if VEC_LANES == 16
@@ -39,7 +41,7 @@ FCMAE_INLINE vec exp2_negative(vec y)
 FCMAE_INLINE void gelu(vec z, vec *value, vec *slope)
 {
     vec x = vec_abs(z);
-    vec t = reciprocal(0.231641889f * x + 1.0f); /* 0.3275911 / sqrt 2 */
+    vec t = reciprocal(0.231641889f * x + 1.0f);                    /* 0.3275911 / sqrt 2 */
     vec exponent = vec_max(z * z * -0.72134752f, vec_set(-126.0f)); /* -z^2/2 in powers of two */
     vec e = exp2_negative(exponent);
     /* the coefficients of 7.1.26, halved */
@@ -74,7 +76,7 @@ FCMAE_INLINE void gelu_columns(const int nv, int rows, int width, float *z, floa
 
 void FCMAE_KERNEL(fcmae_gelu)(int rows, int width, float *z, float *slope, float *square)
 {
-    VEC_FOR_GROUPS (width, column, group)
-        VEC_FIX_GROUP(group, gelu_columns, rows, width, z + column, slope ? slope + column : 0,
-                      square ? square + column : 0)
+    VEC_FOR_GROUPS(width, column, group)
+    VEC_FIX_GROUP(group, gelu_columns, rows, width, z + column, slope ? slope + column : 0,
+                  square ? square + column : 0)
 }

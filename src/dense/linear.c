@@ -90,25 +90,52 @@ static void multiply(const fcmae_kernels *kernels, const fcmae_packed *packed,
 }
 
 void fcmae_linear_rows(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
-                       int rows, const float *a, int64_t a_row, const float *bias,
-                       const float *add, int64_t add_row, float *c, int64_t c_row)
+                       int rows, const float *a, int64_t a_row, const float *bias, const float *add,
+                       int64_t add_row, float *c, int64_t c_row)
 {
-    fcmae_product product = {.rows = rows, .width = packed->width, .a_panels = 1,
-                             .a_panel_width = fcmae_packed_depth(packed), .a = a, .a_row = a_row, .a_step = 1,
-                             .b = panel_data(packed, panel), .b_row = packed->width, .c = c,
-                             .c_row = c_row, .bias = bias, .add = add, .add_row = add_row};
+    fcmae_product product = {.rows = rows,
+                             .width = packed->width,
+                             .a_panels = 1,
+                             .a_panel_width = fcmae_packed_depth(packed),
+                             .a = a,
+                             .a_row = a_row,
+                             .a_step = 1,
+                             .b = panel_data(packed, panel),
+                             .b_row = packed->width,
+                             .c = c,
+                             .c_row = c_row,
+                             .bias = bias,
+                             .add = add,
+                             .add_row = add_row,
+                             .soon_weights = panel_data(packed, panel + 1),
+                             .soon_lines = fcmae_packed_depth(packed) * packed->width / 16};
     multiply(kernels, packed, &product);
 }
 
 void fcmae_linear_panel(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
                         int rows, const float *a, int64_t a_row, const float *bias, float *c,
-                        const float *soon_read, float *soon_written)
+                        const fcmae_soon *soon)
 {
-    fcmae_product product = {.rows = rows, .width = packed->width, .a_panels = 1,
-                             .a_panel_width = fcmae_packed_depth(packed), .a = a, .a_row = a_row, .a_step = 1,
-                             .b = panel_data(packed, panel), .b_row = packed->width, .c = c,
-                             .c_row = packed->width, .bias = bias, .soon_read = soon_read,
-                             .soon_written = soon_written};
+    fcmae_product product = {.rows = rows,
+                             .width = packed->width,
+                             .a_panels = 1,
+                             .a_panel_width = fcmae_packed_depth(packed),
+                             .a = a,
+                             .a_row = a_row,
+                             .a_step = 1,
+                             .b = panel_data(packed, panel),
+                             .b_row = packed->width,
+                             .c = c,
+                             .c_row = packed->width,
+                             .bias = bias,
+                             .soon_read = soon->read,
+                             .soon_written = soon->written};
+    if (soon->parts > 0) {
+        int lines = fcmae_packed_depth(packed) * packed->width / 16,
+            first = lines * soon->part / soon->parts;
+        product.soon_weights = panel_data(packed, panel + 1) + 16 * (int64_t)first;
+        product.soon_lines = lines * (soon->part + 1) / soon->parts - first;
+    }
     multiply(kernels, packed, &product);
 }
 
@@ -116,15 +143,25 @@ void fcmae_linear_panels(const fcmae_kernels *kernels, const fcmae_packed *packe
                          int rows, const float *a, int a_width, int64_t a_panel, const float *bias,
                          const float *add, int64_t add_row, float *c, int64_t c_row)
 {
-    fcmae_product product = {.rows = rows, .width = packed->width, .a_panel_width = a_width,
-                             .a_row = a_width, .a_step = 1, .a_panel_stride = a_panel,
-                             .b_row = packed->width, .c = c, .c_row = c_row, .bias = bias,
-                             .add = add, .add_row = add_row};
+    fcmae_product product = {.rows = rows,
+                             .width = packed->width,
+                             .a_panel_width = a_width,
+                             .a_row = a_width,
+                             .a_step = 1,
+                             .a_panel_stride = a_panel,
+                             .b_row = packed->width,
+                             .c = c,
+                             .c_row = c_row,
+                             .bias = bias,
+                             .add = add,
+                             .add_row = add_row};
     int panels = fcmae_packed_depth(packed) / a_width, step = K_BLOCK / a_width;
     for (int first = 0; first < panels; first += step) {
         product.a_panels = panels - first < step ? panels - first : step;
         product.a = a + first * a_panel;
         product.b = panel_data(packed, panel) + (int64_t)first * a_width * packed->width;
+        product.soon_lines = product.a_panels * a_width * packed->width / 16;
+        product.soon_weights = product.b + product.soon_lines * 16;
         multiply(kernels, packed, &product);
         product.bias = 0; /* later blocks of k add to what is there */
         product.add = c;
@@ -136,9 +173,19 @@ void fcmae_linear_gradient(const fcmae_kernels *kernels, int rows, int columns, 
                            int64_t x_row, const float *d, int64_t d_row, int width, float *g,
                            int64_t g_row)
 {
-    fcmae_product product = {.rows = columns, .width = width, .a_panels = 1, .a_panel_width = rows,
-                             .a = x, .a_row = 1, .a_step = x_row, .b = d, .b_row = d_row, .c = g,
-                             .c_row = g_row, .add = g, .add_row = g_row};
+    fcmae_product product = {.rows = columns,
+                             .width = width,
+                             .a_panels = 1,
+                             .a_panel_width = rows,
+                             .a = x,
+                             .a_row = 1,
+                             .a_step = x_row,
+                             .b = d,
+                             .b_row = d_row,
+                             .c = g,
+                             .c_row = g_row,
+                             .add = g,
+                             .add_row = g_row};
     kernels->product(&product);
 }
 
@@ -146,9 +193,18 @@ void fcmae_linear_gradient_pairs(const fcmae_kernels *kernels, int rows, int col
                                  const uint32_t *x, int64_t x_row, const uint32_t *d, int64_t d_row,
                                  int width, float *g, int64_t g_row)
 {
-    fcmae_product product = {.rows = columns, .width = width, .a_panels = 1,
-                             .a_panel_width = (rows + 1) / 2, .a = (const float *)(const void *)x,
-                             .a_row = 1, .a_step = x_row, .b = (const float *)(const void *)d,
-                             .b_row = d_row, .c = g, .c_row = g_row, .add = g, .add_row = g_row};
+    fcmae_product product = {.rows = columns,
+                             .width = width,
+                             .a_panels = 1,
+                             .a_panel_width = (rows + 1) / 2,
+                             .a = (const float *)(const void *)x,
+                             .a_row = 1,
+                             .a_step = x_row,
+                             .b = (const float *)(const void *)d,
+                             .b_row = d_row,
+                             .c = g,
+                             .c_row = g_row,
+                             .add = g,
+                             .add_row = g_row};
     kernels->product_pairs(&product);
 }

@@ -13,6 +13,10 @@
  * Weights [k][n] as `panels` panels of `width` columns, columns beyond n zero. With `pairs` an element
  * of 4 bytes holds two consecutive k in bfloat16, and so must the operand a that meets it: its
  * rows and strides then count pairs. k is even where pairs are used.
+ *
+ * Weights outgrow the caches, and products of a few dozen rows wait for them: cold weights cost 4 to
+ * 7 % of a product. So matrices are reserved in the order in which a step reads them, and each
+ * product fetches what lies behind its own panel.
  */
 typedef struct fcmae_packed {
     int k, n, width, panels;
@@ -42,14 +46,23 @@ void fcmae_packed_fill_transposed(const fcmae_kernels *kernels, const fcmae_pack
 void fcmae_linear_rows(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
                        int rows, const float *a, int64_t a_row, const float *bias,
                        const float *add, int64_t add_row, float *c, int64_t c_row);
-/** The same into a panel c[rows][width], fetching panels that the caller touches next (or NULL). */
+/** What the caller of a product touches next and wants fetched meanwhile. */
+typedef struct fcmae_soon {
+    const float *read; /**< a panel [rows][width], or NULL              */
+    float *written;    /**< likewise, to be overwritten                 */
+    int part, parts;   /**< the call is one of `parts` that use the same weights: each fetches its
+                            share of those that lie behind them. parts 0: none. */
+} fcmae_soon;
+
+/** The same into a panel c[rows][width]. */
 void fcmae_linear_panel(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
                         int rows, const float *a, int64_t a_row, const float *bias, float *c,
-                        const float *soon_read, float *soon_written);
+                        const fcmae_soon *soon);
 
 /**
  * The same with `a` stored as panels [k / width][rows...][width]: a_panel is the distance of two
- * panels. k is walked in blocks of about 1280 so that a block of weights stays in the L2 cache.
+ * panels. k is walked in blocks of about 1280 so that a block of weights stays in the L2 cache; the
+ * next block, or the panel that lies behind, is fetched meanwhile.
  */
 void fcmae_linear_panels(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
                          int rows, const float *a, int a_width, int64_t a_panel, const float *bias,

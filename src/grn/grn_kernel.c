@@ -3,10 +3,6 @@
 /** Element-wise passes over hidden panels that GRN needs; contracts in core/kernels.h. */
 #include "grn/grn_kernels.h"
 
-
-
-
-
 FCMAE_INLINE void scale_columns(const int nv, int rows, int width, const float *in,
                                 const float *scale, float *out)
 {
@@ -21,15 +17,13 @@ FCMAE_INLINE void scale_columns(const int nv, int rows, int width, const float *
 }
 
 void FCMAE_KERNEL(fcmae_scale_panel)(int rows, int width, const float *in, const float *scale,
-                                     float *out)
-{
-    VEC_FOR_GROUPS (width, column, group)
-        VEC_FIX_GROUP(group, scale_columns, rows, width, in + column, scale + column, out + column)
-}
+                                     float *out){
+    VEC_FOR_GROUPS(width, column, group)
+        VEC_FIX_GROUP(group, scale_columns, rows, width, in + column, scale + column, out + column)}
 
-FCMAE_INLINE void scale_and_dot_columns(const int nv, int rows, int width, const float *gradient,
-                                        const float *hidden, const float *scale, float *scaled,
-                                        float *dot)
+FCMAE_INLINE
+    void scale_and_dot_columns(const int nv, int rows, int width, const float *gradient,
+                               const float *hidden, const float *scale, float *scaled, float *dot)
 {
     vec s[5], sum[5];
     FCMAE_UNROLL
@@ -51,12 +45,10 @@ FCMAE_INLINE void scale_and_dot_columns(const int nv, int rows, int width, const
 
 void FCMAE_KERNEL(fcmae_scale_and_dot)(int rows, int width, const float *gradient,
                                        const float *hidden, const float *scale, float *scaled,
-                                       float *dot)
-{
-    VEC_FOR_GROUPS (width, column, group)
+                                       float *dot){
+    VEC_FOR_GROUPS(width, column, group)
         VEC_FIX_GROUP(group, scale_and_dot_columns, rows, width, gradient + column, hidden + column,
-                      scale + column, scaled + column, dot + column)
-}
+                      scale + column, scaled + column, dot + column)}
 
 FCMAE_INLINE void hidden_backward_columns(const int nv, int rows, int width, float *gradient,
                                           const float *hidden, const float *slope,
@@ -89,8 +81,7 @@ void FCMAE_KERNEL(fcmae_hidden_backward)(int rows, int width, float *gradient, c
                                          const float *slope, const float *scale,
                                          const float *feedback, float *sum)
 {
-    VEC_FOR_GROUPS (width, column, group)
-        VEC_FIX_GROUP(group, hidden_backward_columns, rows, width, gradient + column,
-                      hidden + column, slope + column, scale + column, feedback + column,
-                      sum + column)
+    VEC_FOR_GROUPS(width, column, group)
+    VEC_FIX_GROUP(group, hidden_backward_columns, rows, width, gradient + column, hidden + column,
+                  slope + column, scale + column, feedback + column, sum + column)
 }

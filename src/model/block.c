@@ -9,18 +9,24 @@
 #include "sparse/depthwise.h"
 
 void fcmae_block_reserve(fcmae_block *block, fcmae_arena *arena, const fcmae_block_parameters *p,
-                         int channels, fcmae_grn_scope scope, bool pairs, bool backward)
+                         int channels, fcmae_grn_scope scope, bool pairs)
 {
-    *block = (fcmae_block){.parameters = p, .channels = channels, .stride = fcmae_stride(channels),
-                           .hidden = 4 * channels, .scope = scope, .pairs = pairs};
+    *block = (fcmae_block){.parameters = p,
+                           .channels = channels,
+                           .stride = fcmae_stride(channels),
+                           .hidden = 4 * channels,
+                           .scope = scope,
+                           .pairs = pairs};
     fcmae_packed_reserve(&block->expand, arena, channels, block->hidden, pairs);
     fcmae_packed_reserve(&block->reduce, arena, block->hidden, channels, pairs);
-    if (backward) {
-        fcmae_packed_reserve(&block->reduce_back, arena, channels, block->hidden, pairs);
-        fcmae_packed_reserve(&block->expand_back, arena, block->hidden, channels, pairs);
-    }
     block->expand_bias = fcmae_arena_take(arena, (size_t)block->hidden, sizeof(float));
     block->reduce_bias = fcmae_arena_take(arena, (size_t)block->stride, sizeof(float));
+}
+
+void fcmae_block_reserve_backward(fcmae_block *block, fcmae_arena *arena)
+{
+    fcmae_packed_reserve(&block->reduce_back, arena, block->channels, block->hidden, block->pairs);
+    fcmae_packed_reserve(&block->expand_back, arena, block->hidden, block->channels, block->pairs);
 }
 
 /* Packing: one task per panel of each matrix, and one for the two biases. */
@@ -95,7 +101,8 @@ int64_t fcmae_block_scratch(int channels, int rows, int threads)
 {
     /* y of one row group over the whole hidden width; also covers a panel of every row */
     int64_t group = fcmae_block_group_rows(channels, rows, threads);
-    int64_t reduce = (group + 2 * FCMAE_SEGMENT_ROWS) * 4 * channels, panel = (int64_t)(rows + 2) * 120;
+    int64_t reduce = (group + 2 * FCMAE_SEGMENT_ROWS) * 4 * channels,
+            panel = (int64_t)(rows + 2) * 120;
     int64_t row_major = (group + 2 * FCMAE_SEGMENT_ROWS) * fcmae_stride(channels);
     int64_t most = reduce > panel ? reduce : panel;
     return most > row_major ? most : row_major;
@@ -134,10 +141,9 @@ static void mix_task(void *argument, int64_t unit, int worker)
     (void)worker;
     int first, last;
     fcmae_depthwise_unit_rows(pass->map, (int)unit, &first, &last);
-    fcmae_depthwise_forward(kernels, pass->map, (int)unit, pass->x, b->stride,
-                            b->values + p->depthwise_weight->offset,
-                            b->values + p->depthwise_bias->offset, pass->workspace->zeros,
-                            pass->state->normalised);
+    fcmae_depthwise_forward(
+        kernels, pass->map, (int)unit, pass->x, b->stride, b->values + p->depthwise_weight->offset,
+        b->values + p->depthwise_bias->offset, pass->workspace->zeros, pass->state->normalised);
     float *rows = pass->state->normalised + (int64_t)first * b->stride;
     kernels->layernorm(last - first, b->channels, b->stride, rows, rows, pass->state->rstd + first,
                        0, 0, 0);
@@ -162,18 +168,19 @@ static void expand_task(void *argument, int64_t index, int worker)
     int64_t base = (int64_t)panel * map->rows * width;
 
     int64_t tile = base + (int64_t)first * width;
-    fcmae_linear_panel(kernels, &b->expand, panel, rows,
-                       fcmae_block_operand(b, state->normalised, state->narrow,
-                                           first * (int64_t)b->stride),
-                       fcmae_block_operand_row(b, b->stride), b->expand_bias + panel * width,
-                       state->hidden + tile, 0,
-                       state->slope ? state->slope + tile : 0);
+    fcmae_soon soon = {
+        .written = state->slope ? state->slope + tile : 0, .part = block, .parts = map->blocks};
+    fcmae_linear_panel(
+        kernels, &b->expand, panel, rows,
+        fcmae_block_operand(b, state->normalised, state->narrow, first * (int64_t)b->stride),
+        fcmae_block_operand_row(b, b->stride), b->expand_bias + panel * width, state->hidden + tile,
+        &soon);
     for (int segment = first_segment; segment < last_segment; segment++) {
         int begin = map->segment_begin[segment], end = map->segment_begin[segment + 1];
         int64_t at = base + (int64_t)begin * width;
-        float *square = pass->grn ? pass->workspace->segment_sums + (int64_t)segment * b->hidden +
-                                        panel * width
-                                  : 0;
+        float *square =
+            pass->grn ? pass->workspace->segment_sums + (int64_t)segment * b->hidden + panel * width
+                      : 0;
         kernels->gelu(end - begin, width, state->hidden + at, state->slope ? state->slope + at : 0,
                       square);
     }
@@ -215,7 +222,8 @@ static void add_scaled_bias(const fcmae_block_pass *pass, const fcmae_row_range 
 {
     const fcmae_block *b = pass->block;
     for (int row = range->first; row < range->last; row++) {
-        float factor = pass->branch[pass->map->image[row]], *out = pass->out + (int64_t)row * b->stride;
+        float factor = pass->branch[pass->map->image[row]],
+              *out = pass->out + (int64_t)row * b->stride;
         for (int c = 0; c < b->stride; c++) out[c] += factor * b->reduce_bias[c];
     }
 }
@@ -227,8 +235,7 @@ static void reduce_task(void *argument, int64_t group, int worker)
     const fcmae_block *b = pass->block;
     fcmae_row_range range = fcmae_block_range(pass->map, &pass->groups, group);
     int64_t distance;
-    const float *y =
-        scaled_hidden(pass, &range, fcmae_scratch(pass->workspace, worker), &distance);
+    const float *y = scaled_hidden(pass, &range, fcmae_scratch(pass->workspace, worker), &distance);
     int64_t at = (int64_t)range.first * b->stride;
     for (int panel = 0; panel < b->reduce.panels; panel++) {
         int column = panel * b->reduce.width;
@@ -244,13 +251,20 @@ void fcmae_block_forward(const fcmae_block *block, const fcmae_workspace *worksp
                          const fcmae_site_map *map, const float *x, const float *branch,
                          const fcmae_block_state *state, float *out)
 {
-    fcmae_block_pass pass = {.block = block, .workspace = workspace, .map = map, .x = x, .out = out,
-                             .branch = branch, .state = state,
+    fcmae_block_pass pass = {.block = block,
+                             .workspace = workspace,
+                             .map = map,
+                             .x = x,
+                             .out = out,
+                             .branch = branch,
+                             .state = state,
                              .grn = block->parameters->grn_gamma != 0};
     fcmae_run(workspace, fcmae_depthwise_units(map), mix_task, &pass);
     fcmae_run(workspace, (int64_t)block->expand.panels * map->blocks, expand_task, &pass);
-    fcmae_grn_shape shape = {.hidden = block->hidden, .images = map->images,
-                             .segments = map->segments, .segment_image = map->segment_image,
+    fcmae_grn_shape shape = {.hidden = block->hidden,
+                             .images = map->images,
+                             .segments = map->segments,
+                             .segment_image = map->segment_image,
                              .scope = block->scope};
     const float *gamma = pass.grn ? block->values + block->parameters->grn_gamma->offset : 0;
     if (pass.grn) fcmae_grn_norms(&shape, workspace->segment_sums, state->norm, state->mean);
@@ -267,8 +281,7 @@ void fcmae_block_unpanel(const fcmae_block *b, const fcmae_site_map *map,
     int width = b->expand.width;
     for (int row = first; row < last; row++) {
         const float *scale = state->scale + (int64_t)map->image[row] * b->hidden;
-        const float *beta =
-            after_grn ? b->values + b->parameters->grn_beta->offset : 0;
+        const float *beta = after_grn ? b->values + b->parameters->grn_beta->offset : 0;
         for (int c = 0; c < b->hidden; c++) {
             float h = state->hidden[((int64_t)(c / width) * map->rows + row) * width + c % width];
             out[(int64_t)(row - first) * b->hidden + c] = after_grn ? h * scale[c] + beta[c] : h;

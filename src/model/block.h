@@ -45,9 +45,11 @@ typedef struct fcmae_block_state {
     uint16_t *narrow;  /**< normalised in bfloat16, [rows][stride]; NULL in float32 */
 } fcmae_block_state;
 
-/** Takes room for packed weights; backward: also those that only backward reads. */
+/** Sets a block up and takes room for the packed weights of forward. */
 void fcmae_block_reserve(fcmae_block *block, fcmae_arena *arena, const fcmae_block_parameters *p,
-                         int channels, fcmae_grn_scope scope, bool pairs, bool backward);
+                         int channels, fcmae_grn_scope scope, bool pairs);
+/** Takes room for those that only backward reads. */
+void fcmae_block_reserve_backward(fcmae_block *block, fcmae_arena *arena);
 /** Number of tasks and one task of packing; tasks are independent. */
 int fcmae_block_pack_tasks(const fcmae_block *block);
 void fcmae_block_pack(const fcmae_block *block, const fcmae_kernels *kernels, int task);

@@ -14,12 +14,13 @@
 #include "sparse/depthwise.h"
 
 /** Rows whose panels (e, h, y of 80 columns: 300 KiB) stay in the L2 cache between passes. */
-#define PANEL_GROUP_ROWS 160
+#define PANEL_GROUP_ROWS 120
 
 /** Pairs of rows straddle groups, so bfloat16 takes all rows at once (of half the size). */
 static fcmae_block_groups panel_groups(const fcmae_block *block, int blocks)
 {
-    fcmae_block_groups groups = {.blocks = blocks, .per_group = PANEL_GROUP_ROWS / FCMAE_SEGMENT_ROWS};
+    fcmae_block_groups groups = {.blocks = blocks,
+                                 .per_group = PANEL_GROUP_ROWS / FCMAE_SEGMENT_ROWS};
     if (block->pairs && blocks > 0) groups.per_group = blocks;
     groups.count = (blocks + groups.per_group - 1) / groups.per_group;
     return groups;
@@ -47,7 +48,8 @@ static void narrow_operand(fcmae_block_pass *pass, float *rows)
 {
     if (!pass->block->pairs) return;
     pass->out = rows;
-    fcmae_run(pass->workspace, (pass->map->rows + NARROW_ROWS - 1) / NARROW_ROWS, narrow_task, pass);
+    fcmae_run(pass->workspace, (pass->map->rows + NARROW_ROWS - 1) / NARROW_ROWS, narrow_task,
+              pass);
 }
 
 /** G[c][panel] += x^T d over a row range, through pairs where the block computes in bfloat16. */
@@ -87,11 +89,14 @@ static void reduce_backward_task(void *argument, int64_t panel, int worker)
              block < pass->groups.blocks && block < (group + 1) * pass->groups.per_group; block++) {
             int first = map->segment_begin[map->block_segment[block]];
             int rows = map->segment_begin[map->block_segment[block + 1]] - first;
+            fcmae_soon soon = {.read = hidden + (int64_t)first * width,
+                               .part = block,
+                               .parts = pass->groups.blocks};
             fcmae_linear_panel(kernels, &b->reduce_back, (int)panel, rows,
                                fcmae_block_operand(b, pass->gradient, pass->workspace->narrow_rows,
                                                    (int64_t)first * b->stride),
-                               fcmae_block_operand_row(b, b->stride), 0,
-                               e + (int64_t)first * width, hidden + (int64_t)first * width, 0);
+                               fcmae_block_operand_row(b, b->stride), 0, e + (int64_t)first * width,
+                               &soon);
             for (int s = map->block_segment[block]; s < map->block_segment[block + 1]; s++) {
                 int begin = map->segment_begin[s], count = map->segment_begin[s + 1] - begin;
                 int64_t at = (int64_t)begin * width;
@@ -184,12 +189,12 @@ static void taps_backward_task(void *argument, int64_t slice, int worker)
     (void)worker;
     int columns = pass->workspace->threads > 1 ? 16 : b->stride, first = (int)slice * columns;
     const float *dt = pass->workspace->row_gradient;
-    fcmae_depthwise_backward_taps(pass->workspace->kernels, pass->map, pass->x, dt, b->stride, first,
-                                  columns, pass->workspace->zeros,
+    fcmae_depthwise_backward_taps(pass->workspace->kernels, pass->map, pass->x, dt, b->stride,
+                                  first, columns, pass->workspace->zeros,
                                   pass->gradients + b->parameters->depthwise_weight->offset);
-    pass->workspace->kernels->column_sum(
-        pass->map->rows, columns, b->stride, dt + first, 1.0f,
-        pass->gradients + b->parameters->depthwise_bias->offset + first);
+    pass->workspace->kernels->column_sum(pass->map->rows, columns, b->stride, dt + first, 1.0f,
+                                         pass->gradients + b->parameters->depthwise_bias->offset +
+                                             first);
 }
 
 /** db2 += column sums of the output gradient, times the branch factor of each image. */
@@ -200,10 +205,9 @@ static void reduce_bias_backward(const fcmae_block_pass *pass)
     float *sum = pass->gradients + b->parameters->reduce_bias->offset;
     for (int s = 0; s < map->live_segments; s++) {
         int begin = map->segment_begin[s], rows = map->segment_begin[s + 1] - begin;
-        pass->workspace->kernels->column_sum(rows, b->stride, b->stride,
-                                             pass->gradient + (int64_t)begin * b->stride,
-                                             pass->branch ? pass->branch[map->segment_image[s]] : 1,
-                                             sum);
+        pass->workspace->kernels->column_sum(
+            rows, b->stride, b->stride, pass->gradient + (int64_t)begin * b->stride,
+            pass->branch ? pass->branch[map->segment_image[s]] : 1, sum);
     }
 }
 
@@ -212,16 +216,24 @@ void fcmae_block_backward(const fcmae_block *block, const fcmae_workspace *works
                           const fcmae_block_state *state, float *gradient, float *gradients)
 {
     const fcmae_block_parameters *p = block->parameters;
-    fcmae_block_pass pass = {.block = block, .workspace = workspace, .map = map, .state = state,
-                             .x = x, .branch = branch, .gradient = gradient, .gradients = gradients,
+    fcmae_block_pass pass = {.block = block,
+                             .workspace = workspace,
+                             .map = map,
+                             .state = state,
+                             .x = x,
+                             .branch = branch,
+                             .gradient = gradient,
+                             .gradients = gradients,
                              .grn = p->grn_gamma != 0};
     reduce_bias_backward(&pass);
     narrow_operand(&pass, gradient);
     pass.groups = panel_groups(block, map->live_blocks);
     fcmae_run(workspace, block->reduce_back.panels, reduce_backward_task, &pass);
 
-    fcmae_grn_shape shape = {.hidden = block->hidden, .images = map->images,
-                             .segments = map->live_segments, .segment_image = map->segment_image,
+    fcmae_grn_shape shape = {.hidden = block->hidden,
+                             .images = map->images,
+                             .segments = map->live_segments,
+                             .segment_image = map->segment_image,
                              .scope = block->scope};
     fcmae_grn_feedback(&shape, workspace->segment_sums, state->norm, state->mean,
                        pass.grn ? block->values + p->grn_gamma->offset : 0, branch,
@@ -233,7 +245,8 @@ void fcmae_block_backward(const fcmae_block *block, const fcmae_workspace *works
     pass.groups = fcmae_block_group(map, map->blocks, block->channels, workspace->threads);
     fcmae_run(workspace, pass.groups.count, normalise_backward_task, &pass);
     fcmae_run(workspace, fcmae_depthwise_units(map), mix_backward_task, &pass);
-    fcmae_run(workspace, workspace->threads > 1 ? block->stride / 16 : 1, taps_backward_task, &pass);
+    fcmae_run(workspace, workspace->threads > 1 ? block->stride / 16 : 1, taps_backward_task,
+              &pass);
 }
 
 /* From gradients of the folded weights to gradients of the parameters. */
@@ -250,7 +263,8 @@ static void finish_row(const fcmae_block *b, const fcmae_kernels *kernels, int c
     const float *db1 = d + p->expand_bias->offset;
     d[p->norm_weight->offset + c] = kernels->dot(b->hidden, w1, g1);
     d[p->norm_bias->offset + c] = kernels->dot(b->hidden, w1, db1);
-    kernels->combine(b->hidden, v[p->norm_bias->offset + c], db1, v[p->norm_weight->offset + c], g1);
+    kernels->combine(b->hidden, v[p->norm_bias->offset + c], db1, v[p->norm_weight->offset + c],
+                     g1);
 
     float *db2 = d + p->reduce_bias->offset + c;
     if (p->layer_scale) { /* W2' = diag(l) W2, b2' = l b2 */

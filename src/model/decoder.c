@@ -7,7 +7,7 @@
 #include "model/patch.h"
 
 void fcmae_decoder_reserve(fcmae_decoder *decoder, fcmae_arena *arena, const fcmae_model *model,
-                           bool pairs, bool backward)
+                           bool pairs)
 {
     const fcmae_model_config *config = &model->config;
     *decoder = (fcmae_decoder){.model = model, .channels = config->dims[3],
@@ -17,10 +17,12 @@ void fcmae_decoder_reserve(fcmae_decoder *decoder, fcmae_arena *arena, const fcm
                                .value_stride = fcmae_stride(fcmae_config_patch_values(config))};
     fcmae_packed_reserve(&decoder->proj, arena, decoder->channels, decoder->dim, false);
     fcmae_packed_reserve(&decoder->pred, arena, decoder->dim, decoder->values, pairs);
-    if (backward) {
-        fcmae_packed_reserve(&decoder->proj_back, arena, decoder->dim, decoder->channels, false);
-        fcmae_packed_reserve(&decoder->pred_back, arena, decoder->value_stride, decoder->dim, pairs);
-    }
+}
+
+void fcmae_decoder_reserve_backward(fcmae_decoder *d, fcmae_arena *arena)
+{
+    fcmae_packed_reserve(&d->proj_back, arena, d->dim, d->channels, false);
+    fcmae_packed_reserve(&d->pred_back, arena, d->value_stride, d->dim, d->pairs);
 }
 
 static int pack_count(const fcmae_decoder *d)

@@ -29,7 +29,9 @@ typedef struct fcmae_decoder {
 } fcmae_decoder;
 
 void fcmae_decoder_reserve(fcmae_decoder *decoder, fcmae_arena *arena, const fcmae_model *model,
-                           bool pairs, bool backward);
+                           bool pairs);
+/** Takes room for the weights that only backward reads. */
+void fcmae_decoder_reserve_backward(fcmae_decoder *decoder, fcmae_arena *arena);
 int fcmae_decoder_pack_tasks(const fcmae_decoder *decoder);
 void fcmae_decoder_pack(const fcmae_decoder *decoder, const fcmae_kernels *kernels, int task);
 

@@ -10,6 +10,20 @@ static int decoder_depth(const fcmae_model_config *config)
     return config->kind == FCMAE_KIND_PRETRAIN ? config->decoder_depth : 0;
 }
 
+/** Weights that only backward reads, in its order: a product fetches what lies behind its own. */
+static void reserve_backward(fcmae_network *network, fcmae_arena *arena)
+{
+    const fcmae_model_config *config = &network->model->config;
+    if (config->kind == FCMAE_KIND_PRETRAIN) fcmae_decoder_reserve_backward(&network->decoder, arena);
+    for (int b = decoder_depth(config) - 1; b >= 0; b--)
+        fcmae_block_reserve_backward(&network->decoder_blocks[b], arena);
+    for (int s = FCMAE_STAGES - 1; s >= 0; s--) {
+        for (int b = config->depths[s] - 1; b >= 0; b--)
+            fcmae_block_reserve_backward(&network->stage[s][b], arena);
+        if (s > 0) fcmae_patch_reserve_backward(&network->patch[s], arena);
+    }
+}
+
 fcmae_status fcmae_network_reserve(fcmae_network *network, fcmae_arena *arena,
                                    const fcmae_model *model, bool pairs, bool backward,
                                    fcmae_error *error)
@@ -25,12 +39,12 @@ fcmae_status fcmae_network_reserve(fcmae_network *network, fcmae_arena *arena,
         int positions = s == 0 ? config->stem_stride * config->stem_stride : 4;
         fcmae_patch_reserve(&network->patch[s], arena, &model->patch[s],
                             s == 0 ? config->channels : config->dims[s - 1], config->dims[s],
-                            positions, s == 0, backward);
+                            positions, s == 0);
         network->patch[s].values = model->values;
         network->stage[s] = next;
         for (int b = 0; b < config->depths[s]; b++, next++) {
             fcmae_block_reserve(next, arena, &model->stage[s][b], config->dims[s],
-                                config->grn_scope, pairs, backward);
+                                config->grn_scope, pairs);
             next->values = model->values;
         }
     }
@@ -38,13 +52,14 @@ fcmae_status fcmae_network_reserve(fcmae_network *network, fcmae_arena *arena,
     for (int b = 0; b < decoder_depth(config); b++, next++) {
         /* the decoder is dense: its GRN is per image in every published variant */
         fcmae_block_reserve(next, arena, &model->decoder[b], config->decoder_dim, FCMAE_GRN_IMAGE,
-                            pairs, backward);
+                            pairs);
         next->values = model->values;
     }
     if (config->kind == FCMAE_KIND_PRETRAIN)
-        fcmae_decoder_reserve(&network->decoder, arena, model, pairs, backward);
+        fcmae_decoder_reserve(&network->decoder, arena, model, pairs);
     if (config->kind == FCMAE_KIND_CLASSIFIER)
         fcmae_head_reserve(&network->head, arena, model, backward);
+    if (backward) reserve_backward(network, arena);
     return FCMAE_OK;
 }
 

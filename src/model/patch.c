@@ -5,15 +5,18 @@
 #include <string.h>
 
 void fcmae_patch_reserve(fcmae_patch_layer *layer, fcmae_arena *arena, const fcmae_patch_parameters *p,
-                         int in, int out, int positions, bool stem, bool backward)
+                         int in, int out, int positions, bool stem)
 {
     *layer = (fcmae_patch_layer){.parameters = p, .in = in, .in_stride = fcmae_stride(in), .out = out,
                                  .out_stride = fcmae_stride(out), .positions = positions};
     fcmae_packed_reserve(&layer->weight, arena, positions * in, out, false);
-    if (!stem && backward)
-        for (int child = 0; child < 4; child++)
-            fcmae_packed_reserve(&layer->weight_back[child], arena, out, in, false);
     layer->bias = fcmae_arena_take(arena, (size_t)layer->out_stride, sizeof(float));
+}
+
+void fcmae_patch_reserve_backward(fcmae_patch_layer *layer, fcmae_arena *arena)
+{
+    for (int child = 0; child < 4; child++)
+        fcmae_packed_reserve(&layer->weight_back[child], arena, layer->out, layer->in, false);
 }
 
 static bool is_stem(const fcmae_patch_layer *layer)

@@ -30,7 +30,9 @@ typedef struct fcmae_patch_layer {
 } fcmae_patch_layer;
 
 void fcmae_patch_reserve(fcmae_patch_layer *layer, fcmae_arena *arena, const fcmae_patch_parameters *p,
-                         int in, int out, int positions, bool stem, bool backward);
+                         int in, int out, int positions, bool stem);
+/** Takes room for the weights that only backward reads: of a downsampling layer. */
+void fcmae_patch_reserve_backward(fcmae_patch_layer *layer, fcmae_arena *arena);
 int fcmae_patch_pack_tasks(const fcmae_patch_layer *layer);
 void fcmae_patch_pack(const fcmae_patch_layer *layer, const fcmae_kernels *kernels, int task);
 

@@ -93,6 +93,10 @@ static void try_product(a_layout layout, int rows, int width, int depth, bool wi
     memcpy(kept, soon, (size_t)(rows * width) * sizeof *kept);
     if (rows % 4 == 1) p.soon_read = soon; /* hints: nothing is read or written */
     if (rows % 4 > 1) p.soon_written = soon;
+    if (rows % 3 == 0) {
+        p.soon_weights = soon;
+        p.soon_lines = rows * width / 16;
+    }
     FOR_EACH_INSTRUCTION_SET(kernels)
     {
         memcpy(c, before, (size_t)c_count * sizeof *c);
