@@ -46,6 +46,9 @@ typedef struct fcmae_product {
     int soon_lines;            /**< so many cache lines of it, spread over the product */
 } fcmae_product;
 
+/** Period of the factors of scale_bytes: whole vectors of whole pixels of 1, 2, 3, 4, 6 or 8 channels. */
+#define FCMAE_BYTE_PERIOD 48
+
 /** Neighbours of sites, flat: entries start[s] .. start[s + 1] - 1 belong to site s. */
 typedef struct fcmae_neighbours {
     const int32_t *start, *row;
@@ -121,6 +124,9 @@ typedef struct fcmae_kernels {
     double (*squared_error)(int rows, int width, float *p, const float *target,
                             int64_t target_stride, float factor, float *sum);
 
+    /** out[i] = in[i] * scale[i % period] + shift[i % period]; period FCMAE_BYTE_PERIOD */
+    void (*scale_bytes)(int count, const uint8_t *in, const float *scale, const float *shift,
+                        float *out);
     /** x = (x - mean) / sqrt(variance + 1e-6) with the unbiased variance, over count values. */
     void (*standardise)(int count, float *x);
 

@@ -29,6 +29,7 @@ const fcmae_kernels FCMAE_KERNEL(fcmae_kernels) = {
     .depthwise_cell_taps = FCMAE_KERNEL(fcmae_depthwise_cell_taps),
     .depthwise_list_tap = FCMAE_KERNEL(fcmae_depthwise_list_tap),
     .squared_error = FCMAE_KERNEL(fcmae_squared_error),
+    .scale_bytes = FCMAE_KERNEL(fcmae_scale_bytes),
     .standardise = FCMAE_KERNEL(fcmae_standardise),
     .pack = FCMAE_KERNEL(fcmae_pack),
     .pack_transposed = FCMAE_KERNEL(fcmae_pack_transposed),

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "model/patch.h"
+#include "model/pixels.h"
 
 void fcmae_decoder_reserve(fcmae_decoder *decoder, fcmae_arena *arena, const fcmae_model *model,
                            bool pairs)
@@ -67,7 +67,7 @@ typedef struct decoder_pass {
     float factor;
     float *out, *error, *gradients;
     double *panel_loss;
-    const fcmae_images *images;
+    fcmae_pixels pixels;
     const int32_t *image_index;
 } decoder_pass;
 
@@ -125,8 +125,8 @@ static void target_task(void *argument, int64_t row, int worker)
     int y = map->position[row] / map->width * side, x = map->position[row] % map->width * side;
     float *target = pass->out + row * d->value_stride;
     for (int i = 0; i < side; i++)
-        fcmae_read_pixels(pass->images, pass->image_index[map->image[row]], config->channels,
-                          map->height * side, map->width * side, y + i, x, side, target + i * line);
+        fcmae_pixels_read(&pass->pixels, pass->image_index[map->image[row]], y + i, x, side,
+                          target + i * line);
     if (config->norm_pix) pass->workspace->kernels->standardise(d->values, target);
 }
 
@@ -135,7 +135,11 @@ void fcmae_decoder_targets(const fcmae_decoder *decoder, const fcmae_workspace *
                            const int32_t *image_index, float *targets)
 {
     decoder_pass pass = {.decoder = decoder, .workspace = workspace, .map = map, .out = targets,
-                         .images = images, .image_index = image_index};
+                         .image_index = image_index};
+    const fcmae_model_config *config = &decoder->model->config;
+    int side = fcmae_config_patch(config);
+    pass.pixels = fcmae_pixels_of(images, workspace->kernels, config->channels, map->height * side,
+                                  map->width * side);
     fcmae_run(workspace, map->live, target_task, &pass);
 }
 

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "model/pixels.h"
+
 void fcmae_patch_reserve(fcmae_patch_layer *layer, fcmae_arena *arena, const fcmae_patch_parameters *p,
                          int in, int out, int positions, bool stem)
 {
@@ -80,7 +82,7 @@ typedef struct patch_pass {
     /* stem */
     const fcmae_model_config *config;
     const fcmae_site_map *map;
-    const fcmae_images *images;
+    fcmae_pixels pixels;
     const int32_t *image_index;
     float *patches;
 } patch_pass;
@@ -222,36 +224,6 @@ int fcmae_stem_patch_stride(const fcmae_model_config *config)
     return fcmae_stride(config->stem_stride * config->stem_stride * config->channels);
 }
 
-void fcmae_read_pixels(const fcmae_images *images, int64_t image, int channels, int height,
-                       int width, int y, int x, int count, float *out)
-{
-    if (images->values) { /* planar */
-        const float *plane = images->values + image * channels * height * width;
-        for (int c = 0; c < channels; c++, plane += (int64_t)height * width)
-            for (int i = 0; i < count; i++) out[i * channels + c] = plane[(int64_t)y * width + x + i];
-        return;
-    }
-    const uint8_t *pixel = images->bytes + ((image * height + y) * width + x) * channels;
-    int values = count * channels;
-    if (channels == 3) { /* four pixels at a time: twelve independent values vectorise */
-        float scale[12], shift[12];
-        for (int i = 0; i < 12; i++) {
-            scale[i] = 1.0f / (255.0f * images->deviation[i % 3]);
-            shift[i] = -images->mean[i % 3] / images->deviation[i % 3];
-        }
-        int i = 0;
-        for (; i + 12 <= values; i += 12)
-            for (int j = 0; j < 12; j++) out[i + j] = (float)pixel[i + j] * scale[j] + shift[j];
-        for (; i < values; i++) out[i] = (float)pixel[i] * scale[i % 3] + shift[i % 3];
-        return;
-    }
-    for (int c = 0; c < channels; c++) {
-        float scale = 1.0f / (255.0f * images->deviation[c]);
-        float shift = -images->mean[c] / images->deviation[c];
-        for (int i = c; i < values; i += channels) out[i] = (float)pixel[i] * scale + shift;
-    }
-}
-
 static void stem_task(void *argument, int64_t task, int worker)
 {
     const patch_pass *pass = argument;
@@ -266,8 +238,7 @@ static void stem_task(void *argument, int64_t task, int worker)
         int y = map->position[row] / map->width * side, x = map->position[row] % map->width * side;
         float *patch = pass->patches + (int64_t)row * patch_stride;
         for (int i = 0; i < side; i++)
-            fcmae_read_pixels(pass->images, pass->image_index[map->image[row]], channels,
-                              map->height * side, map->width * side, y + i, x, side,
+            fcmae_pixels_read(&pass->pixels, pass->image_index[map->image[row]], y + i, x, side,
                               patch + i * side * channels);
     }
     int64_t at = (int64_t)first * layer->out_stride;
@@ -291,8 +262,11 @@ void fcmae_stem_forward(const fcmae_patch_layer *layer, const fcmae_workspace *w
                         float *normalised, float *rstd, float *out)
 {
     patch_pass pass = {.layer = layer, .workspace = workspace, .rows = map->rows, .config = config,
-                       .map = map, .images = images, .image_index = image_index,
+                       .map = map, .image_index = image_index,
                        .patches = patches, .normalised = normalised, .rstd = rstd, .out = out};
+    int side = config->stem_stride;
+    pass.pixels = fcmae_pixels_of(images, workspace->kernels, config->channels, map->height * side,
+                                  map->width * side);
     run_rows(&pass, stem_task);
 }
 

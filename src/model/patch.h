@@ -60,8 +60,4 @@ void fcmae_stem_backward(const fcmae_patch_layer *layer, const fcmae_workspace *
                          int rows, int patch_stride, const float *patches, const float *normalised,
                          const float *rstd, float *gradient, float *gradients);
 
-/** `count` pixels of row y from column x as floats [count][channels], normalised. */
-void fcmae_read_pixels(const fcmae_images *images, int64_t image, int channels, int height,
-                       int width, int y, int x, int count, float *out);
-
 #endif

@@ -350,6 +350,33 @@ START_TEST(squared_error)
 END_TEST
 
 /* Patches from busy to flat, bright ones among them: the mean must not cost the digits of the rest. */
+START_TEST(scale_bytes)
+{
+    fcmae_random random = test_random(12);
+    float scale[FCMAE_BYTE_PERIOD], shift[FCMAE_BYTE_PERIOD];
+    for (int i = 0; i < FCMAE_BYTE_PERIOD; i++) {
+        scale[i] = (float)fcmae_random_uniform(&random) - 0.5f;
+        shift[i] = (float)fcmae_random_uniform(&random) - 0.5f;
+    }
+    for (int count = 0; count <= 200; count++) {
+        uint8_t *in = malloc((size_t)count + !count); /* exact: a byte read beyond is seen by the sanitizer */
+        ck_assert_ptr_nonnull(in);
+        for (int i = 0; i < count; i++) in[i] = (uint8_t)(fcmae_random_uniform(&random) * 256);
+        float *out = guarded_floats(count);
+        FOR_EACH_INSTRUCTION_SET(kernels)
+        {
+            kernels->scale_bytes(count, in, scale, shift, out);
+            for (int i = 0; i < count; i++) {
+                int j = i % FCMAE_BYTE_PERIOD;
+                ck_assert_double_eq_tol(out[i], (double)in[i] * scale[j] + shift[j], 1e-4);
+            }
+        }
+        free(in);
+        guarded_free(out);
+    }
+}
+END_TEST
+
 START_TEST(standardise)
 {
     static const int counts[] = {2, 3, 48, 255, 256, 768, 3072};
@@ -494,6 +521,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, layernorm_of_a_constant_row);
     tcase_add_test(cases, column_reductions);
     tcase_add_test(cases, squared_error);
+    tcase_add_test(cases, scale_bytes);
     tcase_add_test(cases, standardise);
     tcase_add_test(cases, packing);
     tcase_add_test(cases, sum_of_blocks);

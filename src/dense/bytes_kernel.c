@@ -1,0 +1,36 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+/** Pixels to numbers; contract in core/kernels.h. */
+#include "core/isa.h"
+#include "dense/dense_kernels.h"
+
+typedef uint8_t byte_vec __attribute__((vector_size(VEC_LANES)));
+typedef uint8_t byte_quad __attribute__((vector_size(4)));
+typedef float quad __attribute__((vector_size(16)));
+
+FCMAE_INLINE void scale_quad(const uint8_t *in, const float *scale, const float *shift, float *out)
+{
+    byte_quad bytes;
+    quad factor, term;
+    memcpy(&bytes, in, sizeof bytes);
+    memcpy(&factor, scale, sizeof factor);
+    memcpy(&term, shift, sizeof term);
+    factor = __builtin_convertvector(bytes, quad) * factor + term;
+    memcpy(out, &factor, sizeof factor);
+}
+
+void FCMAE_KERNEL(fcmae_scale_bytes)(int count, const uint8_t *in, const float *scale,
+                                     const float *shift, float *out)
+{
+    for (; count > 0; count -= FCMAE_BYTE_PERIOD, in += FCMAE_BYTE_PERIOD, out += FCMAE_BYTE_PERIOD) {
+        int n = count < FCMAE_BYTE_PERIOD ? count : FCMAE_BYTE_PERIOD, i = 0;
+        for (; i + VEC_LANES <= n; i += VEC_LANES) {
+            byte_vec bytes;
+            memcpy(&bytes, in + i, sizeof bytes);
+            vec_store(out + i, __builtin_convertvector(bytes, vec) * vec_load(scale + i) +
+                                   vec_load(shift + i));
+        }
+        for (; i + 4 <= n; i += 4) scale_quad(in + i, scale + i, shift + i, out + i);
+        for (; i < n; i++) out[i] = (float)in[i] * scale[i] + shift[i];
+    }
+}
