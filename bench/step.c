@@ -125,12 +125,12 @@ TIMED(depthwise_list, columns, (int first, int last, int columns, const fcmae_ne
       (first, last, columns, neighbours, x, stride, taps, tap_stride, bias, out))
 TIMED(depthwise_block_taps, block->columns, (const fcmae_depthwise_block *block, const float *const *gradient,
        float *dtaps, int64_t tap_stride), (block, gradient, dtaps, tap_stride))
-TIMED(depthwise_quad_taps, columns, (int place, int pairs, int columns, const int32_t *cell, const int32_t *other,
-       const float *x, const float *gradient, int64_t stride, float *dtaps, int64_t tap_stride),
-      (place, pairs, columns, cell, other, x, gradient, stride, dtaps, tap_stride))
-TIMED(depthwise_list_tap, columns, (int pairs, int columns, const int32_t *site, const int32_t *row, const float *x,
-       const float *gradient, int64_t stride, float *dtap),
-      (pairs, columns, site, row, x, gradient, stride, dtap))
+TIMED(depthwise_quad_taps, columns, (const fcmae_pairs *pairs, int columns, const float *x, const float *gradient,
+       int64_t stride, float *dtaps, int64_t tap_stride),
+      (pairs, columns, x, gradient, stride, dtaps, tap_stride))
+TIMED(depthwise_list_taps, columns, (const fcmae_pairs *pairs, int columns, const float *x, const float *gradient,
+       int64_t stride, float *dtaps, int64_t tap_stride),
+      (pairs, columns, x, gradient, stride, dtaps, tap_stride))
 TIMED(standardise, 0, (int count, float *x), (count, x))
 
 static double time_squared_error(int rows, int width, float *p, const float *target, int64_t target_stride,
@@ -163,7 +163,7 @@ static fcmae_kernels timed_table(const fcmae_kernels *table)
     t.depthwise_list = time_depthwise_list;
     t.depthwise_block_taps = time_depthwise_block_taps;
     t.depthwise_quad_taps = time_depthwise_quad_taps;
-    t.depthwise_list_tap = time_depthwise_list_tap;
+    t.depthwise_list_taps = time_depthwise_list_taps;
     t.standardise = time_standardise;
     t.squared_error = time_squared_error;
     return t;

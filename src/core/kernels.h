@@ -52,6 +52,12 @@ typedef struct fcmae_neighbours {
                                7x7 of single sites (then place = tap), 5x5 of 2x2, else 3x3 */
 } fcmae_neighbours;
 
+/** The same by place: entries start[p] .. start[p + 1] - 1 lie at place p; first rows of both. */
+typedef struct fcmae_pairs {
+    int32_t start[49 + 1];
+    const int32_t *cell, *other;
+} fcmae_pairs;
+
 /**
  * A rectangle of high x wide sites (at most 8 x 8) and the rows around it.
  * window[(high + 6) * (wide + 6)]: pointers to the input rows, row-major. In each line the first 3,
@@ -127,13 +133,14 @@ typedef struct fcmae_kernels {
      *  block->soon is what will be read of the window. */
     void (*depthwise_block_taps)(const fcmae_depthwise_block *block, const float *const *gradient,
                                  float *dtaps, int64_t tap_stride);
-    /** The same for pairs of 2x2 cells of one place: first rows cell[i] (gradient), other[i] (x). */
-    void (*depthwise_quad_taps)(int place, int pairs, int columns, const int32_t *cell,
-                                const int32_t *other, const float *x, const float *gradient,
-                                int64_t stride, float *dtaps, int64_t tap_stride);
-    /** The same for pairs (site[i], row[i]) of one tap: dtap[c] += sum x[row] * gradient[site]. */
-    void (*depthwise_list_tap)(int pairs, int columns, const int32_t *site, const int32_t *row,
-                               const float *x, const float *gradient, int64_t stride, float *dtap);
+    /** The same over pairs of 2x2 cells: x at `other`, gradient at `cell`. */
+    void (*depthwise_quad_taps)(const fcmae_pairs *pairs, int columns, const float *x,
+                                const float *gradient, int64_t stride, float *dtaps,
+                                int64_t tap_stride);
+    /** The same over pairs of single sites. */
+    void (*depthwise_list_taps)(const fcmae_pairs *pairs, int columns, const float *x,
+                                const float *gradient, int64_t stride, float *dtaps,
+                                int64_t tap_stride);
 
     /** Prediction error of a panel against targets: p = (p - target) * factor in place, sum[n] +=
      *  over rows; returns the sum of the squared errors. */

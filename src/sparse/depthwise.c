@@ -11,7 +11,8 @@
 
 #include "sparse/z_order.h"
 
-#define SITES_PER_UNIT 16
+#define LIST_SITES 16 /* of a unit */
+#define QUAD_SITES 64 /* more: a unit loads all taps */
 #define BLOCK_SIDE 8 /* at most */
 #define HALO (FCMAE_KERNEL_SIDE / 2)
 #define WINDOW_SIDE (BLOCK_SIDE + 2 * HALO)
@@ -37,7 +38,7 @@ static int pieces(int length)
 
 static int unit_sites(const fcmae_site_map *map)
 {
-    return map->cell >= 4 ? map->cell * map->cell : SITES_PER_UNIT;
+    return map->cell >= 4 ? map->cell * map->cell : map->cell == 2 ? QUAD_SITES : LIST_SITES;
 }
 
 int fcmae_depthwise_units(const fcmae_site_map *map)
@@ -188,15 +189,6 @@ void fcmae_depthwise_backward_taps(const fcmae_kernels *kernels, const fcmae_sit
         kernels->depthwise_block_taps(&block, (const float *const *)tables.own, dtaps, stride);
     }
     if (in_blocks(map)) return;
-    int places = map->cell == 2 ? 25 : FCMAE_KERNEL_TAPS;
-    for (int place = 0; place < places; place++) {
-        int begin = map->place_start[place], pairs = map->place_start[place + 1] - begin;
-        const int32_t *cell = map->place_cell + begin, *other = map->place_other + begin;
-        if (map->cell == 2)
-            kernels->depthwise_quad_taps(place, pairs, columns, cell, other, x, dy, stride, dtaps,
-                                         stride);
-        else
-            kernels->depthwise_list_tap(pairs, columns, cell, other, x, dy, stride,
-                                        dtaps + (int64_t)place * stride);
-    }
+    (map->cell == 2 ? kernels->depthwise_quad_taps : kernels->depthwise_list_taps)(
+        &map->pairs, columns, x, dy, stride, dtaps, stride);
 }

@@ -25,82 +25,67 @@
 /** Calls body(dy, dx, ...): a cell's distance along an axis is -2, 2, or near, given as 0. */
 #define FIX_DISTANCE(y, x, body, ...)                                                              \
     switch (((y) == -2 ? 0 : (y) == 2 ? 6 : 3) + ((x) == -2 ? 0 : (x) == 2 ? 2 : 1)) {             \
-    case 0:                                                                                        \
-        body(-2, -2, __VA_ARGS__);                                                                 \
-        break;                                                                                     \
-    case 1:                                                                                        \
-        body(-2, 0, __VA_ARGS__);                                                                  \
-        break;                                                                                     \
-    case 2:                                                                                        \
-        body(-2, 2, __VA_ARGS__);                                                                  \
-        break;                                                                                     \
-    case 3:                                                                                        \
-        body(0, -2, __VA_ARGS__);                                                                  \
-        break;                                                                                     \
-    case 4:                                                                                        \
-        body(0, 0, __VA_ARGS__);                                                                   \
-        break;                                                                                     \
-    case 5:                                                                                        \
-        body(0, 2, __VA_ARGS__);                                                                   \
-        break;                                                                                     \
-    case 6:                                                                                        \
-        body(2, -2, __VA_ARGS__);                                                                  \
-        break;                                                                                     \
-    case 7:                                                                                        \
-        body(2, 0, __VA_ARGS__);                                                                   \
-        break;                                                                                     \
-    default:                                                                                       \
-        body(2, 2, __VA_ARGS__);                                                                   \
-        break;                                                                                     \
+    case 0: body(-2, -2, __VA_ARGS__); break;                                                      \
+    case 1: body(-2, 0, __VA_ARGS__); break;                                                       \
+    case 2: body(-2, 2, __VA_ARGS__); break;                                                       \
+    case 3: body(0, -2, __VA_ARGS__); break;                                                       \
+    case 4: body(0, 0, __VA_ARGS__); break;                                                        \
+    case 5: body(0, 2, __VA_ARGS__); break;                                                        \
+    case 6: body(2, -2, __VA_ARGS__); break;                                                       \
+    case 7: body(2, 0, __VA_ARGS__); break;                                                        \
+    default: body(2, 2, __VA_ARGS__); break;                                                       \
     }
 
-/** sum[4 sites][nv] += the sites in reach of the cell at `x`; tap: of the cells' distance. */
+/** sum[nv][4 sites] += the sites in reach of the cell at `x`; tap: between equal sites of both. */
 FCMAE_INLINE void add_cell(const int dy, const int dx, const int nv, const float *x, int64_t stride,
-                           const float *tap, int64_t tap_stride, vec (*sum)[GROUP])
+                           const vec (*tap)[GROUP], vec (*sum)[4])
 {
     FCMAE_UNROLL
-    for (int iy = IN_FIRST(dy); iy <= IN_LAST(dy); iy++) {
+    for (int n = 0; n < nv; n++) {
         FCMAE_UNROLL
-        for (int ix = IN_FIRST(dx); ix <= IN_LAST(dx); ix++) {
+        for (int iy = IN_FIRST(dy); iy <= IN_LAST(dy); iy++) {
             FCMAE_UNROLL
-            for (int n = 0; n < nv; n++) {
+            for (int ix = IN_FIRST(dx); ix <= IN_LAST(dx); ix++) {
                 vec value = vec_load(x + (2 * iy + ix) * stride + n * VEC_LANES);
                 FCMAE_UNROLL
                 for (int oy = OUT_FIRST(dy); oy <= OUT_LAST(dy); oy++) {
                     FCMAE_UNROLL
                     for (int ox = OUT_FIRST(dx); ox <= OUT_LAST(dx); ox++)
-                        sum[2 * oy + ox][n] +=
-                            value *
-                            vec_load(tap + ((iy - oy) * 7 + ix - ox) * tap_stride + n * VEC_LANES);
+                        sum[n][2 * oy + ox] += value * tap[(iy - oy) * 7 + ix - ox][n];
                 }
             }
         }
     }
 }
 
+/** One group of columns at cells first .. last-1. */
 FCMAE_INLINE void quad_columns(const int nv, int first, int last,
                                const fcmae_neighbours *neighbours, const float *x, int64_t stride,
                                const float *taps, int64_t tap_stride, const float *bias, float *out)
 {
+    vec tap[49][GROUP]; /* side by side: rows of a power-of-two stride share few sets of the cache */
+    for (int k = 0; k < 49; k++) {
+        FCMAE_UNROLL
+        for (int n = 0; n < nv; n++) tap[k][n] = vec_load(taps + k * tap_stride + n * VEC_LANES);
+    }
     for (int cell = first; cell < last; cell++) {
         float *o = out + 4 * cell * stride;
-        vec sum[4][GROUP];
+        vec sum[GROUP][4];
         FCMAE_UNROLL
-        for (int s = 0; s < 4; s++) {
+        for (int n = 0; n < nv; n++) {
             FCMAE_UNROLL
-            for (int n = 0; n < nv; n++)
-                sum[s][n] = vec_load((bias ? bias : o + s * stride) + n * VEC_LANES);
+            for (int s = 0; s < 4; s++)
+                sum[n][s] = vec_load((bias ? bias : o + s * stride) + n * VEC_LANES);
         }
         for (int e = neighbours->start[cell]; e < neighbours->start[cell + 1]; e++) {
             int dy = neighbours->place[e] / SIDE - 2, dx = neighbours->place[e] % SIDE - 2;
-            const float *tap = taps + (CENTRE + 14 * dy + 2 * dx) * tap_stride;
-            FIX_DISTANCE(dy, dx, add_cell, nv, x + neighbours->row[e] * stride, stride, tap,
-                         tap_stride, sum)
+            FIX_DISTANCE(dy, dx, add_cell, nv, x + neighbours->row[e] * stride, stride,
+                         tap + CENTRE + 14 * dy + 2 * dx, sum)
         }
         FCMAE_UNROLL
-        for (int s = 0; s < 4; s++) {
+        for (int n = 0; n < nv; n++) {
             FCMAE_UNROLL
-            for (int n = 0; n < nv; n++) vec_store(o + s * stride + n * VEC_LANES, sum[s][n]);
+            for (int s = 0; s < 4; s++) vec_store(o + s * stride + n * VEC_LANES, sum[n][s]);
         }
     }
 }
@@ -155,14 +140,16 @@ FCMAE_INLINE void pair_taps(const int dy, const int dx, int pairs, const int32_t
     }
 }
 
-void FCMAE_KERNEL(fcmae_depthwise_quad_taps)(int place, int pairs, int columns, const int32_t *cell,
-                                             const int32_t *other, const float *x,
+void FCMAE_KERNEL(fcmae_depthwise_quad_taps)(const fcmae_pairs *pairs, int columns, const float *x,
                                              const float *gradient, int64_t stride, float *dtaps,
                                              int64_t tap_stride)
 {
-    int dy = place / SIDE - 2, dx = place % SIDE - 2;
-    float *dtap = dtaps + (CENTRE + 14 * dy + 2 * dx) * tap_stride;
     for (int c = 0; c < columns; c += VEC_LANES)
-        FIX_DISTANCE(dy, dx, pair_taps, pairs, cell, other, x + c, gradient + c, stride, dtap + c,
-                     tap_stride)
+        for (int place = 0; place < SIDE * SIDE; place++) {
+            int begin = pairs->start[place], count = pairs->start[place + 1] - begin;
+            int dy = place / SIDE - 2, dx = place % SIDE - 2;
+            FIX_DISTANCE(dy, dx, pair_taps, count, pairs->cell + begin, pairs->other + begin, x + c,
+                         gradient + c, stride, dtaps + (CENTRE + 14 * dy + 2 * dx) * tap_stride + c,
+                         tap_stride)
+        }
 }

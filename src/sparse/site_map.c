@@ -41,8 +41,8 @@ void fcmae_site_map_reserve(fcmae_site_map *map, fcmae_arena *arena, int images,
     map->neighbours.start = fcmae_arena_take(arena, cells + 1, sizeof(int32_t));
     map->neighbours.row = fcmae_arena_take(arena, entries, sizeof(int32_t));
     map->neighbours.place = fcmae_arena_take(arena, entries, sizeof(uint8_t));
-    map->place_cell = fcmae_arena_take(arena, entries, sizeof(int32_t));
-    map->place_other = fcmae_arena_take(arena, entries, sizeof(int32_t));
+    map->pairs.cell = fcmae_arena_take(arena, entries, sizeof(int32_t));
+    map->pairs.other = fcmae_arena_take(arena, entries, sizeof(int32_t));
     map->segment_begin = fcmae_arena_take(arena, 2 * segments + 1, sizeof(int32_t));
     map->segment_image = fcmae_arena_take(arena, 2 * segments, sizeof(int32_t));
     map->block_segment = fcmae_arena_take(arena, 2 * segments + 1, sizeof(int32_t));
@@ -98,18 +98,19 @@ static void build_neighbours(fcmae_site_map *map)
 {
     int sites = cell_sites(map), places = places_side(map) * places_side(map);
     int next[FCMAE_KERNEL_TAPS], per_place[FCMAE_KERNEL_TAPS] = {0};
+    int32_t *first = (int32_t *)map->pairs.cell, *other = (int32_t *)map->pairs.other;
     list_neighbours(map, per_place);
-    map->place_start[0] = 0;
+    map->pairs.start[0] = 0;
     for (int p = 0; p < places; p++) {
-        next[p] = map->place_start[p];
-        map->place_start[p + 1] = next[p] + per_place[p];
+        next[p] = map->pairs.start[p];
+        map->pairs.start[p + 1] = next[p] + per_place[p];
     }
     const fcmae_neighbours *n = &map->neighbours;
     for (int cell = 0; cell * sites < map->rows; cell++)
         for (int e = n->start[cell]; e < n->start[cell + 1]; e++) {
             int slot = next[n->place[e]]++;
-            map->place_cell[slot] = cell * sites;
-            map->place_other[slot] = n->row[e];
+            first[slot] = cell * sites;
+            other[slot] = n->row[e];
         }
 }
 

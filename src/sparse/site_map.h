@@ -38,8 +38,7 @@ typedef struct fcmae_site_map {
 
     bool grid;       /**< every site active, cells below 4x4: everyone is there, no lists        */
     fcmae_neighbours neighbours; /**< cells (or single sites) in reach of each other             */
-    int32_t place_start[FCMAE_KERNEL_TAPS + 1];
-    int32_t *place_cell, *place_other; /**< the same grouped by place: first rows of both cells   */
+    fcmae_pairs pairs;           /**< the same by place                                          */
 
     int segments, live_segments; /**< runs of at most FCMAE_SEGMENT_ROWS rows of one image        */
     int32_t *segment_begin, *segment_image; /**< [segments + 1], [segments]                       */

@@ -20,12 +20,11 @@ void FCMAE_KERNEL(fcmae_depthwise_list)(int first, int last, int columns,
 void FCMAE_KERNEL(fcmae_depthwise_block_taps)(const fcmae_depthwise_block *block,
                                               const float *const *gradient, float *dtaps,
                                               int64_t tap_stride);
-void FCMAE_KERNEL(fcmae_depthwise_quad_taps)(int place, int pairs, int columns, const int32_t *cell,
-                                             const int32_t *other, const float *x,
+void FCMAE_KERNEL(fcmae_depthwise_quad_taps)(const fcmae_pairs *pairs, int columns, const float *x,
                                              const float *gradient, int64_t stride, float *dtaps,
                                              int64_t tap_stride);
-void FCMAE_KERNEL(fcmae_depthwise_list_tap)(int pairs, int columns, const int32_t *site,
-                                            const int32_t *row, const float *x,
-                                            const float *gradient, int64_t stride, float *dtap);
+void FCMAE_KERNEL(fcmae_depthwise_list_taps)(const fcmae_pairs *pairs, int columns, const float *x,
+                                             const float *gradient, int64_t stride, float *dtaps,
+                                             int64_t tap_stride);
 
 #endif

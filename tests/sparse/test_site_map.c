@@ -49,13 +49,13 @@ static void check_neighbours(const fcmae_site_map *map)
         ck_assert_int_eq(e, n->start[row / sites + 1]);
         entries = e;
     }
-    ck_assert_int_eq(map->place_start[side * side], entries);
+    ck_assert_int_eq(map->pairs.start[side * side], entries);
     for (int place = 0; place < side * side; place++)
-        for (int i = map->place_start[place]; i < map->place_start[place + 1]; i++)
-            if (row_beside(map, map->place_cell[i], (place / side - reach) * cell,
-                           (place % side - reach) * cell) != map->place_other[i])
-                ck_abort_msg("place %d: pair (%d, %d)", place, map->place_cell[i],
-                             map->place_other[i]);
+        for (int i = map->pairs.start[place]; i < map->pairs.start[place + 1]; i++)
+            if (row_beside(map, map->pairs.cell[i], (place / side - reach) * cell,
+                           (place % side - reach) * cell) != map->pairs.other[i])
+                ck_abort_msg("place %d: pair (%d, %d)", place, map->pairs.cell[i],
+                             map->pairs.other[i]);
 }
 
 static void check_segments(const fcmae_site_map *map)
