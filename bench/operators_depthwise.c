@@ -30,7 +30,7 @@ static void backward_data(void *argument)
 {
     depthwise *d = argument;
     for (int unit = 0; unit < fcmae_depthwise_units(&d->map); unit++)
-        fcmae_depthwise_backward_data(d->kernels, &d->map, unit, d->x, d->stage->stride, d->taps,
+        fcmae_depthwise_backward_data(d->kernels, &d->map, unit, d->x, d->stage->stride, d->taps, 0,
                                       d->y);
 }
 

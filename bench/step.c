@@ -118,8 +118,9 @@ TIMED(column_sum, 0, (int rows, int columns, int64_t stride, const float *x, flo
 TIMED(depthwise_block, block->columns, (const fcmae_depthwise_block *block, const float *taps, int64_t tap_stride,
        const float *bias, float *const *out), (block, taps, tap_stride, bias, out))
 TIMED(depthwise_quads, columns, (int first, int last, int columns, const fcmae_neighbours *neighbours, const float *x,
-       int64_t stride, const float *taps, int64_t tap_stride, const float *bias, float *out),
-      (first, last, columns, neighbours, x, stride, taps, tap_stride, bias, out))
+       int64_t stride, const float *taps, int64_t tap_stride, const float *bias, float *out, const float *soon_read,
+       float *soon_written),
+      (first, last, columns, neighbours, x, stride, taps, tap_stride, bias, out, soon_read, soon_written))
 TIMED(depthwise_list, columns, (int first, int last, int columns, const fcmae_neighbours *neighbours, const float *x,
        int64_t stride, const float *taps, int64_t tap_stride, const float *bias, float *out),
       (first, last, columns, neighbours, x, stride, taps, tap_stride, bias, out))

@@ -66,7 +66,8 @@ typedef struct fcmae_pairs {
 typedef struct fcmae_depthwise_block {
     int high, wide, columns; /**< columns: multiple of 16 */
     const float *const *window;
-    const float *soon; /**< high * wide rows that the next block needs, fetched meanwhile; or NULL */
+    const float *soon_read; /**< high * wide rows that are read later, fetched meanwhile; or NULL */
+    float *soon_written;    /**< likewise written later */
     int64_t soon_stride;
 } fcmae_depthwise_block;
 
@@ -117,20 +118,20 @@ typedef struct fcmae_kernels {
                        float *sum);
 
     /** Depthwise 7x7 at the sites of a block; out[high * wide]: pointers to their rows, row-major.
-     *  taps [49][tap_stride] (negative stride: flipped kernel). bias NULL: accumulate into out.
-     *  block->soon is what will be written. */
+     *  taps [49][tap_stride] (negative stride: flipped kernel). bias NULL: accumulate into out. */
     void (*depthwise_block)(const fcmae_depthwise_block *block, const float *taps,
                             int64_t tap_stride, const float *bias, float *const *out);
-    /** The same at cells first..last-1 of 2x2 sites, Z-order rows, through a list of cells. */
+    /** The same at cells first..last-1 of 2x2 sites, Z-order rows, through a list of cells.
+     *  soon_read, soon_written: as many rows as these cells have, as in a block. */
     void (*depthwise_quads)(int first, int last, int columns, const fcmae_neighbours *neighbours,
                             const float *x, int64_t stride, const float *taps, int64_t tap_stride,
-                            const float *bias, float *out);
+                            const float *bias, float *out, const float *soon_read,
+                            float *soon_written);
     /** The same at sites first..last-1 through a list of sites. */
     void (*depthwise_list)(int first, int last, int columns, const fcmae_neighbours *neighbours,
                            const float *x, int64_t stride, const float *taps, int64_t tap_stride,
                            const float *bias, float *out);
-    /** dtaps[tap][c] += sum over the block's sites of window(site, tap)[c] * gradient[site][c].
-     *  block->soon is what will be read of the window. */
+    /** dtaps[tap][c] += sum over the block's sites of window(site, tap)[c] * gradient[site][c]. */
     void (*depthwise_block_taps)(const fcmae_depthwise_block *block, const float *const *gradient,
                                  float *dtaps, int64_t tap_stride);
     /** The same over pairs of 2x2 cells: x at `other`, gradient at `cell`. */

@@ -173,7 +173,7 @@ static void mix_backward_task(void *argument, int64_t unit, int worker)
     fcmae_depthwise_backward_data(pass->workspace->kernels, pass->map, (int)unit,
                                   pass->workspace->row_gradient, b->stride,
                                   b->values + b->parameters->depthwise_weight->offset,
-                                  pass->gradient);
+                                  pass->x, pass->gradient);
 }
 
 /** Gradients of taps and bias for a slice of channels. */

@@ -120,12 +120,9 @@ static void locate_cell(const fcmae_site_map *map, int cell, const float *around
         for (int x = 0; x < side; x++) b->own[y * side + x] = own + 2 * step[y] + step[x];
 }
 
-/** The tables of a unit; `soon`: the array of which the next cell's rows are fetched. */
 static fcmae_depthwise_block locate(const fcmae_site_map *map, int unit, const float *around,
-                                    float *own, const float *soon, int64_t stride, int columns,
-                                    block_tables *tables)
+                                    float *own, int64_t stride, int columns, block_tables *tables)
 {
-    int sites = unit_sites(map), next = (unit + 1) * sites;
     if (map->grid)
         locate_in_grid(map, unit, around, own, stride, tables);
     else
@@ -134,45 +131,51 @@ static fcmae_depthwise_block locate(const fcmae_site_map *map, int unit, const f
                                    .wide = tables->wide,
                                    .columns = columns,
                                    .window = tables->window,
-                                   .soon =
-                                       !map->grid && next < map->rows ? soon + next * stride : NULL,
                                    .soon_stride = stride};
 }
 
-/** Both directions: sums over the neighbours of a unit's sites. */
+/**
+ * Both directions: sums over the neighbours of a unit's sites. Meanwhile the rows that the next unit
+ * writes are fetched, and this unit's rows of `soon`: they lie in memory by then, and waiting for
+ * them took longer than computing.
+ */
 static void convolve(const fcmae_kernels *kernels, const fcmae_site_map *map, int unit,
                      const float *x, int stride, const float *taps, int64_t tap_stride,
-                     const float *bias, float *out)
+                     const float *bias, const float *soon, float *out)
 {
+    int first = 0, last = 0;
+    bool together = fcmae_depthwise_unit_rows(map, unit, &first, &last);
+    bool next = together && last + last - first <= map->rows;
+    const float *soon_read = together && soon ? soon + first * (int64_t)stride : NULL;
+    float *soon_written = next ? out + last * (int64_t)stride : NULL;
     if (in_blocks(map)) {
         block_tables tables;
-        fcmae_depthwise_block block = locate(map, unit, x, out, out, stride, stride, &tables);
+        fcmae_depthwise_block block = locate(map, unit, x, out, stride, stride, &tables);
+        block.soon_read = soon_read;
+        block.soon_written = soon_written;
         kernels->depthwise_block(&block, taps, tap_stride, bias, tables.own);
-        return;
-    }
-    int first, last;
-    fcmae_depthwise_unit_rows(map, unit, &first, &last);
-    if (map->cell == 2)
+    } else if (map->cell == 2) {
         kernels->depthwise_quads(first / 4, last / 4, stride, &map->neighbours, x, stride, taps,
-                                 tap_stride, bias, out);
-    else
+                                 tap_stride, bias, out, soon_read, soon_written);
+    } else {
         kernels->depthwise_list(first, last, stride, &map->neighbours, x, stride, taps, tap_stride,
                                 bias, out);
+    }
 }
 
 void fcmae_depthwise_forward(const fcmae_kernels *kernels, const fcmae_site_map *map, int unit,
                              const float *x, int stride, const float *taps, const float *bias,
                              float *y)
 {
-    convolve(kernels, map, unit, x, stride, taps, stride, bias, y);
+    convolve(kernels, map, unit, x, stride, taps, stride, bias, 0, y);
 }
 
 void fcmae_depthwise_backward_data(const fcmae_kernels *kernels, const fcmae_site_map *map,
                                    int unit, const float *dy, int stride, const float *taps,
-                                   float *dx)
+                                   const float *soon, float *dx)
 {
     const float *flipped = taps + (FCMAE_KERNEL_TAPS - 1) * (int64_t)stride; /* walked backwards */
-    convolve(kernels, map, unit, dy, stride, flipped, -stride, 0, dx);
+    convolve(kernels, map, unit, dy, stride, flipped, -stride, 0, soon, dx);
 }
 
 void fcmae_depthwise_backward_taps(const fcmae_kernels *kernels, const fcmae_site_map *map,
@@ -185,7 +188,7 @@ void fcmae_depthwise_backward_taps(const fcmae_kernels *kernels, const fcmae_sit
     for (int unit = 0; in_blocks(map) && unit < fcmae_depthwise_units(map); unit++) {
         block_tables tables;
         fcmae_depthwise_block block =
-            locate(map, unit, x, (float *)dy, x, stride, columns, &tables);
+            locate(map, unit, x, (float *)dy, stride, columns, &tables);
         kernels->depthwise_block_taps(&block, (const float *const *)tables.own, dtaps, stride);
     }
     if (in_blocks(map)) return;

@@ -28,10 +28,11 @@ bool fcmae_depthwise_unit_rows(const fcmae_site_map *map, int unit, int *first, 
 void fcmae_depthwise_forward(const fcmae_kernels *kernels, const fcmae_site_map *map, int unit,
                              const float *x, int stride, const float *taps, const float *bias,
                              float *y);
-/** dx[s] += sum_k dy[neighbour(s, k)] * taps[48 - k] at the rows of one unit. ACCUMULATES. */
+/** dx[s] += sum_k dy[neighbour(s, k)] * taps[48 - k] at the rows of one unit. ACCUMULATES.
+ *  soon: rows like x that the caller reads next, fetched meanwhile; or NULL. */
 void fcmae_depthwise_backward_data(const fcmae_kernels *kernels, const fcmae_site_map *map,
                                    int unit, const float *dy, int stride, const float *taps,
-                                   float *dx);
+                                   const float *soon, float *dx);
 /** dtaps[k,c] += sum_s x[neighbour(s,k), c] * dy[s,c] for columns [first, first + columns). */
 void fcmae_depthwise_backward_taps(const fcmae_kernels *kernels, const fcmae_site_map *map,
                                    const float *x, const float *dy, int stride, int first,

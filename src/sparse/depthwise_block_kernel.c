@@ -26,13 +26,13 @@
 #define TAP_ROWS 1
 #endif
 
-/** Fetches column c of the rows [first, last) that the caller's next block uses. */
-FCMAE_INLINE void fetch_soon(const fcmae_depthwise_block *b, int first, int last, int c,
-                             const int for_write)
+/** Fetches column c of the rows [first, last) that are wanted soon. */
+FCMAE_INLINE void fetch_soon(const fcmae_depthwise_block *b, int first, int last, int c)
 {
-    if (!b->soon) return;
-    for (int row = first; row < last; row++)
-        __builtin_prefetch(b->soon + row * b->soon_stride + c, for_write);
+    for (int64_t row = first; row < last && b->soon_read; row++)
+        __builtin_prefetch(b->soon_read + row * b->soon_stride + c, 0);
+    for (int64_t row = first; row < last && b->soon_written; row++)
+        __builtin_prefetch(b->soon_written + row * b->soon_stride + c, 1);
 }
 
 /** One row of sums += the present values first .. last-1 of a line. */
@@ -67,7 +67,7 @@ FCMAE_INLINE void stencil(const int wide, const int rows, int y, const fcmae_dep
         for (int kx = 0; kx < KERNEL; kx++)
             tap[kx] = vec_load(taps + (ky * KERNEL + kx) * tap_stride + c);
         fetch_soon(b, y * wide + rows * wide * ky / KERNEL,
-                   y * wide + rows * wide * (ky + 1) / KERNEL, c, 1);
+                   y * wide + rows * wide * (ky + 1) / KERNEL, c);
         FCMAE_UNROLL
         for (int r = 0; r < rows; r++) {
             const float *const *line = b->window + (y + r + ky) * (wide + 2 * HALO);
@@ -158,7 +158,7 @@ FCMAE_INLINE void tap_rows(const int wide, const int rows, int ky, const fcmae_d
         vec d[8];
         FCMAE_UNROLL
         for (int x = 0; x < wide; x++) d[x] = vec_load(gradient[y * wide + x] + c);
-        fetch_soon(b, y * wide + wide * ky / KERNEL, y * wide + wide * (ky + rows) / KERNEL, c, 0);
+        fetch_soon(b, y * wide + wide * ky / KERNEL, y * wide + wide * (ky + rows) / KERNEL, c);
         FCMAE_UNROLL
         for (int r = 0; r < rows; r++) {
             const float *const *line = b->window + (y + ky + r) * (wide + 2 * HALO);

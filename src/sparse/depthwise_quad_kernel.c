@@ -61,7 +61,8 @@ FCMAE_INLINE void add_cell(const int dy, const int dx, const int nv, const float
 /** One group of columns at cells first .. last-1. */
 FCMAE_INLINE void quad_columns(const int nv, int first, int last,
                                const fcmae_neighbours *neighbours, const float *x, int64_t stride,
-                               const float *taps, int64_t tap_stride, const float *bias, float *out)
+                               const float *taps, int64_t tap_stride, const float *bias, float *out,
+                               const float *soon_read, float *soon_written)
 {
     vec tap[49][GROUP]; /* side by side: rows of a power-of-two stride share few sets of the cache */
     for (int k = 0; k < 49; k++) {
@@ -70,6 +71,11 @@ FCMAE_INLINE void quad_columns(const int nv, int first, int last,
     }
     for (int cell = first; cell < last; cell++) {
         float *o = out + 4 * cell * stride;
+        for (int64_t row = 4 * (cell - first); row < 4 * (cell - first) + 4; row++)
+            for (int n = 0; n < nv * VEC_LANES; n += 16) {
+                if (soon_read) __builtin_prefetch(soon_read + row * stride + n, 0);
+                if (soon_written) __builtin_prefetch(soon_written + row * stride + n, 1);
+            }
         vec sum[GROUP][4];
         FCMAE_UNROLL
         for (int n = 0; n < nv; n++) {
@@ -93,15 +99,18 @@ FCMAE_INLINE void quad_columns(const int nv, int first, int last,
 void FCMAE_KERNEL(fcmae_depthwise_quads)(int first, int last, int columns,
                                          const fcmae_neighbours *neighbours, const float *x,
                                          int64_t stride, const float *taps, int64_t tap_stride,
-                                         const float *bias, float *out)
+                                         const float *bias, float *out, const float *soon_read,
+                                         float *soon_written)
 {
     int c = 0;
     for (; c + GROUP * VEC_LANES <= columns; c += GROUP * VEC_LANES)
         quad_columns(GROUP, first, last, neighbours, x + c, stride, taps + c, tap_stride,
-                     bias ? bias + c : 0, out + c);
+                     bias ? bias + c : 0, out + c, soon_read ? soon_read + c : 0,
+                     soon_written ? soon_written + c : 0);
     for (; c < columns; c += VEC_LANES)
         quad_columns(1, first, last, neighbours, x + c, stride, taps + c, tap_stride,
-                     bias ? bias + c : 0, out + c);
+                     bias ? bias + c : 0, out + c, soon_read ? soon_read + c : 0,
+                     soon_written ? soon_written + c : 0);
 }
 
 /** Tap gradients of all pairs of cells at one distance, one vector of channels. */

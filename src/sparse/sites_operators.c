@@ -108,7 +108,7 @@ static void depthwise_data_task(void *argument, int64_t unit, int worker)
     const sites_call *call = argument;
     (void)worker;
     fcmae_depthwise_backward_data(call->sites->kernels, &call->sites->map, (int)unit, call->dy,
-                                  call->in_stride, call->weight, call->dx);
+                                  call->in_stride, call->weight, 0, call->dx);
 }
 
 /** Task: one panel of channels. */

@@ -12,7 +12,8 @@ void FCMAE_KERNEL(fcmae_depthwise_block)(const fcmae_depthwise_block *block, con
 void FCMAE_KERNEL(fcmae_depthwise_quads)(int first, int last, int columns,
                                          const fcmae_neighbours *neighbours, const float *x,
                                          int64_t stride, const float *taps, int64_t tap_stride,
-                                         const float *bias, float *out);
+                                         const float *bias, float *out, const float *soon_read,
+                                         float *soon_written);
 void FCMAE_KERNEL(fcmae_depthwise_list)(int first, int last, int columns,
                                         const fcmae_neighbours *neighbours, const float *x,
                                         int64_t stride, const float *taps, int64_t tap_stride,

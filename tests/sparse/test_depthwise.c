@@ -54,7 +54,8 @@ static void run_convolution(const fcmae_kernels *kernels, convolution *v, bool s
     memcpy(v->dtaps, v->dtaps_before, 49 * row_bytes);
     for (int unit = fcmae_depthwise_units(v->map) - 1; unit >= 0; unit--) { /* any order */
         fcmae_depthwise_forward(kernels, v->map, unit, v->x, v->stride, v->taps, v->bias, v->y);
-        fcmae_depthwise_backward_data(kernels, v->map, unit, v->dy, v->stride, v->taps, v->dx);
+        fcmae_depthwise_backward_data(kernels, v->map, unit, v->dy, v->stride, v->taps, v->x,
+                                      v->dx);
     }
     int columns = sliced ? 16 : v->stride;
     for (int first = 0; first < v->stride; first += columns)

@@ -55,7 +55,7 @@ static void count_block(const fcmae_depthwise_block *block, const float *taps, i
 
 static void count_quads(int first, int last, int columns, const fcmae_neighbours *neighbours,
                         const float *x, int64_t stride, const float *taps, int64_t tap_stride,
-                        const float *bias, float *out)
+                        const float *bias, float *out, const float *soon_read, float *soon_written)
 {
     static const int in_reach[] = {1, 4, 4, 4, 1}; /* pairs along one axis at distance -2 .. 2 */
     for (int e = neighbours->start[first]; e < neighbours->start[last]; e++)
@@ -63,7 +63,7 @@ static void count_quads(int first, int last, int columns, const fcmae_neighbours
                         in_reach[neighbours->place[e] % 5] * columns;
     counts.nominal += (int64_t)(last - first) * 4 * 49 * columns;
     counted->depthwise_quads(first, last, columns, neighbours, x, stride, taps, tap_stride, bias,
-                             out);
+                             out, soon_read, soon_written);
 }
 
 static void count_list(int first, int last, int columns, const fcmae_neighbours *neighbours,
