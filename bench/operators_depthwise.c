@@ -15,7 +15,7 @@ typedef struct depthwise {
     const stage_case *stage;
     const fcmae_kernels *kernels;
     fcmae_site_map map;
-    float *x, *y, *taps, *dtaps, *bias, *zeros;
+    float *x, *y, *taps, *dtaps, *bias;
 } depthwise;
 
 static void forward(void *argument)
@@ -23,22 +23,22 @@ static void forward(void *argument)
     depthwise *d = argument;
     for (int unit = 0; unit < fcmae_depthwise_units(&d->map); unit++)
         fcmae_depthwise_forward(d->kernels, &d->map, unit, d->x, d->stage->stride, d->taps, d->bias,
-                                d->zeros, d->y);
+                                d->y);
 }
 
 static void backward_data(void *argument)
 {
     depthwise *d = argument;
     for (int unit = 0; unit < fcmae_depthwise_units(&d->map); unit++)
-        fcmae_depthwise_backward_data(d->kernels, &d->map, unit, d->x, d->stage->stride, d->taps,
-                                      d->zeros, d->y);
+        fcmae_depthwise_backward_data(d->kernels, &d->map, unit, d->x, d->stage->stride, d->taps, 0,
+                                      d->y);
 }
 
 static void backward_taps(void *argument)
 {
     depthwise *d = argument;
     fcmae_depthwise_backward_taps(d->kernels, &d->map, d->x, d->y, d->stage->stride, 0,
-                                  d->stage->stride, d->zeros, d->dtaps);
+                                  d->stage->stride, d->dtaps);
 }
 
 /* Row of the neighbour of `row` at tap k, or -1. */
@@ -117,7 +117,6 @@ void bench_depthwise(const stage_case *stage)
     d.taps = bench_floats(kernel, 2);
     d.dtaps = bench_floats(kernel, 0);
     d.bias = bench_floats(stage->stride, 3);
-    d.zeros = bench_floats(stage->stride, 0);
     double flops = 2.0 * (double)present_taps(&d.map) * stage->channels;
     if (stage->check) {
         check(&d);
@@ -126,7 +125,7 @@ void bench_depthwise(const stage_case *stage)
         bench_time(stage, &(operator_figure){"depthwise, data", flops, 0, false}, backward_data, &d);
         bench_time(stage, &(operator_figure){"depthwise, taps", flops, 0, false}, backward_taps, &d);
     }
-    float *const owned[] = {d.x, d.y, d.taps, d.dtaps, d.bias, d.zeros};
+    float *const owned[] = {d.x, d.y, d.taps, d.dtaps, d.bias};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) free(owned[i]);
     fcmae_arena_release(&arena);
 }

@@ -115,18 +115,23 @@ TIMED(layernorm_backward, 0, (int rows, int channels, int stride, const float *n
        const float *dn, float *dx), (rows, channels, stride, normalised, rstd, dn, dx))
 TIMED(column_sum, 0, (int rows, int columns, int64_t stride, const float *x, float factor, float *sum),
       (rows, columns, stride, x, factor, sum))
-TIMED(depthwise_cell, columns, (int side, int columns, const float *const *window, const float *taps, int64_t tap_stride,
-       const float *bias, float *out, int64_t out_stride),
-      (side, columns, window, taps, tap_stride, bias, out, out_stride))
+TIMED(depthwise_block, block->columns, (const fcmae_depthwise_block *block, const float *taps, int64_t tap_stride,
+       const float *bias, float *const *out), (block, taps, tap_stride, bias, out))
+TIMED(depthwise_quads, columns, (int first, int last, int columns, const fcmae_neighbours *neighbours, const float *x,
+       int64_t stride, const float *taps, int64_t tap_stride, const float *bias, float *out, const float *soon_read,
+       float *soon_written),
+      (first, last, columns, neighbours, x, stride, taps, tap_stride, bias, out, soon_read, soon_written))
 TIMED(depthwise_list, columns, (int first, int last, int columns, const fcmae_neighbours *neighbours, const float *x,
        int64_t stride, const float *taps, int64_t tap_stride, const float *bias, float *out),
       (first, last, columns, neighbours, x, stride, taps, tap_stride, bias, out))
-TIMED(depthwise_cell_taps, columns, (int side, int columns, const float *const *window, const float *gradient,
+TIMED(depthwise_block_taps, block->columns, (const fcmae_depthwise_block *block, const float *const *gradient,
+       float *dtaps, int64_t tap_stride), (block, gradient, dtaps, tap_stride))
+TIMED(depthwise_quad_taps, columns, (const fcmae_pairs *pairs, int columns, const float *x, const float *gradient,
        int64_t stride, float *dtaps, int64_t tap_stride),
-      (side, columns, window, gradient, stride, dtaps, tap_stride))
-TIMED(depthwise_list_tap, columns, (int pairs, int columns, const int32_t *site, const int32_t *row, const float *x,
-       const float *gradient, int64_t stride, float *dtap),
-      (pairs, columns, site, row, x, gradient, stride, dtap))
+      (pairs, columns, x, gradient, stride, dtaps, tap_stride))
+TIMED(depthwise_list_taps, columns, (const fcmae_pairs *pairs, int columns, const float *x, const float *gradient,
+       int64_t stride, float *dtaps, int64_t tap_stride),
+      (pairs, columns, x, gradient, stride, dtaps, tap_stride))
 TIMED(standardise, 0, (int count, float *x), (count, x))
 
 static double time_squared_error(int rows, int width, float *p, const float *target, int64_t target_stride,
@@ -154,10 +159,12 @@ static fcmae_kernels timed_table(const fcmae_kernels *table)
     t.layernorm = time_layernorm;
     t.layernorm_backward = time_layernorm_backward;
     t.column_sum = time_column_sum;
-    t.depthwise_cell = time_depthwise_cell;
+    t.depthwise_block = time_depthwise_block;
+    t.depthwise_quads = time_depthwise_quads;
     t.depthwise_list = time_depthwise_list;
-    t.depthwise_cell_taps = time_depthwise_cell_taps;
-    t.depthwise_list_tap = time_depthwise_list_tap;
+    t.depthwise_block_taps = time_depthwise_block_taps;
+    t.depthwise_quad_taps = time_depthwise_quad_taps;
+    t.depthwise_list_taps = time_depthwise_list_taps;
     t.standardise = time_standardise;
     t.squared_error = time_squared_error;
     return t;

@@ -49,11 +49,32 @@ typedef struct fcmae_product {
 /** Period of the factors of scale_bytes: whole vectors of whole pixels of 1, 2, 3, 4, 6 or 8 channels. */
 #define FCMAE_BYTE_PERIOD 48
 
-/** Neighbours of sites, flat: entries start[s] .. start[s + 1] - 1 belong to site s. */
+/** Neighbours of cells, flat: entries start[s] .. start[s + 1] - 1 belong to cell s. */
 typedef struct fcmae_neighbours {
-    const int32_t *start, *row;
-    const uint8_t *tap; /**< kernel position ky * 7 + kx of the neighbour */
+    const int32_t *start;
+    const int32_t *row;   /**< first row of the neighbour */
+    const uint8_t *place; /**< where it lies among the cells in reach, row-major, centre in the middle:
+                               7x7 of single sites (then place = tap), 5x5 of 2x2, else 3x3 */
 } fcmae_neighbours;
+
+/** The same by place: entries start[p] .. start[p + 1] - 1 lie at place p; first rows of both. */
+typedef struct fcmae_pairs {
+    int32_t start[49 + 1];
+    const int32_t *cell, *other;
+} fcmae_pairs;
+
+/**
+ * A rectangle of high x wide sites (at most 8 x 8) and the rows around it.
+ * window[(high + 6) * (wide + 6)]: pointers to the input rows, row-major. In each line the first 3,
+ * the middle `wide` and the last 3 rows are present or missing together: NULL in the first of them.
+ */
+typedef struct fcmae_depthwise_block {
+    int high, wide, columns; /**< columns: multiple of 16 */
+    const float *const *window;
+    const float *soon_read; /**< high * wide rows that are read later, fetched meanwhile; or NULL */
+    float *soon_written;    /**< likewise written later */
+    int64_t soon_stride;
+} fcmae_depthwise_block;
 
 typedef struct fcmae_kernels {
     const char *name;
@@ -101,23 +122,31 @@ typedef struct fcmae_kernels {
     void (*column_dot)(int rows, int columns, int64_t stride, const float *x, const float *y,
                        float *sum);
 
-    /** Depthwise 7x7 at the side*side sites (side 8 or 4) of one cell, Z-order rows of `out`.
-     *  window[(side + 6)^2]: pointers to the input rows around the cell, row-major.
-     *  taps [49][tap_stride] (negative stride: flipped kernel); columns: multiple of 16.
-     *  bias NULL: accumulate into out. */
-    void (*depthwise_cell)(int side, int columns, const float *const *window, const float *taps,
-                           int64_t tap_stride, const float *bias, float *out, int64_t out_stride);
-    /** The same at sites first..last-1 through a neighbour list. */
+    /** Depthwise 7x7 at the sites of a block; out[high * wide]: pointers to their rows, row-major.
+     *  taps [49][tap_stride] (negative stride: flipped kernel). bias NULL: accumulate into out. */
+    void (*depthwise_block)(const fcmae_depthwise_block *block, const float *taps,
+                            int64_t tap_stride, const float *bias, float *const *out);
+    /** The same at cells first..last-1 of 2x2 sites, Z-order rows, through a list of cells.
+     *  soon_read, soon_written: as many rows as these cells have, as in a block. */
+    void (*depthwise_quads)(int first, int last, int columns, const fcmae_neighbours *neighbours,
+                            const float *x, int64_t stride, const float *taps, int64_t tap_stride,
+                            const float *bias, float *out, const float *soon_read,
+                            float *soon_written);
+    /** The same at sites first..last-1 through a list of sites. */
     void (*depthwise_list)(int first, int last, int columns, const fcmae_neighbours *neighbours,
                            const float *x, int64_t stride, const float *taps, int64_t tap_stride,
                            const float *bias, float *out);
-    /** dtaps[tap][c] += sum over the cell's sites of window(site, tap)[c] * gradient[site][c]. */
-    void (*depthwise_cell_taps)(int side, int columns, const float *const *window,
+    /** dtaps[tap][c] += sum over the block's sites of window(site, tap)[c] * gradient[site][c]. */
+    void (*depthwise_block_taps)(const fcmae_depthwise_block *block, const float *const *gradient,
+                                 float *dtaps, int64_t tap_stride);
+    /** The same over pairs of 2x2 cells: x at `other`, gradient at `cell`. */
+    void (*depthwise_quad_taps)(const fcmae_pairs *pairs, int columns, const float *x,
                                 const float *gradient, int64_t stride, float *dtaps,
                                 int64_t tap_stride);
-    /** The same for pairs (site[i], row[i]) of one tap: dtap[c] += sum x[row] * gradient[site]. */
-    void (*depthwise_list_tap)(int pairs, int columns, const int32_t *site, const int32_t *row,
-                               const float *x, const float *gradient, int64_t stride, float *dtap);
+    /** The same over pairs of single sites. */
+    void (*depthwise_list_taps)(const fcmae_pairs *pairs, int columns, const float *x,
+                                const float *gradient, int64_t stride, float *dtaps,
+                                int64_t tap_stride);
 
     /** Prediction error of a panel against targets: p = (p - target) * factor in place, sum[n] +=
      *  over rows; returns the sum of the squared errors. */

@@ -131,25 +131,42 @@ fcmae_row_range fcmae_block_range(const fcmae_site_map *map, const fcmae_block_g
 
 /* Forward, in four passes over the chunk. */
 
-/** Pass 1, per unit of sites: depthwise convolution, then LayerNorm while its rows are in L1. */
-static void mix_task(void *argument, int64_t unit, int worker)
+/** LayerNorm of rows [first, last), in place. */
+static void normalise_rows(const fcmae_block_pass *pass, int first, int last)
 {
-    const fcmae_block_pass *pass = argument;
     const fcmae_block *b = pass->block;
-    const fcmae_block_parameters *p = b->parameters;
     const fcmae_kernels *kernels = pass->workspace->kernels;
-    (void)worker;
-    int first, last;
-    fcmae_depthwise_unit_rows(pass->map, (int)unit, &first, &last);
-    fcmae_depthwise_forward(
-        kernels, pass->map, (int)unit, pass->x, b->stride, b->values + p->depthwise_weight->offset,
-        b->values + p->depthwise_bias->offset, pass->workspace->zeros, pass->state->normalised);
     float *rows = pass->state->normalised + (int64_t)first * b->stride;
     kernels->layernorm(last - first, b->channels, b->stride, rows, rows, pass->state->rstd + first,
                        0, 0, 0);
     if (b->pairs)
         kernels->narrow_rows(last - first, b->stride, rows, b->stride,
                              pass->state->narrow + (int64_t)first * b->stride, b->stride);
+}
+
+/** Pass 1, per unit of sites: depthwise convolution, then LayerNorm while its rows are in L1. */
+static void mix_task(void *argument, int64_t unit, int worker)
+{
+    const fcmae_block_pass *pass = argument;
+    const fcmae_block *b = pass->block;
+    const fcmae_block_parameters *p = b->parameters;
+    (void)worker;
+    int first, last;
+    fcmae_depthwise_forward(pass->workspace->kernels, pass->map, (int)unit, pass->x, b->stride,
+                            b->values + p->depthwise_weight->offset,
+                            b->values + p->depthwise_bias->offset, pass->state->normalised);
+    if (fcmae_depthwise_unit_rows(pass->map, (int)unit, &first, &last))
+        normalise_rows(pass, first, last);
+}
+
+/** The LayerNorm of pass 1 where a unit's rows do not stand together, per block of rows. */
+static void normalise_task(void *argument, int64_t block, int worker)
+{
+    const fcmae_block_pass *pass = argument;
+    const fcmae_site_map *map = pass->map;
+    (void)worker;
+    normalise_rows(pass, map->segment_begin[map->block_segment[block]],
+                   map->segment_begin[map->block_segment[block + 1]]);
 }
 
 /** Pass 2, per panel and block of rows: first linear, GELU, sums of squares for GRN. */
@@ -260,6 +277,7 @@ void fcmae_block_forward(const fcmae_block *block, const fcmae_workspace *worksp
                              .state = state,
                              .grn = block->parameters->grn_gamma != 0};
     fcmae_run(workspace, fcmae_depthwise_units(map), mix_task, &pass);
+    if (map->grid) fcmae_run(workspace, map->blocks, normalise_task, &pass);
     fcmae_run(workspace, (int64_t)block->expand.panels * map->blocks, expand_task, &pass);
     fcmae_grn_shape shape = {.hidden = block->hidden,
                              .images = map->images,

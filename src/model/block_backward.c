@@ -178,7 +178,7 @@ static void mix_backward_task(void *argument, int64_t unit, int worker)
     fcmae_depthwise_backward_data(pass->workspace->kernels, pass->map, (int)unit,
                                   pass->workspace->row_gradient, b->stride,
                                   b->values + b->parameters->depthwise_weight->offset,
-                                  pass->workspace->zeros, pass->gradient);
+                                  pass->x, pass->gradient);
 }
 
 /** Gradients of taps and bias for a slice of channels. */
@@ -189,8 +189,8 @@ static void taps_backward_task(void *argument, int64_t slice, int worker)
     (void)worker;
     int columns = pass->workspace->threads > 1 ? 16 : b->stride, first = (int)slice * columns;
     const float *dt = pass->workspace->row_gradient;
-    fcmae_depthwise_backward_taps(pass->workspace->kernels, pass->map, pass->x, dt, b->stride,
-                                  first, columns, pass->workspace->zeros,
+    fcmae_depthwise_backward_taps(pass->workspace->kernels, pass->map, pass->x, dt, b->stride, first,
+                                  columns,
                                   pass->gradients + b->parameters->depthwise_weight->offset);
     pass->workspace->kernels->column_sum(pass->map->rows, columns, b->stride, dt + first, 1.0f,
                                          pass->gradients + b->parameters->depthwise_bias->offset +

@@ -147,7 +147,7 @@ static void reserve_workspace(fcmae_lane *lane, fcmae_arena *arena)
     const fcmae_model_config *config = &lane->network->model->config;
     const fcmae_lane_shape *shape = &lane->shape;
     fcmae_workspace *w = &lane->workspace;
-    int64_t hidden = 0, rows = 0, sums = 0, feedback = 0, scratch = 0, zeros = 0;
+    int64_t hidden = 0, rows = 0, sums = 0, feedback = 0, scratch = 0;
     for (int s = 0; s <= FCMAE_STAGES; s++) {
         if (stage_depth(config, s) == 0) continue;
         int64_t c = stage_channels(config, s), n = (int64_t)shape->chunk[s] * rows_per_image(shape, s);
@@ -158,10 +158,8 @@ static void reserve_workspace(fcmae_lane *lane, fcmae_arena *arena)
         if (segments * 4 * c > sums) sums = segments * 4 * c;
         if (shape->chunk[s] * 4 * c > feedback) feedback = shape->chunk[s] * 4 * c;
         if (worker > scratch) scratch = worker;
-        if (fcmae_stride((int)c) > zeros) zeros = fcmae_stride((int)c);
     }
     w->threads = shape->threads;
-    w->zeros = take(arena, zeros, 1);
     w->segment_sums = take(arena, 2 * sums, 1);
     w->worker_floats = scratch;
     w->worker_scratch = take(arena, scratch, shape->threads);

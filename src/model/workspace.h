@@ -16,7 +16,6 @@
 typedef struct fcmae_workspace {
     const fcmae_kernels *kernels;
     int threads;
-    const float *zeros;     /**< at least the largest stride of zeros                            */
     float *segment_sums;    /**< [segments][hidden], largest chunk                               */
     float *hidden_gradient; /**< panels [hidden / w][rows][w], largest chunk; training only       */
     float *row_gradient;    /**< [rows][stride], largest chunk; training only                    */

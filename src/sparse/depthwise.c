@@ -1,91 +1,197 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
+/**
+ * Three walks, by what is known of the neighbours of a site. Cells of 8x8 and 4x4 sites, and
+ * rectangles of a complete grid, are blocks: a stencil over a window of row pointers. Cells of 2x2
+ * sites (quads) go through the list of cells in reach, single sites through the list of sites.
+ */
 #include "sparse/depthwise.h"
 
-#define SITES_PER_UNIT 16
-#define WINDOW_SIDE (8 + FCMAE_KERNEL_SIDE - 1)
+#include <stddef.h>
 
-static bool has_windows(const fcmae_site_map *map)
+#include "sparse/z_order.h"
+
+#define LIST_SITES 16 /* of a unit */
+#define QUAD_SITES 64 /* more: a unit loads all taps */
+#define BLOCK_SIDE 8 /* at most */
+#define HALO (FCMAE_KERNEL_SIDE / 2)
+#define WINDOW_SIDE (BLOCK_SIDE + 2 * HALO)
+
+/** A unit that is a block: its place in the grid and the tables for the kernel. */
+typedef struct block_tables {
+    int image, top, left, high, wide;
+    const float *window[WINDOW_SIDE * WINDOW_SIDE];
+    float *own[BLOCK_SIDE * BLOCK_SIDE]; /* the rows of the block's sites in the other array */
+} block_tables;
+
+static bool in_blocks(const fcmae_site_map *map)
 {
-    return map->cell >= 4;
+    return map->grid || map->cell >= 4;
+}
+
+/** Pieces of nearly equal length, at most 8. Where there are several, none is shorter than 4, so
+ * the three rows beside a piece lie inside the grid or outside together. */
+static int pieces(int length)
+{
+    return (length + BLOCK_SIDE - 1) / BLOCK_SIDE;
+}
+
+static int unit_sites(const fcmae_site_map *map)
+{
+    return map->cell >= 4 ? map->cell * map->cell : map->cell == 2 ? QUAD_SITES : LIST_SITES;
 }
 
 int fcmae_depthwise_units(const fcmae_site_map *map)
 {
-    int sites = has_windows(map) ? map->cell * map->cell : SITES_PER_UNIT;
-    return (map->rows + sites - 1) / sites;
+    if (map->grid) return map->images * pieces(map->height) * pieces(map->width);
+    return (map->rows + unit_sites(map) - 1) / unit_sites(map);
 }
 
-void fcmae_depthwise_unit_rows(const fcmae_site_map *map, int unit, int *first, int *last)
+bool fcmae_depthwise_unit_rows(const fcmae_site_map *map, int unit, int *first, int *last)
 {
-    int sites = has_windows(map) ? map->cell * map->cell : SITES_PER_UNIT;
+    int sites = unit_sites(map);
+    if (map->grid) return false;
     *first = unit * sites;
     *last = *first + sites < map->rows ? *first + sites : map->rows;
+    return true;
 }
 
-/** Pointers to the rows around a cell; a missing neighbour reads zeros. */
-static void locate_window(const fcmae_site_map *map, int cell, const float *x, int stride,
-                          const float *zeros, const float **window)
+/* Blocks of a grid */
+
+static void place_in_grid(const fcmae_site_map *map, int unit, block_tables *b)
 {
-    int side = map->cell + FCMAE_KERNEL_SIDE - 1, count = side * side;
-    const int32_t *row = map->window + (int64_t)cell * count;
-    for (int i = 0; i < count; i++) window[i] = row[i] < 0 ? zeros : x + (int64_t)row[i] * stride;
+    int down = pieces(map->height), across = pieces(map->width);
+    int y = unit / across % down, x = unit % across;
+    b->image = unit / (across * down);
+    b->top = y * map->height / down;
+    b->left = x * map->width / across;
+    b->high = (y + 1) * map->height / down - b->top;
+    b->wide = (x + 1) * map->width / across - b->left;
+}
+
+static void locate_in_grid(const fcmae_site_map *map, int unit, const float *around, float *own,
+                           int64_t stride, block_tables *b)
+{
+    place_in_grid(map, unit, b);
+    const int32_t *row_of = map->row_of + (int64_t)b->image * map->height * map->width;
+    const float **window = b->window;
+    for (int y = b->top - HALO; y < b->top + b->high + HALO; y++)
+        for (int x = b->left - HALO; x < b->left + b->wide + HALO; x++) {
+            bool inside = y >= 0 && y < map->height && x >= 0 && x < map->width;
+            *window++ = inside ? around + row_of[y * map->width + x] * stride : NULL;
+        }
+    for (int y = 0; y < b->high; y++)
+        for (int x = 0; x < b->wide; x++)
+            b->own[y * b->wide + x] =
+                own + row_of[(b->top + y) * map->width + b->left + x] * stride;
+}
+
+/* Cells of 8x8 and 4x4 sites */
+
+/** Pointers to `high` x `wide` sites of a cell from site (y, x) on, or a missing cell. */
+static void locate_part(const float *cell, int y, int x, int high, int wide, const int64_t *step,
+                        const float **window, int line)
+{
+    for (int i = 0; i < high; i++, window += line) {
+        window[0] = NULL;
+        for (int k = 0; k < wide && cell; k++) window[k] = cell + 2 * step[y + i] + step[x + k];
+    }
+}
+
+static void locate_cell(const fcmae_site_map *map, int cell, const float *around, float *own,
+                        int64_t stride, block_tables *b)
+{
+    const int side = map->cell, line = side + 2 * HALO, sites = side * side;
+    int64_t
+        step[BLOCK_SIDE]; /* site (y, x) of a cell stands 2 step[y] + step[x] behind its first */
+    for (int i = 0; i < side; i++) step[i] = fcmae_z_order[0][i] * stride;
+    const float *neighbour[9] = {NULL};
+    for (int e = map->neighbours.start[cell]; e < map->neighbours.start[cell + 1]; e++)
+        neighbour[map->neighbours.place[e]] = around + map->neighbours.row[e] * stride;
+    const int from[3] = {side - HALO, 0, 0}, size[3] = {HALO, side, HALO};
+    const int to[3] = {0, HALO, HALO + side};
+    for (int y = 0; y < 3; y++)
+        for (int x = 0; x < 3; x++)
+            locate_part(neighbour[3 * y + x], from[y], from[x], size[y], size[x], step,
+                        b->window + to[y] * line + to[x], line);
+    b->high = b->wide = side;
+    own += cell * sites * stride;
+    for (int y = 0; y < side; y++)
+        for (int x = 0; x < side; x++) b->own[y * side + x] = own + 2 * step[y] + step[x];
+}
+
+static fcmae_depthwise_block locate(const fcmae_site_map *map, int unit, const float *around,
+                                    float *own, int64_t stride, int columns, block_tables *tables)
+{
+    if (map->grid)
+        locate_in_grid(map, unit, around, own, stride, tables);
+    else
+        locate_cell(map, unit, around, own, stride, tables);
+    return (fcmae_depthwise_block){.high = tables->high,
+                                   .wide = tables->wide,
+                                   .columns = columns,
+                                   .window = tables->window,
+                                   .soon_stride = stride};
+}
+
+/**
+ * Both directions: sums over the neighbours of a unit's sites. Meanwhile the rows that the next unit
+ * writes are fetched, and this unit's rows of `soon`: they lie in memory by then, and waiting for
+ * them took longer than computing.
+ */
+static void convolve(const fcmae_kernels *kernels, const fcmae_site_map *map, int unit,
+                     const float *x, int stride, const float *taps, int64_t tap_stride,
+                     const float *bias, const float *soon, float *out)
+{
+    int first = 0, last = 0;
+    bool together = fcmae_depthwise_unit_rows(map, unit, &first, &last);
+    bool next = together && last + last - first <= map->rows;
+    const float *soon_read = together && soon ? soon + first * (int64_t)stride : NULL;
+    float *soon_written = next ? out + last * (int64_t)stride : NULL;
+    if (in_blocks(map)) {
+        block_tables tables;
+        fcmae_depthwise_block block = locate(map, unit, x, out, stride, stride, &tables);
+        block.soon_read = soon_read;
+        block.soon_written = soon_written;
+        kernels->depthwise_block(&block, taps, tap_stride, bias, tables.own);
+    } else if (map->cell == 2) {
+        kernels->depthwise_quads(first / 4, last / 4, stride, &map->neighbours, x, stride, taps,
+                                 tap_stride, bias, out, soon_read, soon_written);
+    } else {
+        kernels->depthwise_list(first, last, stride, &map->neighbours, x, stride, taps, tap_stride,
+                                bias, out);
+    }
 }
 
 void fcmae_depthwise_forward(const fcmae_kernels *kernels, const fcmae_site_map *map, int unit,
                              const float *x, int stride, const float *taps, const float *bias,
-                             const float *zeros, float *y)
+                             float *y)
 {
-    int first, last;
-    fcmae_depthwise_unit_rows(map, unit, &first, &last);
-    if (has_windows(map)) {
-        const float *window[WINDOW_SIDE * WINDOW_SIDE];
-        locate_window(map, unit, x, stride, zeros, window);
-        kernels->depthwise_cell(map->cell, stride, window, taps, stride, bias,
-                                y + (int64_t)first * stride, stride);
-    } else {
-        kernels->depthwise_list(first, last, stride, &map->neighbours, x, stride, taps, stride,
-                                bias, y);
-    }
+    convolve(kernels, map, unit, x, stride, taps, stride, bias, 0, y);
 }
 
 void fcmae_depthwise_backward_data(const fcmae_kernels *kernels, const fcmae_site_map *map,
                                    int unit, const float *dy, int stride, const float *taps,
-                                   const float *zeros, float *dx)
+                                   const float *soon, float *dx)
 {
     const float *flipped = taps + (FCMAE_KERNEL_TAPS - 1) * (int64_t)stride; /* walked backwards */
-    int first, last;
-    fcmae_depthwise_unit_rows(map, unit, &first, &last);
-    if (has_windows(map)) {
-        const float *window[WINDOW_SIDE * WINDOW_SIDE];
-        locate_window(map, unit, dy, stride, zeros, window);
-        kernels->depthwise_cell(map->cell, stride, window, flipped, -stride, 0,
-                                dx + (int64_t)first * stride, stride);
-    } else {
-        kernels->depthwise_list(first, last, stride, &map->neighbours, dy, stride, flipped, -stride,
-                                0, dx);
-    }
+    convolve(kernels, map, unit, dy, stride, flipped, -stride, 0, soon, dx);
 }
 
 void fcmae_depthwise_backward_taps(const fcmae_kernels *kernels, const fcmae_site_map *map,
                                    const float *x, const float *dy, int stride, int first,
-                                   int columns, const float *zeros, float *dtaps)
+                                   int columns, float *dtaps)
 {
-    if (has_windows(map)) {
-        const float *window[WINDOW_SIDE * WINDOW_SIDE];
-        int sites = map->cell * map->cell, cells = map->rows / sites;
-        for (int cell = 0; cell < cells; cell++) {
-            locate_window(map, cell, x + first, stride, zeros, window);
-            kernels->depthwise_cell_taps(map->cell, columns, window,
-                                         dy + (int64_t)cell * sites * stride + first, stride,
-                                         dtaps + first, stride);
-        }
-    } else {
-        for (int tap = 0; tap < FCMAE_KERNEL_TAPS; tap++) {
-            int begin = map->tap_start[tap], pairs = map->tap_start[tap + 1] - begin;
-            kernels->depthwise_list_tap(pairs, columns, map->tap_site + begin, map->tap_row + begin,
-                                        x + first, dy + first, stride,
-                                        dtaps + (int64_t)tap * stride + first);
-        }
+    x += first;
+    dy += first;
+    dtaps += first;
+    for (int unit = 0; in_blocks(map) && unit < fcmae_depthwise_units(map); unit++) {
+        block_tables tables;
+        fcmae_depthwise_block block =
+            locate(map, unit, x, (float *)dy, stride, columns, &tables);
+        kernels->depthwise_block_taps(&block, (const float *const *)tables.own, dtaps, stride);
     }
+    if (in_blocks(map)) return;
+    (map->cell == 2 ? kernels->depthwise_quad_taps : kernels->depthwise_list_taps)(
+        &map->pairs, columns, x, dy, stride, dtaps, stride);
 }

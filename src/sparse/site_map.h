@@ -36,10 +36,9 @@ typedef struct fcmae_site_map {
     int32_t *image, *position; /**< [rows] image, y * width + x                                  */
     int32_t *row_of;           /**< [images * height * width] row, or -1 where removed            */
 
-    int32_t *window; /**< cell >= 4: [rows / cell^2][(cell + 6)^2] row or -1, row-major          */
-    fcmae_neighbours neighbours; /**< otherwise: present taps of each site                       */
-    int32_t tap_start[FCMAE_KERNEL_TAPS + 1];
-    int32_t *tap_site, *tap_row; /**< the same grouped by tap                                    */
+    bool grid;       /**< every site active, cells below 4x4: everyone is there, no lists        */
+    fcmae_neighbours neighbours; /**< cells (or single sites) in reach of each other             */
+    fcmae_pairs pairs;           /**< the same by place                                          */
 
     int segments, live_segments; /**< runs of at most FCMAE_SEGMENT_ROWS rows of one image        */
     int32_t *segment_begin, *segment_image; /**< [segments + 1], [segments]                       */

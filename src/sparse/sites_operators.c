@@ -21,7 +21,7 @@ typedef struct sites_call {
     int in, out, in_stride, out_stride; /* depthwise: in = out */
     const float *x, *dy;                /* padded rows */
     float *y, *dx;
-    float *weight, *bias, *zeros;       /* [49 or 4 * in_stride][out_stride], [out_stride] */
+    float *weight, *bias;               /* [49 or 4 * in_stride][out_stride], [out_stride] */
     float *dweight, *dbias;             /* likewise */
     float *merged, *dmerged;            /* [rows][4 * in_stride] */
     fcmae_sparse_downsample layer;
@@ -100,7 +100,7 @@ static void depthwise_task(void *argument, int64_t unit, int worker)
     const sites_call *call = argument;
     (void)worker;
     fcmae_depthwise_forward(call->sites->kernels, &call->sites->map, (int)unit, call->x,
-                            call->in_stride, call->weight, call->bias, call->zeros, call->y);
+                            call->in_stride, call->weight, call->bias, call->y);
 }
 
 static void depthwise_data_task(void *argument, int64_t unit, int worker)
@@ -108,7 +108,7 @@ static void depthwise_data_task(void *argument, int64_t unit, int worker)
     const sites_call *call = argument;
     (void)worker;
     fcmae_depthwise_backward_data(call->sites->kernels, &call->sites->map, (int)unit, call->dy,
-                                  call->in_stride, call->weight, call->zeros, call->dx);
+                                  call->in_stride, call->weight, 0, call->dx);
 }
 
 /** Task: one panel of channels. */
@@ -118,8 +118,7 @@ static void depthwise_weight_task(void *argument, int64_t panel, int worker)
     int columns = fcmae_panel_width(call->in);
     (void)worker;
     fcmae_depthwise_backward_taps(call->sites->kernels, &call->sites->map, call->x, call->dy,
-                                  call->in_stride, (int)panel * columns, columns, call->zeros,
-                                  call->dweight);
+                                  call->in_stride, (int)panel * columns, columns, call->dweight);
 }
 
 /** weight [channels][49] to taps [49][stride]. */
@@ -143,7 +142,6 @@ fcmae_status fcmae_sites_depthwise_forward(const fcmae_sites *sites, int channel
     for (int pass = 0; pass < 2; pass++) {
         call.weight = take(&call, FCMAE_KERNEL_TAPS, call.in_stride);
         call.bias = take(&call, 1, call.in_stride);
-        call.zeros = take(&call, 1, call.in_stride);
         x_room = take_rows(&call, channels);
         y_room = take_rows(&call, channels);
         if (pass == 0)
@@ -194,7 +192,6 @@ fcmae_status fcmae_sites_depthwise_backward(const fcmae_sites *sites, int channe
         call.weight = take(&call, FCMAE_KERNEL_TAPS, call.in_stride);
         call.dweight = take(&call, FCMAE_KERNEL_TAPS, call.in_stride);
         call.dbias = take(&call, 1, call.in_stride);
-        call.zeros = take(&call, 1, call.in_stride);
         dy_room = take_rows(&call, channels);
         if (dweight) x_room = take_rows(&call, channels);
         if (dx) dx_room = take_rows(&call, channels);

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
 /**
- * The submanifold depthwise convolution on maps of cells (stencil) and arbitrary masks (lists),
- * every instruction set, forward and both gradients, against double precision.
+ * The submanifold depthwise convolution on maps of cells (blocks, quads), complete grids (blocks) and
+ * arbitrary masks (lists), every instruction set, forward and both gradients, against double precision.
  */
 #include <check.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@
 typedef struct convolution {
     const fcmae_site_map *map;
     int channels, stride;
-    float *x, *taps, *bias, *dy, *zeros;
+    float *x, *taps, *bias, *dy;
     float *dx_before, *dtaps_before;
     float *y, *dx, *dtaps;
 } convolution;
@@ -34,7 +34,6 @@ static convolution make_convolution(const fcmae_site_map *map, int channels, uin
                          .dy = random_rows(&random, rows, channels, stride),
                          .dx_before = random_rows(&random, rows, channels, stride),
                          .dtaps_before = random_rows(&random, 49, channels, stride),
-                         .zeros = guarded_floats(stride),
                          .y = guarded_floats((int64_t)rows * stride),
                          .dx = guarded_floats((int64_t)rows * stride),
                          .dtaps = guarded_floats((int64_t)49 * stride)};
@@ -42,7 +41,7 @@ static convolution make_convolution(const fcmae_site_map *map, int channels, uin
 
 static void release_convolution(convolution *v)
 {
-    float *owned[] = {v->x,         v->taps,         v->bias, v->dy, v->zeros,
+    float *owned[] = {v->x,         v->taps,         v->bias, v->dy,
                       v->dx_before, v->dtaps_before, v->y,    v->dx, v->dtaps};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) guarded_free(owned[i]);
 }
@@ -54,15 +53,14 @@ static void run_convolution(const fcmae_kernels *kernels, convolution *v, bool s
     memcpy(v->dx, v->dx_before, (size_t)v->map->rows * row_bytes);
     memcpy(v->dtaps, v->dtaps_before, 49 * row_bytes);
     for (int unit = fcmae_depthwise_units(v->map) - 1; unit >= 0; unit--) { /* any order */
-        fcmae_depthwise_forward(kernels, v->map, unit, v->x, v->stride, v->taps, v->bias, v->zeros,
-                                v->y);
-        fcmae_depthwise_backward_data(kernels, v->map, unit, v->dy, v->stride, v->taps, v->zeros,
+        fcmae_depthwise_forward(kernels, v->map, unit, v->x, v->stride, v->taps, v->bias, v->y);
+        fcmae_depthwise_backward_data(kernels, v->map, unit, v->dy, v->stride, v->taps, v->x,
                                       v->dx);
     }
     int columns = sliced ? 16 : v->stride;
     for (int first = 0; first < v->stride; first += columns)
         fcmae_depthwise_backward_taps(kernels, v->map, v->x, v->dy, v->stride, first, columns,
-                                      v->zeros, v->dtaps);
+                                      v->dtaps);
 }
 
 /* The official layout [channels][7][7] of taps [49][stride], and |taps| if wanted. */
@@ -264,6 +262,42 @@ START_TEST(cells)
 }
 END_TEST
 
+/* Every kernel at cells that neighbour each other at random, around the width of vectors. */
+START_TEST(random_cells)
+{
+    static const int channels[] = {16, 40, 80, 128, 512};
+    fcmae_random random = test_random(4);
+    for (int cell = 1; cell <= 8; cell *= 2)
+        for (int i = 0; i < 8; i++) {
+            int images = 1 + i % 2, rows = 1 + (int)fcmae_random_below(&random, cell == 8 ? 4 : 8);
+            int columns = 1 + (int)fcmae_random_below(&random, cell == 8 ? 4 : 8);
+            uint8_t *removed = random_active(&random, images * rows * columns, 0.2 + i % 4 * 0.2);
+            owned_map owned = map_of_cells(images, rows * cell, columns * cell, cell, removed);
+            check_convolution(&owned.map, cell == 8 && i > 1 ? 48 : channels[i % 5], (uint64_t)i);
+            release_map(&owned);
+            free(removed);
+        }
+}
+END_TEST
+
+/* Complete grids around the size of a block: whole, one more, several, longer than wide. */
+START_TEST(grids)
+{
+    static const int sizes[][2] = {{1, 1}, {1, 8}, {2, 3}, {3, 2}, {5, 5},  {4, 6},
+                                   {7, 7}, {8, 8}, {9, 9}, {9, 2}, {12, 12}, {6, 17}};
+    static const int channels[] = {16, 48, 80, 512};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        int height = sizes[i][0], width = sizes[i][1], images = 1 + (int)i % 2;
+        uint8_t *removed = calloc((size_t)(images * height * width), 1);
+        owned_map owned = map_of_cells(images, height, width, 1, removed);
+        ck_assert(owned.map.grid);
+        check_convolution(&owned.map, channels[i % 4], i);
+        release_map(&owned);
+        free(removed);
+    }
+}
+END_TEST
+
 START_TEST(decoder_rows)
 {
     static const uint8_t removed[12] = {1, 0, 1, 0, 0, 1, /**/ 0, 1, 0, 0, 0, 0};
@@ -308,6 +342,8 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, arbitrary_masks);
     tcase_add_test(cases, random_masks);
     tcase_add_test(cases, cells);
+    tcase_add_test(cases, random_cells);
+    tcase_add_test(cases, grids);
     tcase_add_test(cases, decoder_rows);
     tcase_add_test(cases, images_do_not_mix);
 }

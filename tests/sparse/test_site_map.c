@@ -9,7 +9,7 @@
 #include "sparse/mask.h"
 #include "support/suite.h"
 
-/* Everything that must hold for any map: rows, neighbours by brute force, windows, segments. */
+/* Everything that must hold for any map: rows, neighbours by brute force, segments. */
 static void check_rows(const fcmae_site_map *map)
 {
     int sites = map->height * map->width;
@@ -20,51 +20,42 @@ static void check_rows(const fcmae_site_map *map)
     ck_assert_int_eq(present, map->rows);
 }
 
-/* Row of the neighbour of `row` at tap, -1 if there is none. */
-static int neighbour(const fcmae_site_map *map, int row, int tap)
+/* Row of the site (dy, dx) away from that of `row`, -1 if there is none. */
+static int row_beside(const fcmae_site_map *map, int row, int dy, int dx)
 {
-    int y = map->position[row] / map->width + tap / 7 - 3;
-    int x = map->position[row] % map->width + tap % 7 - 3;
+    int y = map->position[row] / map->width + dy, x = map->position[row] % map->width + dx;
     if (y < 0 || y >= map->height || x < 0 || x >= map->width) return -1;
     return map->row_of[(map->image[row] * map->height + y) * map->width + x];
 }
 
+/* The lists of cells: whoever is there and no one else, the same by place, mutual. */
 static void check_neighbours(const fcmae_site_map *map)
 {
     const fcmae_neighbours *n = &map->neighbours;
-    int entries = 0;
-    for (int row = 0; row < map->rows; row++) {
-        int e = n->start[row];
-        for (int tap = 0; tap < 49; tap++) {
-            int other = neighbour(map, row, tap);
+    int cell = map->cell > 1 ? map->cell : 1, sites = cell * cell, entries = 0;
+    int reach = cell >= 4 ? 1 : cell == 2 ? 2 : 3, side = 2 * reach + 1;
+    for (int row = 0; row < map->rows; row += sites) {
+        int e = n->start[row / sites];
+        for (int place = 0; place < side * side; place++) {
+            int other = row_beside(map, row, (place / side - reach) * cell,
+                                   (place % side - reach) * cell);
             if (other < 0) continue;
-            if (n->row[e] != other || n->tap[e] != tap || neighbour(map, other, 48 - tap) != row)
-                ck_abort_msg("row %d tap %d: neighbour %d, map says %d", row, tap, other,
+            ck_assert_int_eq(other % sites, 0);
+            if (n->row[e] != other || n->place[e] != place)
+                ck_abort_msg("row %d place %d: neighbour %d, map says %d", row, place, other,
                              n->row[e]);
             e++;
         }
-        ck_assert_int_eq(e, n->start[row + 1]);
+        ck_assert_int_eq(e, n->start[row / sites + 1]);
         entries = e;
     }
-    ck_assert_int_eq(map->tap_start[49], entries);
-    for (int tap = 0; tap < 49; tap++)
-        for (int i = map->tap_start[tap]; i < map->tap_start[tap + 1]; i++)
-            if (neighbour(map, map->tap_site[i], tap) != map->tap_row[i])
-                ck_abort_msg("tap %d: pair (%d, %d)", tap, map->tap_site[i], map->tap_row[i]);
-}
-
-static void check_windows(const fcmae_site_map *map)
-{
-    int side = map->cell + 6, sites = map->cell * map->cell;
-    for (int row = 0; row < map->rows; row++) {
-        int corner = row / sites * sites; /* first row of the cell: its upper left site */
-        int y = map->position[row] / map->width - map->position[corner] / map->width;
-        int x = map->position[row] % map->width - map->position[corner] % map->width;
-        const int32_t *window = map->window + row / sites * side * side;
-        for (int tap = 0; tap < 49; tap++)
-            if (window[(y + tap / 7) * side + x + tap % 7] != neighbour(map, row, tap))
-                ck_abort_msg("window of row %d at tap %d", row, tap);
-    }
+    ck_assert_int_eq(map->pairs.start[side * side], entries);
+    for (int place = 0; place < side * side; place++)
+        for (int i = map->pairs.start[place]; i < map->pairs.start[place + 1]; i++)
+            if (row_beside(map, map->pairs.cell[i], (place / side - reach) * cell,
+                           (place % side - reach) * cell) != map->pairs.other[i])
+                ck_abort_msg("place %d: pair (%d, %d)", place, map->pairs.cell[i],
+                             map->pairs.other[i]);
 }
 
 static void check_segments(const fcmae_site_map *map)
@@ -97,8 +88,8 @@ static void check_segments(const fcmae_site_map *map)
 static void check_map(const fcmae_site_map *map)
 {
     check_rows(map);
-    if (map->cell >= 4)
-        check_windows(map);
+    if (map->cell < 4 && map->rows == map->images * map->height * map->width)
+        ck_assert(map->grid); /* has no lists */
     else
         check_neighbours(map);
     check_segments(map);
