@@ -54,7 +54,7 @@ static void run_reduce(void *argument)
     int rows = p->stage->rows, half = p->pairs ? 2 : 1, width = p->expand.width / half;
     const float *h = p->pairs ? (const float *)(const void *)p->h_rows : p->h;
     for (int panel = 0; panel < p->reduce.panels; panel++)
-        fcmae_linear_panels(p->kernels, &p->reduce, panel, rows, h, width, (int64_t)rows * width, NULL,
+        fcmae_linear_panels(p->kernels, &p->reduce, panel, rows, h, width, width, (int64_t)rows * width, NULL,
                             p->x + panel * p->reduce.width, p->stage->stride,
                             p->narrow + panel * p->reduce.width, p->stage->stride);
 }

@@ -140,13 +140,13 @@ void fcmae_linear_panel(const fcmae_kernels *kernels, const fcmae_packed *packed
 }
 
 void fcmae_linear_panels(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
-                         int rows, const float *a, int a_width, int64_t a_panel, const float *bias,
+                         int rows, const float *a, int a_width, int64_t a_row, int64_t a_panel, const float *bias,
                          const float *add, int64_t add_row, float *c, int64_t c_row)
 {
     fcmae_product product = {.rows = rows,
                              .width = packed->width,
                              .a_panel_width = a_width,
-                             .a_row = a_width,
+                             .a_row = a_row,
                              .a_step = 1,
                              .a_panel_stride = a_panel,
                              .b_row = packed->width,
@@ -155,7 +155,7 @@ void fcmae_linear_panels(const fcmae_kernels *kernels, const fcmae_packed *packe
                              .bias = bias,
                              .add = add,
                              .add_row = add_row};
-    int panels = fcmae_packed_depth(packed) / a_width, step = K_BLOCK / a_width;
+    int panels = fcmae_packed_depth(packed) / a_width, step = a_width < K_BLOCK ? K_BLOCK / a_width : 1;
     for (int first = 0; first < panels; first += step) {
         product.a_panels = panels - first < step ? panels - first : step;
         product.a = a + first * a_panel;

@@ -24,6 +24,18 @@ typedef struct fcmae_packed {
     float *data; /**< [panels][k or k / 2][width] */
 } fcmae_packed;
 
+/** The operand of a product: float32 rows, or the same rows in bfloat16. `at` counts values. */
+static inline const float *fcmae_operand(bool pairs, const float *wide, const uint16_t *narrow, int64_t at)
+{
+    return pairs ? (const float *)(const void *)(narrow + at) : wide + at;
+}
+
+/** A row of `values` values in 4-byte elements of that operand. */
+static inline int64_t fcmae_operand_row(bool pairs, int64_t values)
+{
+    return pairs ? values / 2 : values;
+}
+
 /** Smallest multiple of 16 that holds n columns: the stride of every row. */
 int fcmae_stride(int n);
 /** Panel width for n columns: the first of 80, 64, 48, 32, 16 that divides fcmae_stride(n).
@@ -60,12 +72,12 @@ void fcmae_linear_panel(const fcmae_kernels *kernels, const fcmae_packed *packed
                         const fcmae_soon *soon);
 
 /**
- * The same with `a` stored as panels [k / width][rows...][width]: a_panel is the distance of two
- * panels. k is walked in blocks of about 1280 so that a block of weights stays in the L2 cache; the
+ * The same with `a` in pieces of a_width columns: a_row is the distance of two rows of a piece (in
+ * panels [k / width][rows...][width] it is the width), a_panel that of two pieces. k is walked in blocks of about 1280 so that a block of weights stays in the L2 cache; the
  * next block, or the panel that lies behind, is fetched meanwhile.
  */
 void fcmae_linear_panels(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
-                         int rows, const float *a, int a_width, int64_t a_panel, const float *bias,
+                         int rows, const float *a, int a_width, int64_t a_row, int64_t a_panel, const float *bias,
                          const float *add, int64_t add_row, float *c, int64_t c_row);
 
 /**

@@ -189,8 +189,8 @@ static void expand_task(void *argument, int64_t index, int worker)
         .written = state->slope ? state->slope + tile : 0, .part = block, .parts = map->blocks};
     fcmae_linear_panel(
         kernels, &b->expand, panel, rows,
-        fcmae_block_operand(b, state->normalised, state->narrow, first * (int64_t)b->stride),
-        fcmae_block_operand_row(b, b->stride), b->expand_bias + panel * width, state->hidden + tile,
+        fcmae_operand(b->pairs, state->normalised, state->narrow, first * (int64_t)b->stride),
+        fcmae_operand_row(b->pairs, b->stride), b->expand_bias + panel * width, state->hidden + tile,
         &soon);
     for (int segment = first_segment; segment < last_segment; segment++) {
         int begin = map->segment_begin[segment], end = map->segment_begin[segment + 1];
@@ -216,7 +216,7 @@ static const float *scaled_hidden(const fcmae_block_pass *pass, const fcmae_row_
         return pass->state->hidden + (int64_t)range->first * width;
     }
     int64_t elements = (int64_t)(range->last - range->first) * width;
-    *panel_distance = fcmae_block_operand_row(b, elements);
+    *panel_distance = fcmae_operand_row(b->pairs, elements);
     for (int panel = 0; panel < b->expand.panels; panel++)
         for (int segment = range->first_segment; segment < range->last_segment; segment++) {
             int begin = map->segment_begin[segment], end = map->segment_begin[segment + 1];
@@ -254,10 +254,11 @@ static void reduce_task(void *argument, int64_t group, int worker)
     int64_t distance;
     const float *y = scaled_hidden(pass, &range, fcmae_scratch(pass->workspace, worker), &distance);
     int64_t at = (int64_t)range.first * b->stride;
+    int width = (int)fcmae_operand_row(b->pairs, b->expand.width);
     for (int panel = 0; panel < b->reduce.panels; panel++) {
         int column = panel * b->reduce.width;
         fcmae_linear_panels(pass->workspace->kernels, &b->reduce, panel, range.last - range.first,
-                            y, (int)fcmae_block_operand_row(b, b->expand.width), distance,
+                            y, width, width, distance,
                             pass->branch ? 0 : b->reduce_bias + column, pass->x + at + column,
                             b->stride, pass->out + at + column, b->stride);
     }

@@ -93,9 +93,9 @@ static void reduce_backward_task(void *argument, int64_t panel, int worker)
                                .part = block,
                                .parts = pass->groups.blocks};
             fcmae_linear_panel(kernels, &b->reduce_back, (int)panel, rows,
-                               fcmae_block_operand(b, pass->gradient, pass->workspace->narrow_rows,
+                               fcmae_operand(b->pairs, pass->gradient, pass->workspace->narrow_rows,
                                                    (int64_t)first * b->stride),
-                               fcmae_block_operand_row(b, b->stride), 0, e + (int64_t)first * width,
+                               fcmae_operand_row(b->pairs, b->stride), 0, e + (int64_t)first * width,
                                &soon);
             for (int s = map->block_segment[block]; s < map->block_segment[block + 1]; s++) {
                 int begin = map->segment_begin[s], count = map->segment_begin[s + 1] - begin;
@@ -155,13 +155,12 @@ static void normalise_backward_task(void *argument, int64_t group, int worker)
     fcmae_row_range range = fcmae_block_range(pass->map, &pass->groups, group);
     int rows = range.last - range.first, width = b->expand.width;
     float *dn = fcmae_scratch(pass->workspace, worker);
+    const float *dz = fcmae_operand(b->pairs, pass->workspace->hidden_gradient,
+                                    pass->workspace->narrow_hidden, (int64_t)range.first * width);
+    int row = (int)fcmae_operand_row(b->pairs, width);
     for (int panel = 0; panel < b->expand_back.panels; panel++)
-        fcmae_linear_panels(kernels, &b->expand_back, panel, rows,
-                            fcmae_block_operand(b, pass->workspace->hidden_gradient,
-                                                pass->workspace->narrow_hidden,
-                                                (int64_t)range.first * width),
-                            (int)fcmae_block_operand_row(b, width),
-                            fcmae_block_operand_row(b, (int64_t)pass->map->rows * width), 0, 0, 0,
+        fcmae_linear_panels(kernels, &b->expand_back, panel, rows, dz, row, row,
+                            fcmae_operand_row(b->pairs, (int64_t)pass->map->rows * width), 0, 0, 0,
                             dn + panel * b->expand_back.width, b->stride);
     int64_t at = (int64_t)range.first * b->stride;
     kernels->layernorm_backward(rows, b->channels, b->stride, pass->state->normalised + at,

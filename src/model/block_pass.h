@@ -28,19 +28,6 @@ typedef struct fcmae_block_pass {
     fcmae_block_groups groups;
 } fcmae_block_pass;
 
-/** The operand of a product: float32 rows, or the same rows in bfloat16. `at` counts values. */
-static inline const float *fcmae_block_operand(const fcmae_block *block, const float *wide,
-                                               const uint16_t *narrow, int64_t at)
-{
-    return block->pairs ? (const float *)(const void *)(narrow + at) : wide + at;
-}
-
-/** A row of `values` values in 4-byte elements of that operand. */
-static inline int64_t fcmae_block_operand_row(const fcmae_block *block, int64_t values)
-{
-    return block->pairs ? values / 2 : values;
-}
-
 int fcmae_block_group_rows(int channels, int rows, int threads);
 fcmae_block_groups fcmae_block_group(const fcmae_site_map *map, int blocks, int channels,
                                      int threads);

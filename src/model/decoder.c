@@ -15,13 +15,13 @@ void fcmae_decoder_reserve(fcmae_decoder *decoder, fcmae_arena *arena, const fcm
                                .pairs = pairs,
                                .values = fcmae_config_patch_values(config),
                                .value_stride = fcmae_stride(fcmae_config_patch_values(config))};
-    fcmae_packed_reserve(&decoder->proj, arena, decoder->channels, decoder->dim, false);
+    fcmae_packed_reserve(&decoder->proj, arena, decoder->channels, decoder->dim, pairs);
     fcmae_packed_reserve(&decoder->pred, arena, decoder->dim, decoder->values, pairs);
 }
 
 void fcmae_decoder_reserve_backward(fcmae_decoder *d, fcmae_arena *arena)
 {
-    fcmae_packed_reserve(&d->proj_back, arena, d->dim, d->channels, false);
+    fcmae_packed_reserve(&d->proj_back, arena, d->dim, d->channels, d->pairs);
     fcmae_packed_reserve(&d->pred_back, arena, d->value_stride, d->dim, d->pairs);
 }
 
@@ -77,8 +77,9 @@ static void embed_task(void *argument, int64_t panel, int worker)
     const fcmae_decoder *d = pass->decoder;
     (void)worker;
     int column = (int)panel * d->proj.width, visible = pass->map->rows - pass->map->removed;
-    fcmae_linear_rows(pass->workspace->kernels, &d->proj, (int)panel, visible, pass->encoder,
-                      d->stride, d->model->values + d->model->proj_bias->offset + column, 0, 0,
+    fcmae_linear_rows(pass->workspace->kernels, &d->proj, (int)panel, visible,
+                      fcmae_operand(d->pairs, pass->encoder, pass->workspace->narrow_rows, 0),
+                      fcmae_operand_row(d->pairs, d->stride), d->model->values + d->model->proj_bias->offset + column, 0, 0,
                       pass->out + (int64_t)pass->map->removed * d->dim + column, d->dim);
 }
 
@@ -88,6 +89,9 @@ void fcmae_decoder_embed(const fcmae_decoder *d, const fcmae_workspace *workspac
     const float *token = d->model->values + d->model->mask_token->offset;
     for (int row = 0; row < map->removed; row++)
         memcpy(rows + (int64_t)row * d->dim, token, (size_t)d->dim * sizeof(float));
+    if (d->pairs)
+        workspace->kernels->narrow_rows(map->rows - map->removed, d->stride, encoder, d->stride,
+                                        workspace->narrow_rows, d->stride);
     decoder_pass pass = {.decoder = d, .workspace = workspace, .map = map, .encoder = encoder,
                          .out = rows};
     fcmae_run(workspace, d->proj.panels, embed_task, &pass);
@@ -104,13 +108,26 @@ void fcmae_decoder_embed_backward(const fcmae_decoder *d, const fcmae_workspace 
     kernels->column_sum(map->removed, d->dim, d->dim, gradient, 1.0f,
                         gradients + m->mask_token->offset);
     kernels->column_sum(visible, d->dim, d->dim, tail, 1.0f, gradients + m->proj_bias->offset);
-    for (int panel = 0; panel < d->proj.panels; panel++)
-        fcmae_linear_gradient(kernels, visible, d->channels, encoder, d->stride,
-                              tail + panel * d->proj.width, d->dim, d->proj.width,
-                              gradients + m->proj_weight->offset + panel * d->proj.width,
-                              m->proj_weight->stride);
+    if (d->pairs) {
+        kernels->narrow_pairs(visible, d->stride, encoder, d->stride, workspace->row_pairs, d->stride);
+        kernels->narrow_pairs(visible, d->dim, tail, d->dim, workspace->gradient_pairs, d->dim);
+        kernels->narrow_rows(visible, d->dim, tail, d->dim, workspace->narrow_rows, d->dim);
+    }
+    for (int panel = 0; panel < d->proj.panels; panel++) {
+        int column = panel * d->proj.width;
+        float *g = gradients + m->proj_weight->offset + column;
+        if (d->pairs)
+            fcmae_linear_gradient_pairs(kernels, visible, d->channels, workspace->row_pairs, d->stride,
+                                        workspace->gradient_pairs + column, d->dim, d->proj.width, g,
+                                        m->proj_weight->stride);
+        else
+            fcmae_linear_gradient(kernels, visible, d->channels, encoder, d->stride, tail + column,
+                                  d->dim, d->proj.width, g, m->proj_weight->stride);
+    }
     for (int panel = 0; panel < d->proj_back.panels; panel++)
-        fcmae_linear_rows(kernels, &d->proj_back, panel, visible, tail, d->dim, 0, 0, 0,
+        fcmae_linear_rows(kernels, &d->proj_back, panel, visible,
+                          fcmae_operand(d->pairs, tail, workspace->narrow_rows, 0),
+                          fcmae_operand_row(d->pairs, d->dim), 0, 0, 0,
                           dencoder + panel * d->proj_back.width, d->stride);
 }
 
@@ -156,10 +173,9 @@ static void narrow_rows(const decoder_pass *pass, bool backward)
 static void predict_panel(const decoder_pass *pass, int panel, float *out)
 {
     const fcmae_decoder *d = pass->decoder;
-    const float *rows = d->pairs ? (const float *)(const void *)pass->workspace->narrow_rows
-                                 : pass->rows;
+    const float *rows = fcmae_operand(d->pairs, pass->rows, pass->workspace->narrow_rows, 0);
     fcmae_linear_rows(pass->workspace->kernels, &d->pred, panel, pass->live, rows,
-                      d->pairs ? d->dim / 2 : d->dim,
+                      fcmae_operand_row(d->pairs, d->dim),
                       d->model->values + d->model->pred_bias->offset + panel * d->pred.width, 0, 0,
                       out, d->pred.width);
 }
@@ -213,11 +229,10 @@ static void loss_data_task(void *argument, int64_t panel, int worker)
     const decoder_pass *pass = argument;
     const fcmae_decoder *d = pass->decoder;
     (void)worker;
-    const float *error = d->pairs ? (const float *)(const void *)pass->workspace->narrow_hidden
-                                  : pass->error;
-    int width = d->pairs ? d->pred.width / 2 : d->pred.width;
+    const float *error = fcmae_operand(d->pairs, pass->error, pass->workspace->narrow_hidden, 0);
+    int width = (int)fcmae_operand_row(d->pairs, d->pred.width);
     fcmae_linear_panels(pass->workspace->kernels, &d->pred_back, (int)panel, pass->live, error,
-                        width, (int64_t)pass->live * width, 0, 0, 0,
+                        width, width, (int64_t)pass->live * width, 0, 0, 0,
                         pass->out + panel * d->pred_back.width, d->dim);
 }
 

@@ -155,6 +155,10 @@ static void reserve_workspace(fcmae_lane *lane, fcmae_arena *arena)
         int64_t worker = fcmae_block_scratch((int)c, (int)n, shape->threads);
         if (n * 4 * c > hidden) hidden = n * 4 * c;
         if (n * fcmae_stride((int)c) > rows) rows = n * fcmae_stride((int)c);
+        if (s > 0 && s < FCMAE_STAGES) { /* downsampling narrows the rows of the stage before */
+            int64_t before = 4 * n * fcmae_stride(stage_channels(config, s - 1));
+            if (shape->pairs && before > rows) rows = before;
+        }
         if (segments * 4 * c > sums) sums = segments * 4 * c;
         if (shape->chunk[s] * 4 * c > feedback) feedback = shape->chunk[s] * 4 * c;
         if (worker > scratch) scratch = worker;
@@ -171,6 +175,7 @@ static void reserve_workspace(fcmae_lane *lane, fcmae_arena *arena)
                             : 0;
         w->narrow_rows = take_narrow(arena, rows, 1);
         w->row_pairs = fcmae_arena_take(arena, (size_t)rows, sizeof(uint32_t));
+        w->gradient_pairs = fcmae_arena_take(arena, (size_t)rows, sizeof(uint32_t));
         w->narrow_hidden = take_narrow(arena, hidden > error ? hidden : error, 1);
     }
     if (!shape->backward) return;

@@ -39,7 +39,7 @@ fcmae_status fcmae_network_reserve(fcmae_network *network, fcmae_arena *arena,
         int positions = s == 0 ? config->stem_stride * config->stem_stride : 4;
         fcmae_patch_reserve(&network->patch[s], arena, &model->patch[s],
                             s == 0 ? config->channels : config->dims[s - 1], config->dims[s],
-                            positions, s == 0);
+                            positions, s == 0, pairs);
         network->patch[s].values = model->values;
         network->stage[s] = next;
         for (int b = 0; b < config->depths[s]; b++, next++) {

@@ -7,18 +7,20 @@
 #include "model/pixels.h"
 
 void fcmae_patch_reserve(fcmae_patch_layer *layer, fcmae_arena *arena, const fcmae_patch_parameters *p,
-                         int in, int out, int positions, bool stem)
+                         int in, int out, int positions, bool stem, bool pairs)
 {
     *layer = (fcmae_patch_layer){.parameters = p, .in = in, .in_stride = fcmae_stride(in), .out = out,
-                                 .out_stride = fcmae_stride(out), .positions = positions};
-    fcmae_packed_reserve(&layer->weight, arena, positions * in, out, false);
+                                 .out_stride = fcmae_stride(out), .positions = positions,
+                                 .pairs = pairs && !stem}; /* pixels keep their precision */
+    fcmae_packed_reserve(&layer->weight, arena, positions * in, out, layer->pairs);
     layer->bias = fcmae_arena_take(arena, (size_t)layer->out_stride, sizeof(float));
+    if (!stem) layer->norm_weight = fcmae_arena_take(arena, 4 * (size_t)in, sizeof(float));
 }
 
 void fcmae_patch_reserve_backward(fcmae_patch_layer *layer, fcmae_arena *arena)
 {
     for (int child = 0; child < 4; child++)
-        fcmae_packed_reserve(&layer->weight_back[child], arena, layer->out, layer->in, false);
+        fcmae_packed_reserve(&layer->weight_back[child], arena, layer->out, layer->in, layer->pairs);
 }
 
 static bool is_stem(const fcmae_patch_layer *layer)
@@ -39,23 +41,15 @@ static void pack_forward(const fcmae_patch_layer *layer, const fcmae_kernels *ke
     const fcmae_patch_parameters *p = layer->parameters;
     const float *v = layer->values, *w = v + p->weight->offset;
     memcpy(layer->bias, v + p->bias->offset, (size_t)layer->out_stride * sizeof(float));
-    if (is_stem(layer)) {
-        for (int panel = 0; panel < layer->weight.panels; panel++)
-            fcmae_packed_fill(kernels, &layer->weight, panel, w, p->weight->stride, 0);
-        return;
-    }
-    const float *norm = v + p->norm_weight->offset, *norm_bias = v + p->norm_bias->offset;
-    const fcmae_packed *all = &layer->weight;
-    for (int child = 0; child < 4; child++) {
+    for (int child = 0; child < 4 && !is_stem(layer); child++) {
+        const float *norm_bias = v + p->norm_bias->offset;
         int first = child * layer->in;
-        for (int c = 0; c < layer->in; c++) {
-            const float *row = w + (first + c) * p->weight->stride;
-            for (int n = 0; n < layer->out; n++) layer->bias[n] += norm_bias[c] * row[n];
-        }
-        for (int panel = 0; panel < all->panels; panel++)
-            kernels->pack(0, layer->in, layer->out, p->weight->stride, w + first * p->weight->stride,
-                          norm, all->width, panel, all->k, all->data + (int64_t)first * all->width);
+        memcpy(layer->norm_weight + first, v + p->norm_weight->offset, (size_t)layer->in * sizeof(float));
+        for (int c = 0; c < layer->in; c++)
+            kernels->combine(layer->out, norm_bias[c], w + (first + c) * p->weight->stride, 1, layer->bias);
     }
+    for (int panel = 0; panel < layer->weight.panels; panel++)
+        fcmae_packed_fill(kernels, &layer->weight, panel, w, p->weight->stride, layer->norm_weight);
 }
 
 void fcmae_patch_pack(const fcmae_patch_layer *layer, const fcmae_kernels *kernels, int task)
@@ -118,17 +112,18 @@ static void downsample_task(void *argument, int64_t task, int worker)
     int64_t at = 4 * (int64_t)first * layer->in_stride;
     kernels->layernorm(4 * rows, layer->in, layer->in_stride, pass->x + at, pass->normalised + at,
                        pass->rstd + 4 * (int64_t)first, 0, 0, 0);
-    for (int panel = 0; panel < layer->weight.panels; panel++) {
-        const fcmae_packed *w = &layer->weight;
-        fcmae_product product = {
-            .rows = rows, .width = w->width, .a_panels = 4, .a_panel_width = layer->in,
-            .a = pass->normalised + at, .a_row = 4 * (int64_t)layer->in_stride, .a_step = 1,
-            .a_panel_stride = layer->in_stride, .b = w->data + (int64_t)panel * w->k * w->width,
-            .b_row = w->width, .bias = layer->bias + panel * w->width,
-            .c = pass->out + (int64_t)first * layer->out_stride + panel * w->width,
-            .c_row = layer->out_stride};
-        kernels->product(&product);
-    }
+    if (layer->pairs)
+        kernels->narrow_rows(4 * rows, layer->in_stride, pass->normalised + at, layer->in_stride,
+                             pass->workspace->narrow_rows + at, layer->in_stride);
+    const float *a = fcmae_operand(layer->pairs, pass->normalised, pass->workspace->narrow_rows, at);
+    for (int panel = 0; panel < layer->weight.panels; panel++)
+        fcmae_linear_panels(kernels, &layer->weight, panel, rows, a,
+                            (int)fcmae_operand_row(layer->pairs, layer->in),
+                            fcmae_operand_row(layer->pairs, 4 * (int64_t)layer->in_stride),
+                            fcmae_operand_row(layer->pairs, layer->in_stride),
+                            layer->bias + panel * layer->weight.width, 0, 0,
+                            pass->out + (int64_t)first * layer->out_stride + panel * layer->weight.width,
+                            layer->out_stride);
 }
 
 void fcmae_downsample_forward(const fcmae_patch_layer *layer, const fcmae_workspace *workspace,
@@ -146,11 +141,17 @@ static void downsample_data_task(void *argument, int64_t task, int worker)
     (void)worker;
     int first, rows = task_rows(pass, task, &first);
     float *dn = pass->out + 4 * (int64_t)first * layer->in_stride;
+    int64_t at = (int64_t)first * layer->out_stride;
+    if (layer->pairs)
+        pass->workspace->kernels->narrow_rows(rows, layer->out_stride, pass->gradient + at,
+                                              layer->out_stride, pass->workspace->narrow_rows + at,
+                                              layer->out_stride);
+    const float *gradient =
+        fcmae_operand(layer->pairs, pass->gradient, pass->workspace->narrow_rows, at);
     for (int child = 0; child < 4; child++)
         for (int panel = 0; panel < layer->weight_back[child].panels; panel++)
             fcmae_linear_rows(pass->workspace->kernels, &layer->weight_back[child], panel, rows,
-                              pass->gradient + (int64_t)first * layer->out_stride, layer->out_stride,
-                              0, 0, 0,
+                              gradient, fcmae_operand_row(layer->pairs, layer->out_stride), 0, 0, 0,
                               dn + child * layer->in_stride + panel * layer->weight_back[child].width,
                               4 * (int64_t)layer->in_stride);
     pass->workspace->kernels->layernorm_backward(
@@ -167,6 +168,25 @@ typedef struct weight_pass {
     float *gradients;
 } weight_pass;
 
+#define NARROW_ROWS 64 /* even: a task never splits a pair */
+
+/** bfloat16: pairs of rows of both operands of the weight gradient. */
+static void downsample_pairs_task(void *argument, int64_t task, int worker)
+{
+    const weight_pass *pass = argument;
+    const fcmae_patch_layer *layer = pass->layer;
+    const fcmae_workspace *w = pass->workspace;
+    (void)worker;
+    int first = (int)task * NARROW_ROWS, left = pass->rows - first;
+    int rows = left < NARROW_ROWS ? left : NARROW_ROWS, wide = 4 * layer->in_stride;
+    w->kernels->narrow_pairs(rows, wide, pass->normalised + (int64_t)first * wide, wide,
+                             w->row_pairs + (int64_t)(first / 2) * wide, wide);
+    w->kernels->narrow_pairs(rows, layer->out_stride, pass->gradient + (int64_t)first * layer->out_stride,
+                             layer->out_stride,
+                             w->gradient_pairs + (int64_t)(first / 2) * layer->out_stride,
+                             layer->out_stride);
+}
+
 /** Raw weight gradient: task = (child, panel of outputs). */
 static void downsample_weight_task(void *argument, int64_t task, int worker)
 {
@@ -176,12 +196,18 @@ static void downsample_weight_task(void *argument, int64_t task, int worker)
     (void)worker;
     int child = (int)(task / layer->weight.panels);
     int column = (int)(task % layer->weight.panels) * layer->weight.width;
-    fcmae_linear_gradient(pass->workspace->kernels, pass->rows, layer->in,
-                          pass->normalised + child * layer->in_stride, 4 * (int64_t)layer->in_stride,
-                          pass->gradient + column, layer->out_stride, layer->weight.width,
-                          pass->gradients + weight->offset +
-                              (int64_t)child * layer->in * weight->stride + column,
-                          weight->stride);
+    float *g = pass->gradients + weight->offset + (int64_t)child * layer->in * weight->stride + column;
+    int64_t x_row = 4 * (int64_t)layer->in_stride;
+    if (layer->pairs)
+        fcmae_linear_gradient_pairs(pass->workspace->kernels, pass->rows, layer->in,
+                                    pass->workspace->row_pairs + child * layer->in_stride, x_row,
+                                    pass->workspace->gradient_pairs + column, layer->out_stride,
+                                    layer->weight.width, g, weight->stride);
+    else
+        fcmae_linear_gradient(pass->workspace->kernels, pass->rows, layer->in,
+                              pass->normalised + child * layer->in_stride, x_row,
+                              pass->gradient + column, layer->out_stride, layer->weight.width, g,
+                              weight->stride);
 }
 
 void fcmae_downsample_backward(const fcmae_patch_layer *layer, const fcmae_workspace *workspace,
@@ -191,6 +217,8 @@ void fcmae_downsample_backward(const fcmae_patch_layer *layer, const fcmae_works
     workspace->kernels->column_sum(rows, layer->out_stride, layer->out_stride, gradient, 1.0f,
                                    gradients + layer->parameters->bias->offset);
     weight_pass weights = {layer, workspace, rows, normalised, gradient, gradients};
+    if (layer->pairs)
+        fcmae_run(workspace, (rows + NARROW_ROWS - 1) / NARROW_ROWS, downsample_pairs_task, &weights);
     fcmae_run(workspace, 4 * (int64_t)layer->weight.panels, downsample_weight_task, &weights);
     patch_pass pass = {.layer = layer, .workspace = workspace, .rows = rows, .gradient = gradient,
                        .normalised_in = normalised, .rstd_in = rstd, .out = dx};

@@ -118,7 +118,7 @@ static void try_panels(int k, int n, int rows)
         pack_matrix(kernels, &m, false);
         for (int panel = 0; panel < m.packed.panels; panel++) {
             int column = panel * m.packed.width;
-            fcmae_linear_panels(kernels, &m.packed, panel, rows, panels, width, distance,
+            fcmae_linear_panels(kernels, &m.packed, panel, rows, panels, width, width, distance,
                                 bias + column, add + column, out, y + column, out);
         }
         check_result("panels", kernels, &m, false, false, rows, x, k, bias, add, y, out);
