@@ -108,6 +108,13 @@ TIMED(scale_and_dot, 0, (int rows, int width, const float *gradient, const float
 TIMED(hidden_backward, 0, (int rows, int width, float *gradient, const float *hidden, const float *slope,
        const float *scale, const float *feedback, float *sum),
       (rows, width, gradient, hidden, slope, scale, feedback, sum))
+TIMED(scale_and_dot_pairs, 0, (int first, int rows, int width, const float *gradient, const float *hidden,
+       const float *scale, uint32_t *pairs, float *dot), (first, rows, width, gradient, hidden, scale, pairs, dot))
+TIMED(hidden_backward_narrow, 0, (int first, int rows, int width, const float *gradient, const float *hidden,
+       const float *slope, const float *scale, const float *feedback, uint16_t *narrow, uint32_t *pairs, float *sum),
+      (first, rows, width, gradient, hidden, slope, scale, feedback, narrow, pairs, sum))
+TIMED(scale_bytes, 0, (int count, const uint8_t *in, const float *scale, const float *shift, float *out),
+      (count, in, scale, shift, out))
 TIMED(layernorm, 0, (int rows, int channels, int stride, const float *x, float *normalised, float *rstd,
        const float *weight, const float *bias, float *out),
       (rows, channels, stride, x, normalised, rstd, weight, bias, out))
@@ -156,6 +163,9 @@ static fcmae_kernels timed_table(const fcmae_kernels *table)
     t.scale_panel = time_scale_panel;
     t.scale_and_dot = time_scale_and_dot;
     t.hidden_backward = time_hidden_backward;
+    t.scale_and_dot_pairs = time_scale_and_dot_pairs;
+    t.hidden_backward_narrow = time_hidden_backward_narrow;
+    t.scale_bytes = time_scale_bytes;
     t.layernorm = time_layernorm;
     t.layernorm_backward = time_layernorm_backward;
     t.column_sum = time_column_sum;

@@ -13,8 +13,6 @@ void FCMAE_KERNEL(fcmae_narrow_rows)(int rows, int columns, const float *x, int6
                                      uint16_t *out, int64_t out_stride);
 void FCMAE_KERNEL(fcmae_narrow_pairs)(int rows, int columns, const float *x, int64_t stride,
                                       uint32_t *out, int64_t out_stride);
-void FCMAE_KERNEL(fcmae_scale_panel_narrow)(int rows, int width, const float *in,
-                                            const float *scale, uint16_t *out);
 double FCMAE_KERNEL(fcmae_peak_pairs)(int64_t iterations, float *sink);
 double FCMAE_KERNEL(fcmae_peak)(int64_t iterations, float *sink);
 void FCMAE_KERNEL(fcmae_gelu)(int rows, int width, float *z, float *slope, float *square);

@@ -16,4 +16,15 @@ void FCMAE_KERNEL(fcmae_hidden_backward)(int rows, int width, float *gradient, c
                                          const float *slope, const float *scale,
                                          const float *feedback, float *sum);
 
+void FCMAE_KERNEL(fcmae_scale_panel_narrow)(int rows, int width, const float *in,
+                                            const float *scale, uint16_t *out);
+void FCMAE_KERNEL(fcmae_scale_and_dot_pairs)(int first, int rows, int width, const float *gradient,
+                                             const float *hidden, const float *scale,
+                                             uint32_t *pairs, float *dot);
+void FCMAE_KERNEL(fcmae_hidden_backward_narrow)(int first, int rows, int width,
+                                                const float *gradient, const float *hidden,
+                                                const float *slope, const float *scale,
+                                                const float *feedback, uint16_t *narrow,
+                                                uint32_t *pairs, float *sum);
+
 #endif

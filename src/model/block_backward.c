@@ -52,23 +52,38 @@ static void narrow_operand(fcmae_block_pass *pass, float *rows)
               pass);
 }
 
-/** G[c][panel] += x^T d over a row range, through pairs where the block computes in bfloat16. */
+/** G[c][panel] += x^T d over a row range; d is float32 rows, or pairs of rows in bfloat16. */
 static void weight_gradient(const fcmae_block_pass *pass, const fcmae_row_range *range,
-                            const float *x, const float *d, int width, float *pairs, float *g,
-                            int64_t g_row)
+                            const float *x, const float *d, int width, float *g, int64_t g_row)
 {
     const fcmae_block *b = pass->block;
     const fcmae_kernels *kernels = pass->workspace->kernels;
     int rows = range->last - range->first;
-    if (!b->pairs) {
+    if (b->pairs)
+        fcmae_linear_gradient_pairs(kernels, rows, b->channels, pass->workspace->row_pairs, b->stride,
+                                    (const uint32_t *)(const void *)d, width, width, g, g_row);
+    else
         fcmae_linear_gradient(kernels, rows, b->channels, x + (int64_t)range->first * b->stride,
                               b->stride, d, width, width, g, g_row);
-        return;
-    }
-    uint32_t *d_pairs = (uint32_t *)(void *)pairs;
-    kernels->narrow_pairs(rows, width, d, width, d_pairs, width);
-    fcmae_linear_gradient_pairs(kernels, rows, b->channels, pass->workspace->row_pairs, b->stride,
-                                d_pairs, width, width, g, g_row);
+}
+
+/** Sums e * h of a segment of panel `panel`, and h * scale as an operand: y begins at row `first`. */
+static void scale_and_dot(const fcmae_block_pass *pass, int64_t panel, int segment, int first, float *y)
+{
+    const fcmae_block *b = pass->block;
+    const fcmae_site_map *map = pass->map;
+    const fcmae_kernels *kernels = pass->workspace->kernels;
+    int begin = map->segment_begin[segment], rows = map->segment_begin[segment + 1] - begin;
+    int width = b->reduce_back.width;
+    int64_t column = panel * width, at = (panel * map->rows + begin) * width;
+    const float *e = pass->workspace->hidden_gradient + at, *hidden = pass->state->hidden + at;
+    const float *scale = pass->state->scale + (int64_t)map->segment_image[segment] * b->hidden + column;
+    float *dot = pass->workspace->segment_sums + (int64_t)segment * b->hidden + column;
+    if (b->pairs)
+        kernels->scale_and_dot_pairs(begin - first, rows, width, e, hidden, scale,
+                                     (uint32_t *)(void *)y, dot);
+    else
+        kernels->scale_and_dot(rows, width, e, hidden, scale, y + (int64_t)(begin - first) * width, dot);
 }
 
 /** out = x + y W2' + b2', one panel of 4C: e = dout W2'^T, sums e * h, y = h * scale, raw dW2. */
@@ -97,53 +112,55 @@ static void reduce_backward_task(void *argument, int64_t panel, int worker)
                                                    (int64_t)first * b->stride),
                                fcmae_operand_row(b->pairs, b->stride), 0, e + (int64_t)first * width,
                                &soon);
-            for (int s = map->block_segment[block]; s < map->block_segment[block + 1]; s++) {
-                int begin = map->segment_begin[s], count = map->segment_begin[s + 1] - begin;
-                int64_t at = (int64_t)begin * width;
-                kernels->scale_and_dot(
-                    count, width, e + at, hidden + at,
-                    pass->state->scale + (int64_t)map->segment_image[s] * b->hidden + column,
-                    y + (int64_t)(begin - range.first) * width,
-                    pass->workspace->segment_sums + (int64_t)s * b->hidden + column);
-            }
+            for (int s = map->block_segment[block]; s < map->block_segment[block + 1]; s++)
+                scale_and_dot(pass, panel, s, range.first, y);
         }
         weight_gradient(pass, &range, pass->gradient, y, width,
-                        y + (int64_t)(range.last - range.first) * width,
                         pass->gradients + weight->offset + column, weight->stride);
     }
     memset(e + (int64_t)map->live * width, 0,
            (size_t)(map->rows - map->live) * (size_t)width * sizeof(float));
 }
 
-/** z = n W1' + b1', one panel of 4C: dz = (e * scale + h * k) * gelu'(z), db1, raw dW1. */
+/** dz = (e * scale + h * k) * gelu'(z) of a segment of panel `panel`, in place; in bfloat16 into the
+ *  operands of both products that follow. db1 += its sum. */
+static void hidden_backward(const fcmae_block_pass *pass, int64_t panel, int segment, uint32_t *pairs)
+{
+    const fcmae_block *b = pass->block;
+    const fcmae_site_map *map = pass->map;
+    const fcmae_workspace *w = pass->workspace;
+    int begin = map->segment_begin[segment], rows = map->segment_begin[segment + 1] - begin;
+    int width = b->expand.width;
+    int64_t column = panel * width, first = panel * map->rows * width, at = first + (int64_t)begin * width;
+    int64_t image = (int64_t)map->segment_image[segment] * b->hidden + column;
+    float *e = w->hidden_gradient + at;
+    const float *hidden = pass->state->hidden + at, *slope = pass->state->slope + at;
+    const float *scale = pass->state->scale + image, *feedback = w->feedback + image;
+    float *dbias = pass->gradients + b->parameters->expand_bias->offset + column;
+    if (b->pairs)
+        w->kernels->hidden_backward_narrow(begin, rows, width, e, hidden, slope, scale, feedback,
+                                           w->narrow_hidden + first, pairs, dbias);
+    else
+        w->kernels->hidden_backward(rows, width, e, hidden, slope, scale, feedback, dbias);
+}
+
+/** z = n W1' + b1', one panel of 4C: dz, db1, raw dW1. */
 static void expand_backward_task(void *argument, int64_t panel, int worker)
 {
     const fcmae_block_pass *pass = argument;
     const fcmae_block *b = pass->block;
-    const fcmae_site_map *map = pass->map;
-    const fcmae_kernels *kernels = pass->workspace->kernels;
     const fcmae_parameter *weight = b->parameters->expand_weight;
-    int width = b->expand.width, column = (int)panel * width;
-    int64_t base = panel * map->rows * width;
-    float *dz = pass->workspace->hidden_gradient + base;
-    float *dbias = pass->gradients + b->parameters->expand_bias->offset + column;
+    int width = b->expand.width;
+    float *g = pass->gradients + weight->offset + panel * width;
+    float *pairs = fcmae_scratch(pass->workspace, worker);
+    const float *dz = pass->workspace->hidden_gradient + panel * pass->map->rows * width;
     for (int group = 0; group < pass->groups.count; group++) {
-        fcmae_row_range range = fcmae_block_range(map, &pass->groups, group);
-        for (int s = range.first_segment; s < range.last_segment; s++) {
-            int begin = map->segment_begin[s], count = map->segment_begin[s + 1] - begin;
-            int64_t at = (int64_t)begin * width, image = map->segment_image[s];
-            kernels->hidden_backward(count, width, dz + at, pass->state->hidden + base + at,
-                                     pass->state->slope + base + at,
-                                     pass->state->scale + image * b->hidden + column,
-                                     pass->workspace->feedback + image * b->hidden + column, dbias);
-        }
-        weight_gradient(pass, &range, pass->state->normalised, dz + (int64_t)range.first * width,
-                        width, fcmae_scratch(pass->workspace, worker),
-                        pass->gradients + weight->offset + column, weight->stride);
+        fcmae_row_range range = fcmae_block_range(pass->map, &pass->groups, group);
+        for (int s = range.first_segment; s < range.last_segment; s++)
+            hidden_backward(pass, panel, s, (uint32_t *)(void *)pairs);
+        weight_gradient(pass, &range, pass->state->normalised,
+                        b->pairs ? pairs : dz + (int64_t)range.first * width, width, g, weight->stride);
     }
-    if (b->pairs)
-        kernels->narrow_rows(map->rows, width, dz, width, pass->workspace->narrow_hidden + base,
-                             width);
 }
 
 /** dn = dz W1'^T, then through LayerNorm: the gradient of the depthwise output. */

@@ -62,6 +62,64 @@ START_TEST(panel_passes)
 }
 END_TEST
 
+/* The passes with bfloat16 results are the float32 passes and then narrow_rows and narrow_pairs,
+ * however the rows are cut into segments. Sums may differ in the order of additions. */
+START_TEST(narrow_passes)
+{
+    static const int cuts[] = {0, 7, 8, 19, 37}; /* odd and even beginnings, an odd total */
+    enum { segments = 4, rows = 37, pair_rows = (rows + 1) / 2 };
+    fcmae_random random = test_random(3);
+    for (int w = 0; w < 5; w++) {
+        int width = widths[w], count = rows * width, half = pair_rows * width;
+        float *hidden = random_floats(&random, count), *dy = random_floats(&random, count);
+        float *slope = random_floats(&random, count), *scale = random_floats(&random, width);
+        float *feedback = random_floats(&random, width), *scaled = guarded_floats(count);
+        float *dz = guarded_floats(count), *dot = guarded_floats(width), *sum = guarded_floats(width);
+        float *got_dot = guarded_floats(width), *got_sum = guarded_floats(width);
+        uint32_t *pairs = (uint32_t *)(void *)guarded_floats(half);
+        uint32_t *got_pairs = (uint32_t *)(void *)guarded_floats(half);
+        uint16_t *narrow = (uint16_t *)(void *)guarded_floats(half);
+        uint16_t *got_narrow = (uint16_t *)(void *)guarded_floats(half);
+        FOR_EACH_INSTRUCTION_SET(kernels)
+        {
+            kernels->scale_and_dot(rows, width, dy, hidden, scale, scaled, dot);
+            kernels->narrow_pairs(rows, width, scaled, width, pairs, width);
+            for (int s = 0; s < segments; s++) {
+                int first = cuts[s], n = cuts[s + 1] - first;
+                kernels->scale_and_dot_pairs(first, n, width, dy + first * width,
+                                             hidden + first * width, scale, got_pairs, got_dot);
+                kernels->scale_and_dot(n, width, dy + first * width, hidden + first * width, scale,
+                                       scaled, dot);
+                ck_assert_mem_eq(dot, got_dot, (size_t)width * sizeof *dot);
+            }
+            ck_assert_mem_eq(pairs, got_pairs, (size_t)half * sizeof *pairs);
+
+            memcpy(dz, dy, (size_t)count * sizeof *dz);
+            memset(sum, 0, (size_t)width * sizeof *sum);
+            memset(got_sum, 0, (size_t)width * sizeof *sum);
+            memset(narrow, 0, (size_t)half * sizeof *pairs);
+            memset(got_narrow, 0, (size_t)half * sizeof *pairs);
+            kernels->hidden_backward(rows, width, dz, hidden, slope, scale, feedback, sum);
+            kernels->narrow_pairs(rows, width, dz, width, pairs, width);
+            kernels->narrow_rows(rows, width, dz, width, narrow, width);
+            for (int s = 0; s < segments; s++) {
+                int64_t first = cuts[s], at = first * width;
+                kernels->hidden_backward_narrow((int)first, cuts[s + 1] - cuts[s], width, dy + at,
+                                                hidden + at, slope + at, scale, feedback,
+                                                got_narrow, got_pairs, got_sum);
+            }
+            ck_assert_mem_eq(pairs, got_pairs, (size_t)half * sizeof *pairs);
+            ck_assert_mem_eq(narrow, got_narrow, (size_t)half * sizeof *pairs);
+            ck_assert_mem_eq(sum, got_sum, (size_t)width * sizeof *sum);
+        }
+        float *owned[] = {hidden, dy, slope, scale, feedback, scaled, dz, dot, sum, got_dot, got_sum};
+        for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) guarded_free(owned[i]);
+        void *halves[] = {pairs, got_pairs, narrow, got_narrow};
+        for (size_t i = 0; i < sizeof halves / sizeof *halves; i++) guarded_free(halves[i]);
+    }
+}
+END_TEST
+
 /* docs/equations.md, "GRN": the whole operator from squares, scale, dot and feedback. */
 START_TEST(composed_operator)
 {
@@ -121,6 +179,7 @@ END_TEST
 static void add_tests(TCase *cases)
 {
     tcase_add_test(cases, panel_passes);
+    tcase_add_test(cases, narrow_passes);
     tcase_add_test(cases, composed_operator);
 }
 

@@ -1,0 +1,37 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+/** float32 to bfloat16 inside kernels, round to nearest even. */
+#ifndef FCMAE_DENSE_NARROW_H
+#define FCMAE_DENSE_NARROW_H
+
+#include "core/isa.h"
+
+typedef uint16_t half_vec __attribute__((vector_size(VEC_LANES * 2)));
+typedef uint32_t vec_unsigned __attribute__((vector_size(VEC_LANES * 4)));
+
+FCMAE_INLINE half_vec vec_narrow(vec x)
+{
+#ifdef __AVX512BF16__
+    return (half_vec)_mm512_cvtneps_pbh((__m512)x);
+#else
+    vec_unsigned bits = (vec_unsigned)x;
+    vec_unsigned rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+    vec_unsigned is_nan = (vec_unsigned)(x != x); /* rounding could turn a NaN into infinity */
+    return __builtin_convertvector((is_nan & ((bits >> 16) | 0x40)) | (~is_nan & rounded), half_vec);
+#endif
+}
+
+FCMAE_INLINE void vec_store_half(uint16_t *out, half_vec half) { memcpy(out, &half, sizeof half); }
+
+/** Row m of pairs [ceil(rows / 2)][columns]: even rows are the low halves and clear the high ones. */
+FCMAE_INLINE void vec_store_pair(uint32_t *out, half_vec half, int m)
+{
+    vec_unsigned wide = __builtin_convertvector(half, vec_unsigned), low;
+    if (m % 2) {
+        memcpy(&low, out, sizeof low);
+        wide = wide << 16 | low;
+    }
+    memcpy(out, &wide, sizeof wide);
+}
+
+#endif
