@@ -21,7 +21,7 @@ def main():
     parser.add_argument("--input-size", type=int, default=224)
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--warmup", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=0, help="end earlier, after so long")
+    parser.add_argument("--seconds", type=float, default=0, help="end earlier, once so long was timed")
     parser.add_argument("--threads", type=int, default=0)
     o = parser.parse_args()
     options = onnxruntime.SessionOptions()
@@ -31,15 +31,14 @@ def main():
     name = session.get_inputs()[0].name
     generator = numpy.random.default_rng(0)
     images = generator.standard_normal((o.batch_size, 3, o.input_size, o.input_size), numpy.float32)
-    times, begin = [], time.perf_counter()
-    for index in range(o.warmup + o.steps):
+    times = []
+    for _ in range(o.warmup):
+        session.run(None, {name: images})
+    begin = time.perf_counter()
+    while len(times) < o.steps and not (times and 0 < o.seconds < time.perf_counter() - begin):
         start = time.perf_counter()
         session.run(None, {name: images})
-        end = time.perf_counter()
-        if index >= o.warmup:
-            times.append(end - start)
-            if o.seconds > 0 and end - begin > o.seconds:
-                break
+        times.append(time.perf_counter() - start)
     median = statistics.median(times)
     print(json.dumps({
         "peer": "onnxruntime", "version": onnxruntime.__version__, "mode": "inference",

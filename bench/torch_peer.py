@@ -161,7 +161,7 @@ def arguments():
     parser.add_argument("--mask-ratio", type=float, default=0.6)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--warmup", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=0, help="end earlier, after so long")
+    parser.add_argument("--seconds", type=float, default=0, help="end earlier, once so long was timed")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--channels-last", action="store_true")
@@ -203,15 +203,14 @@ def main():
 
     network.train(o.mode == "pretrain")
     step = train if o.mode == "pretrain" else infer
-    loss, times, begin = None, [], time.perf_counter()
-    for index in range(o.warmup + o.steps):
+    loss, times = None, []
+    for _ in range(o.warmup):
+        loss = step()
+    begin = time.perf_counter()
+    while len(times) < o.steps and not (times and 0 < o.seconds < time.perf_counter() - begin):
         start = time.perf_counter()
         loss = step()
-        end = time.perf_counter()
-        if index >= o.warmup:
-            times.append(end - start)
-            if o.seconds > 0 and end - begin > o.seconds:
-                break
+        times.append(time.perf_counter() - start)
     median = statistics.median(times)
     print(json.dumps({
         "peer": "pytorch", "version": torch.__version__, "mode": o.mode, "model": o.model,

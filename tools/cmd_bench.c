@@ -414,6 +414,7 @@ static int run(const cli_arguments *arguments)
     b.batch = b.o->batch_size;
     int result = set_up_options(&b);
     if (result != CLI_SUCCESS) return result;
+    cli_remark_emulation(arguments, b.o->precision, b.o->isa);
     fcmae_error error = {0};
     fcmae_status status = set_up(&b, &error);
     if (status == FCMAE_OK) status = measure(&b, &error);

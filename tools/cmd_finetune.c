@@ -144,8 +144,7 @@ static const cli_option options[] = {
     {"micro-batch", CLI_INTEGER, AT(micro_batch), .range = "[1, 4096]",
      .otherwise = "chosen, then kept", .help = "Images a lane carries at a time; likewise."},
     {"precision", CLI_CHOICE, AT(precision), .fallback = "f32", .choices = "f32|bf16",
-     .help = "bf16 multiplies in bfloat16 and keeps weights, sums and norms in float32: about 1.5 "
-             "times as fast on processors with AVX-512 BF16, emulated (slower) elsewhere."},
+     .help = CLI_HELP_PRECISION},
     {"json", CLI_FLAG, AT(json), .help = "Print the result as one JSON object."},
 };
 
@@ -417,6 +416,7 @@ static int run(const cli_arguments *arguments)
     session s = {.arguments = arguments};
     fcmae_error error = {0};
     s.log = cli_progress_log(&s.bar);
+    cli_remark_emulation(arguments, ((const struct finetune_values *)arguments->values)->precision, 0);
     cli_stop_on_signals();
     fcmae_status status = train(&s, arguments, &error);
     cli_progress_end(&s.bar);

@@ -8,13 +8,14 @@
 #include "commands.h"
 #include "fcmae/checkpoint.h"
 #include "json.h"
-#include "progress.h"
+#include "memory_report.h"
 #include "shared.h"
 
 struct info_values {
     const char *model, *input_size;
     int64_t batch_size, lanes, micro_batch, threads, classes;
     double mask_ratio;
+    int grn_scope, precision;
     bool tensors, ini, json;
 };
 #define AT(member) offsetof(struct info_values, member)
@@ -33,6 +34,11 @@ static const cli_option options[] = {
      .help = "Images per step, for the memory a run needs."},
     {"classes", CLI_INTEGER, AT(classes), .range = "[1, 1000000]",
      .otherwise = "those of the file, or 1000", .help = "Classes of the classifier."},
+    {"grn-scope", CLI_CHOICE, AT(grn_scope), .choices = "image|batch",
+     .otherwise = "from the preset or file",
+     .help = "Sites over which GRN takes its norm in pretraining; batch carries the whole batch at once."},
+    {"precision", CLI_CHOICE, AT(precision), .fallback = "f32", .choices = "f32|bf16",
+     .help = CLI_HELP_PRECISION},
     {"threads", CLI_INTEGER, AT(threads), .fallback = "0", .range = "[0, 1024]",
      .help = CLI_HELP_THREADS},
     {"lanes", CLI_INTEGER, AT(lanes), .fallback = "0", .range = "[0, 1024]",
@@ -42,17 +48,12 @@ static const cli_option options[] = {
     {"json", CLI_FLAG, AT(json), .help = "Print one JSON object."},
 };
 
-/* The three ways to run a network, as they cost memory. */
-enum use { USE_PRETRAIN, USE_FINETUNE, USE_INFERENCE, USE_COUNT };
-static const char *const use_names[USE_COUNT] = {"pretraining", "fine-tuning", "inference"};
-
 typedef struct description {
     fcmae_model_config config;
     int64_t encoder, decoder, classifier, pretrain; /* parameters */
     int tensors[2];                                 /* pretraining model, classifier */
     int height, width, cells, visible;
-    fcmae_engine_plan_info plan[USE_COUNT];
-    double optimiser[USE_COUNT], data; /* bytes */
+    cli_memory memory;
 } description;
 
 static fcmae_status count_parameters(description *d, fcmae_error *error)
@@ -70,33 +71,22 @@ static fcmae_status count_parameters(description *d, fcmae_error *error)
     return status;
 }
 
-/* Cost of every use; moments of AdamW (two blocks), the averaged weights, prepared images. */
-static fcmae_status plan_uses(const struct info_values *o, description *d, fcmae_error *error)
+static fcmae_status plan_memory(const struct info_values *o, description *d,
+                                const fcmae_recipe *recipe, fcmae_error *error)
 {
-    static const fcmae_engine_mode modes[USE_COUNT] = {FCMAE_MODE_PRETRAIN, FCMAE_MODE_CLASSIFY,
-                                                       FCMAE_MODE_INFERENCE};
-    static const double blocks[USE_COUNT] = {2, 3, 0};
-    for (int use = 0; use < USE_COUNT; use++) {
-        fcmae_model_config config = d->config;
-        config.kind = use == USE_PRETRAIN ? FCMAE_KIND_PRETRAIN : FCMAE_KIND_CLASSIFIER;
-        fcmae_engine_options engine = {
-            .mode = modes[use], .height = d->height, .width = d->width,
-            .visible_cells = use == USE_PRETRAIN ? d->visible : 0, .batch = (int)o->batch_size,
-            .lanes = (int)o->lanes, .micro_batch = (int)o->micro_batch,
-            .threads = (int)o->threads};
-        fcmae_status status = fcmae_engine_plan(&config, &engine, &d->plan[use], error);
-        if (status != FCMAE_OK) return status;
-        d->optimiser[use] = blocks[use] * (double)d->plan[use].parameter_bytes;
-    }
-    enum { PREPARED = 4 }; /* three batches ahead and the one in use */
-    d->data = (double)PREPARED * (double)o->batch_size * d->height * d->width * d->config.channels;
-    return FCMAE_OK;
+    const fcmae_engine_options engine = {
+        .height = d->height, .width = d->width, .batch = (int)o->batch_size,
+        .lanes = (int)o->lanes, .micro_batch = (int)o->micro_batch, .threads = (int)o->threads,
+        .precision = (fcmae_precision)o->precision};
+    return cli_memory_plan(&d->memory, &d->config, &engine, d->visible, &recipe->finetune, error);
 }
 
-static int describe(const cli_arguments *arguments, description *d)
+static int describe(const cli_arguments *arguments, description *d, const fcmae_recipe *recipe)
 {
     const struct info_values *o = arguments->values;
     fcmae_error error = {0};
+    if (cli_given(arguments, "grn-scope"))
+        d->config.grn_scope = o->grn_scope == 1 ? FCMAE_GRN_BATCH : FCMAE_GRN_IMAGE;
     if (cli_given(arguments, "classes")) d->config.classes = (int)o->classes;
     if (d->config.classes < 1) d->config.classes = 1000;
     if (d->config.decoder_depth < 1) d->config.decoder_depth = 1;
@@ -107,8 +97,9 @@ static int describe(const cli_arguments *arguments, description *d)
     int patch = fcmae_config_patch(&d->config);
     d->cells = (d->height / patch) * (d->width / patch);
     d->visible = fcmae_mask_visible(d->cells, o->mask_ratio);
-    if (count_parameters(d, &error) != FCMAE_OK || plan_uses(o, d, &error) != FCMAE_OK)
+    if (count_parameters(d, &error) != FCMAE_OK || plan_memory(o, d, recipe, &error) != FCMAE_OK)
         return cli_fail(arguments, &error);
+    cli_remark_emulation(arguments, o->precision, 0);
     return CLI_SUCCESS;
 }
 
@@ -141,28 +132,13 @@ static void print_model(const description *d)
 
 static void print_cost(const struct info_values *o, const description *d)
 {
-    const fcmae_engine_plan_info *plan = &d->plan[USE_PRETRAIN];
+    const fcmae_engine_plan_info *plan = &d->memory.use[CLI_USE_PRETRAIN].plan.engine;
     printf("Multiply-adds per image of %d x %d pixels, in millions\n", d->height, d->width);
     printf("  encoder, dense    %16.1f   %d cells\n", plan->encoder_macs_dense * 1e-6, d->cells);
     printf("  encoder, masked   %16.1f   %d visible cells, mask ratio %g\n",
            plan->encoder_macs * 1e-6, d->visible, o->mask_ratio);
     printf("  decoder           %16.1f\n\n", plan->decoder_macs * 1e-6);
-    printf("Memory for batches of %lld\n", (long long)o->batch_size);
-    printf("  %-12s %10s %10s %10s %10s %10s %10s %10s %12s\n", "", "weights", "packed",
-           "gradients", "activation", "optimiser", "images", "total", "lanes x mb");
-    for (int use = 0; use < USE_COUNT; use++) {
-        const fcmae_engine_plan_info *p = &d->plan[use];
-        double parts[7] = {(double)p->parameter_bytes, (double)p->packed_bytes,
-                           (double)p->gradient_bytes,  (double)p->activation_bytes,
-                           d->optimiser[use],          d->data,
-                           (double)p->total_bytes + d->optimiser[use] + d->data};
-        printf("  %-12s", use_names[use]);
-        for (int i = 0; i < 7; i++) {
-            char text[32];
-            printf(" %10s", cli_bytes(parts[i], text, sizeof text));
-        }
-        printf(" %6d x %d\n", p->options.lanes, p->options.micro_batch);
-    }
+    cli_memory_print(&d->memory);
 }
 
 static void print_recipe(const fcmae_recipe *recipe)
@@ -208,7 +184,7 @@ static json_t *four(const int *values)
     return json_pack("[i, i, i, i]", values[0], values[1], values[2], values[3]);
 }
 
-static json_t *description_json(const struct info_values *o, const description *d)
+static json_t *description_json(const description *d)
 {
     const fcmae_model_config *c = &d->config;
     json_t *object = json_pack(
@@ -222,28 +198,14 @@ static json_t *description_json(const struct info_values *o, const description *
                                   "decoder", (json_int_t)d->decoder, "pretrain",
                                   (json_int_t)d->pretrain, "classifier",
                                   (json_int_t)d->classifier));
-    const fcmae_engine_plan_info *plan = &d->plan[USE_PRETRAIN];
+    const fcmae_engine_plan_info *plan = &d->memory.use[CLI_USE_PRETRAIN].plan.engine;
     json_object_set_new(
         object, "macs",
         json_pack("{s:i, s:i, s:i, s:i, s:f, s:f, s:f}", "height", d->height, "width", d->width,
                   "cells", d->cells, "visible_cells", d->visible, "encoder_dense",
                   plan->encoder_macs_dense, "encoder", plan->encoder_macs, "decoder",
                   plan->decoder_macs));
-    json_t *memory = json_object();
-    json_object_set_new(memory, "batch_size", json_integer((json_int_t)o->batch_size));
-    for (int use = 0; use < USE_COUNT; use++) {
-        const fcmae_engine_plan_info *p = &d->plan[use];
-        double total = (double)p->total_bytes + d->optimiser[use] + d->data;
-        json_object_set_new(
-            memory, use == USE_FINETUNE ? "finetune" : use == USE_PRETRAIN ? "pretrain" : "inference",
-            json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i}", "parameters",
-                      (json_int_t)p->parameter_bytes, "packed", (json_int_t)p->packed_bytes,
-                      "gradients", (json_int_t)p->gradient_bytes, "activations",
-                      (json_int_t)p->activation_bytes, "optimiser", (json_int_t)d->optimiser[use],
-                      "images", (json_int_t)d->data, "total", (json_int_t)total, "lanes",
-                      p->options.lanes, "micro_batch", p->options.micro_batch));
-    }
-    json_object_set_new(object, "memory_bytes", memory);
+    json_object_set_new(object, "memory_bytes", cli_memory_json(&d->memory));
     return object;
 }
 
@@ -257,14 +219,14 @@ static int info_preset(const cli_arguments *arguments)
     fcmae_error error = {0};
     if (fcmae_preset_load(o->model, &d.config, &recipe, &error) != FCMAE_OK)
         return cli_fail(arguments, &error);
-    int result = describe(arguments, &d), count = 0;
+    int result = describe(arguments, &d, &recipe), count = 0;
     if (result != CLI_SUCCESS) return result;
     fcmae_parameter *table = NULL;
     if (o->tensors &&
         fcmae_config_parameters(&d.config, &table, &count, NULL, &error) != FCMAE_OK)
         return cli_fail(arguments, &error);
     if (o->json) {
-        json_t *object = description_json(o, &d), *list = json_array();
+        json_t *object = description_json(&d), *list = json_array();
         for (int i = 0; i < count; i++)
             json_array_append_new(list, tensor_json(table[i].name, table[i].shape, table[i].rank,
                                                     "f32"));
@@ -354,13 +316,15 @@ static int info_checkpoint(const cli_arguments *arguments, const fcmae_checkpoin
     const struct info_values *o = arguments->values;
     const fcmae_checkpoint_info *info = fcmae_checkpoint_describe(checkpoint);
     description d = {.config = info->config};
+    fcmae_recipe recipe;
+    fcmae_recipe_default(&recipe);
     int result = CLI_SUCCESS, count = 0;
-    if (info->recognised) result = describe(arguments, &d);
+    if (info->recognised) result = describe(arguments, &d, &recipe);
     if (result != CLI_SUCCESS) return result;
     const fcmae_tensor *tensors =
         fcmae_tensor_file_tensors(fcmae_checkpoint_file(checkpoint), &count);
     if (o->json) {
-        json_t *object = info->recognised ? description_json(o, &d) : json_object();
+        json_t *object = info->recognised ? description_json(&d) : json_object();
         json_object_set_new(object, "file", file_json(o->model, checkpoint));
         json_t *list = json_array();
         for (int i = 0; i < count; i++)
@@ -416,8 +380,9 @@ const cli_command cli_command_info = {
     .purpose = "describe a preset or a checkpoint file: tensors, size, cost, memory",
     .description =
         "For a preset: the network, its parameters, the multiply-adds of one image (dense and "
-        "masked), the memory a run needs, and the recipe of the paper. For a checkpoint file: what "
-        "it holds, in whose naming, whether anything is missing, and then the same.\n\n"
+        "masked), the memory a run needs and the largest batch that fits, and the recipe of the "
+        "paper. For a checkpoint file: what it holds, in whose naming, whether anything is missing, "
+        "and then the same.\n\n"
         "Multiply-adds count convolutions and linear layers, as papers do.",
     .example = "fcmae info atto\n"
                "fcmae info base --input-size 384 --batch-size 32\n"

@@ -183,6 +183,7 @@ static int run(const cli_arguments *arguments)
         .engine = {.threads = (int)o->threads, .lanes = (int)o->lanes,
                    .micro_batch = (int)o->micro_batch, .precision = (fcmae_precision)o->precision}};
     fcmae_error error = {0};
+    cli_remark_emulation(arguments, o->precision, 0);
     fcmae_status status = cli_parity_read(&parity, o->file, &error);
     if (status == FCMAE_OK) status = cli_parity_run(&parity, &error);
     int result;

@@ -12,6 +12,7 @@
 #include "inspection.h"
 #include "json.h"
 #include "progress.h"
+#include "shared.h"
 #include "stop.h"
 
 struct pretrain_values {
@@ -118,8 +119,7 @@ static const cli_option options[] = {
     {"micro-batch", CLI_INTEGER, AT(micro_batch), .range = "[1, 4096]",
      .otherwise = "chosen, then kept", .help = "Images a lane carries at a time; likewise."},
     {"precision", CLI_CHOICE, AT(precision), .fallback = "f32", .choices = "f32|bf16",
-     .help = "bf16 multiplies in bfloat16 and keeps weights, sums and norms in float32: about 1.5 "
-             "times as fast on processors with AVX-512 BF16, emulated (slower) elsewhere."},
+     .help = CLI_HELP_PRECISION},
     {"json", CLI_FLAG, AT(json), .help = "Print the result as one JSON object."},
 };
 
@@ -313,6 +313,7 @@ static int run(const cli_arguments *arguments)
                                        .should_stop = should_stop,
                                        .inspect = inspect,
                                        .inspect_every = 1};
+    cli_remark_emulation(arguments, o->precision, 0);
     cli_stop_on_signals();
     fcmae_status status = fcmae_pretrain(&p, &callbacks, &error);
     cli_progress_end(&s.bar);

@@ -144,6 +144,7 @@ fcmae_status cli_dense_load(cli_dense *d, const cli_arguments *arguments, const 
                          "there are %d class names, but the checkpoint has %d outputs",
                          d->names.count, outputs);
     set_pass(d, o, arguments, size);
+    cli_remark_emulation(arguments, o->precision, 0);
     return FCMAE_OK;
 }
 

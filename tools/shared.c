@@ -39,6 +39,18 @@ int cli_input_size(const cli_command *command, const char *option, const char *t
     return CLI_SUCCESS;
 }
 
+void cli_remark_emulation(const cli_arguments *arguments, int precision, int instruction_set)
+{
+    if (arguments->quiet || precision != FCMAE_BFLOAT16 ||
+        fcmae_measure_has_bfloat16(instruction_set))
+        return;
+    bool ruled_out = fcmae_measure_has_bfloat16(0);
+    fprintf(stderr,
+            "bf16 is emulated, because %s AVX-512 BF16: operands are rounded as with it, but it is "
+            "slower than float32; for speed use --precision f32\n",
+            ruled_out ? "--isa rules out" : "this processor has no");
+}
+
 const char *cli_grouped(int64_t value, char *text, int size)
 {
     char digits[32];

@@ -18,6 +18,7 @@
 #include "fcmae/convert.h"
 #include "fcmae/evaluate.h"
 #include "fcmae/finetune.h"
+#include "fcmae/memory.h"
 #include "fcmae/optimiser.h"
 #include "fcmae/train.h"
 #include "fcmae/analysis.h"

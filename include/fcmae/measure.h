@@ -41,6 +41,9 @@ FCMAE_API double fcmae_measure_bandwidth(void *buffer, size_t bytes, int threads
 /** Name of the instruction set that is used: "portable", "avx2", "avx512", with bfloat16 also
  *  "avx512bf16". Arguments as in fcmae_measure_peak(). */
 FCMAE_API const char *fcmae_measure_instruction_set(int instruction_set, bool bfloat16);
+/** Whether bfloat16 products are instructions of this processor; if not, engines emulate them: the
+ *  operands are rounded alike, but it takes longer than float32. Argument as in fcmae_measure_peak(). */
+FCMAE_API bool fcmae_measure_has_bfloat16(int instruction_set);
 /** Processors this process may run on, at least 1. */
 FCMAE_API int fcmae_measure_processors(void);
 /** Physical memory of the machine, or of the control group if that is less; 0: unknown. */

@@ -22,13 +22,18 @@ static int thread_count(int threads)
 
 enum { MOST_THREADS = 1024 };
 
-/** The table that an engine of the same options takes. */
-static const fcmae_kernels *kernels_of(int instruction_set, bool bfloat16)
+/** What an engine of the same options uses. */
+static fcmae_isa isa_of(int instruction_set, bool bfloat16)
 {
     fcmae_isa most = bfloat16 ? FCMAE_ISA_AVX512_BF16 : FCMAE_ISA_AVX512;
     if (instruction_set > 0 && instruction_set - 1 < (int)most)
         most = (fcmae_isa)(instruction_set - 1);
-    return fcmae_kernels_get(fcmae_isa_detect(most));
+    return fcmae_isa_detect(most);
+}
+
+static const fcmae_kernels *kernels_of(int instruction_set, bool bfloat16)
+{
+    return fcmae_kernels_get(isa_of(instruction_set, bfloat16));
 }
 
 typedef struct peak_work {
@@ -93,6 +98,11 @@ double fcmae_measure_bandwidth(void *buffer, size_t bytes, int threads)
 const char *fcmae_measure_instruction_set(int instruction_set, bool bfloat16)
 {
     return kernels_of(instruction_set, bfloat16)->name;
+}
+
+bool fcmae_measure_has_bfloat16(int instruction_set)
+{
+    return isa_of(instruction_set, true) == FCMAE_ISA_AVX512_BF16;
 }
 
 int fcmae_measure_processors(void)

@@ -10,10 +10,9 @@
 #include "core/memory.h"
 #include "core/parallel.h"
 #include "core/random.h"
+#include "fcmae/memory.h"
 #include "train/dense_pass.h"
 #include "train/run_setup.h"
-
-enum { PREFETCH = 3 };
 
 /* ---- data ---- */
 
@@ -59,7 +58,7 @@ static fcmae_status start_loader(fcmae_finetuning *f, fcmae_error *error)
                                     .training = true,
                                     .seed = o->run.seed,
                                     .workers = o->run.workers > 0 ? o->run.workers : o->run.threads,
-                                    .prefetch = PREFETCH,
+                                    .prefetch = FCMAE_RUN_PREFETCH,
                                     .bad_share = o->bad_share,
                                     .subset = f->subset,
                                     .subset_count = f->subset ? f->images : 0,
@@ -234,7 +233,9 @@ static fcmae_status plan_memory(fcmae_finetuning *f, fcmae_train_plan *plan, fcm
 {
     const fcmae_finetune_options *o = &f->options;
     const fcmae_run_options *run = &o->run;
-    const fcmae_engine_options options = {
+    fcmae_memory_use use = {.average = f->average != NULL, .mixing = f->values != NULL,
+                            .validation = f->validation != NULL};
+    use.engine = (fcmae_engine_options){
         .mode = FCMAE_MODE_CLASSIFY,
         .height = o->input_size,
         .width = o->input_size,
@@ -245,12 +246,10 @@ static fcmae_status plan_memory(fcmae_finetuning *f, fcmae_train_plan *plan, fcm
         .threads = run->threads,
         .precision = run->precision,
         .frozen_blocks = o->optimisation.adamw.frozen_blocks};
-    FCMAE_TRY(fcmae_engine_plan(fcmae_model_configuration(f->model), &options, &f->plan, error));
-    uint64_t block = 4 * (uint64_t)fcmae_model_block_size(f->model), side = (uint64_t)o->input_size;
-    uint64_t picture = 3 * side * side, batch = (uint64_t)run->batch_size;
-    plan->engine = f->plan;
-    plan->total_bytes = f->plan.total_bytes + (f->average ? 4 : 2) * block +
-                        (PREFETCH + 1) * batch * picture + (f->values ? 4 * batch * picture : 0);
+    fcmae_memory_plan memory;
+    FCMAE_TRY(fcmae_plan_memory(fcmae_model_configuration(f->model), &use, &memory, error));
+    plan->engine = f->plan = memory.engine;
+    plan->total_bytes = memory.total_bytes;
     return fcmae_run_memory(plan->total_bytes, error);
 }
 

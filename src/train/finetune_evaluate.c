@@ -9,6 +9,7 @@
 #include "train/dense_pass.h"
 #include "train/evaluate.h"
 #include "train/finetune.h"
+#include "train/run_setup.h"
 
 #define BEST "best.safetensors"
 
@@ -70,7 +71,8 @@ static fcmae_status evaluate(fcmae_finetuning *f, fcmae_evaluation *evaluation, 
     int batch = o->run.batch_size < images ? (int)o->run.batch_size : (int)images;
     const fcmae_loader_options loading = {
         .transform = fcmae_transform_evaluate(o->input_size, o->crop_ratio), .batch = batch,
-        .workers = o->run.workers > 0 ? o->run.workers : o->run.threads, .bad_share = o->bad_share,
+        .workers = o->run.workers > 0 ? o->run.workers : o->run.threads,
+        .prefetch = FCMAE_RUN_PREFETCH, .bad_share = o->bad_share,
         .log = f->callbacks.train.log};
     fcmae_tally tally;
     fcmae_pass pass = {.engine = f->engine, .model = f->model, .batch = batch, .size = o->input_size,

@@ -9,12 +9,11 @@
 #include "core/parallel.h"
 #include "fcmae/data.h"
 #include "fcmae/mask.h"
+#include "fcmae/memory.h"
 #include "train/dense_pass.h"
 #include "train/loop.h"
 #include "train/pretrain.h"
 #include "train/run_setup.h"
-
-enum { PREFETCH = 3 };
 
 typedef struct pretraining {
     fcmae_pretrain_options options; /* resolved */
@@ -56,7 +55,7 @@ static fcmae_status open_data(pretraining *p, fcmae_error *error)
                                     .training = true,
                                     .seed = o->run.seed,
                                     .workers = o->run.workers,
-                                    .prefetch = PREFETCH,
+                                    .prefetch = FCMAE_RUN_PREFETCH,
                                     .bad_share = o->bad_share,
                                     .log = {remark, p}};
     options.transform.flip = o->flip;
@@ -155,13 +154,13 @@ static fcmae_status plan_memory(pretraining *p, fcmae_train_plan *plan, fcmae_er
                            : (int)fcmae_loop_recorded(&p->loop, "micro_batch", 0),
         .threads = o->run.threads,
         .precision = o->run.precision};
-    FCMAE_TRY(fcmae_engine_plan(&o->model, &p->engine_options, &p->plan, error));
-    uint64_t blocks = p->average ? 3 : 2;
-    uint64_t optimiser = blocks * 4 * (uint64_t)fcmae_model_block_size(p->model);
-    uint64_t pictures = (PREFETCH + 1) * (uint64_t)p->images * 3 * (uint64_t)o->input_size *
-                        (uint64_t)o->input_size;
-    plan->engine = p->plan;
-    plan->total_bytes = p->plan.total_bytes + optimiser + pictures;
+    const fcmae_memory_use use = {.engine = p->engine_options,
+                                  .masks_per_image = o->masks_per_image,
+                                  .average = p->average != NULL};
+    fcmae_memory_plan memory;
+    FCMAE_TRY(fcmae_plan_memory(&o->model, &use, &memory, error));
+    plan->engine = p->plan = memory.engine;
+    plan->total_bytes = memory.total_bytes;
     return fcmae_run_memory(plan->total_bytes, error);
 }
 

@@ -107,8 +107,8 @@ fcmae_status fcmae_run_memory(uint64_t bytes, fcmae_error *error)
     uint64_t present = fcmae_physical_memory();
     if (present == 0 || bytes <= present) return FCMAE_OK;
     return fcmae_fail(error, FCMAE_ERR_MEMORY,
-                      "this run needs %.2f GiB of memory, the machine has %.2f GiB: take a smaller "
-                      "batch, fewer lanes or a smaller model",
+                      "this run needs %.2f GiB of memory, the machine has %.2f GiB: take fewer lanes, "
+                      "a smaller micro-batch, batch or model ('fcmae info' says what each costs)",
                       (double)bytes / 1073741824.0, (double)present / 1073741824.0);
 }
 

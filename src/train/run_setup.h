@@ -7,6 +7,9 @@
 #include "fcmae/data.h"
 #include "train/loop.h"
 
+/** Batches that are prepared ahead. */
+enum { FCMAE_RUN_PREFETCH = 3 };
+
 /** FCMAE_OK, or which option is impossible. */
 fcmae_status fcmae_run_options_check(const fcmae_run_options *run, fcmae_error *error);
 fcmae_status fcmae_optimisation_check(const fcmae_optimisation *optimisation, fcmae_error *error);
