@@ -59,6 +59,7 @@ typedef struct fcmae_neighbours {
 
 /** The same by place: entries start[p] .. start[p + 1] - 1 lie at place p; first rows of both. */
 typedef struct fcmae_pairs {
+    int32_t rows; /**< of the map */
     int32_t start[49 + 1];
     const int32_t *cell, *other;
 } fcmae_pairs;
@@ -71,7 +72,7 @@ typedef struct fcmae_pairs {
 typedef struct fcmae_depthwise_block {
     int high, wide, columns; /**< columns: multiple of 16 */
     const float *const *window;
-    const float *soon_read; /**< high * wide rows that are read later, fetched meanwhile; or NULL */
+    const float *soon_read; /**< high * wide rows that are read later: may be fetched; or NULL */
     float *soon_written;    /**< likewise written later */
     int64_t soon_stride;
 } fcmae_depthwise_block;

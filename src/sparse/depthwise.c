@@ -13,7 +13,7 @@
 
 #define LIST_SITES 16 /* of a unit */
 #define QUAD_SITES 64 /* more: a unit loads all taps */
-#define BLOCK_SIDE 8 /* at most */
+#define BLOCK_SIDE 8  /* at most */
 #define HALO (FCMAE_KERNEL_SIDE / 2)
 #define WINDOW_SIDE (BLOCK_SIDE + 2 * HALO)
 
@@ -29,8 +29,8 @@ static bool in_blocks(const fcmae_site_map *map)
     return map->grid || map->cell >= 4;
 }
 
-/** Pieces of nearly equal length, at most 8. Where there are several, none is shorter than 4, so
- * the three rows beside a piece lie inside the grid or outside together. */
+/** Pieces of nearly equal length, at most 8. Where there are several, none is shorter than 4, so the
+ *  three rows beside a piece lie inside the grid or outside together. */
 static int pieces(int length)
 {
     return (length + BLOCK_SIDE - 1) / BLOCK_SIDE;
@@ -102,8 +102,7 @@ static void locate_cell(const fcmae_site_map *map, int cell, const float *around
                         int64_t stride, block_tables *b)
 {
     const int side = map->cell, line = side + 2 * HALO, sites = side * side;
-    int64_t
-        step[BLOCK_SIDE]; /* site (y, x) of a cell stands 2 step[y] + step[x] behind its first */
+    int64_t step[BLOCK_SIDE]; /* site (y, x) stands 2 step[y] + step[x] behind a cell's first */
     for (int i = 0; i < side; i++) step[i] = fcmae_z_order[0][i] * stride;
     const float *neighbour[9] = {NULL};
     for (int e = map->neighbours.start[cell]; e < map->neighbours.start[cell + 1]; e++)
@@ -136,8 +135,8 @@ static fcmae_depthwise_block locate(const fcmae_site_map *map, int unit, const f
 
 /**
  * Both directions: sums over the neighbours of a unit's sites. Meanwhile the rows that the next unit
- * writes are fetched, and this unit's rows of `soon`: they lie in memory by then, and waiting for
- * them took longer than computing.
+ * writes are fetched, and this unit's rows of `soon`: by then they lie in memory, and the gradient of
+ * the taps waited for them longer than it computed.
  */
 static void convolve(const fcmae_kernels *kernels, const fcmae_site_map *map, int unit,
                      const float *x, int stride, const float *taps, int64_t tap_stride,
@@ -188,7 +187,7 @@ void fcmae_depthwise_backward_taps(const fcmae_kernels *kernels, const fcmae_sit
     for (int unit = 0; in_blocks(map) && unit < fcmae_depthwise_units(map); unit++) {
         block_tables tables;
         fcmae_depthwise_block block =
-            locate(map, unit, x, (float *)dy, stride, columns, &tables);
+            locate(map, unit, x, (float *)dy /* read only */, stride, columns, &tables);
         kernels->depthwise_block_taps(&block, (const float *const *)tables.own, dtaps, stride);
     }
     if (in_blocks(map)) return;

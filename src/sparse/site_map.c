@@ -12,16 +12,21 @@
 
 #define RADIUS (FCMAE_KERNEL_SIDE / 2)
 
+/** Side of what neighbours are listed for: cells, or single sites where there are none. */
+static int cell_side(const fcmae_site_map *map)
+{
+    return map->cell > 1 ? map->cell : 1;
+}
+
 static int cell_sites(const fcmae_site_map *map)
 {
-    return map->cell > 1 ? map->cell * map->cell : 1;
+    return cell_side(map) * cell_side(map);
 }
 
 /** Side of the square of cells that the kernel reaches from one: 3, 5 or 7. */
 static int places_side(const fcmae_site_map *map)
 {
-    int side = map->cell > 1 ? map->cell : 1;
-    return 2 * ((RADIUS + side - 1) / side) + 1;
+    return 2 * ((RADIUS + cell_side(map) - 1) / cell_side(map)) + 1;
 }
 
 void fcmae_site_map_reserve(fcmae_site_map *map, fcmae_arena *arena, int images, int height,
@@ -37,7 +42,8 @@ void fcmae_site_map_reserve(fcmae_site_map *map, fcmae_arena *arena, int images,
     map->image = fcmae_arena_take(arena, n, sizeof(int32_t));
     map->position = fcmae_arena_take(arena, n, sizeof(int32_t));
     map->row_of = fcmae_arena_take(arena, (size_t)images * (size_t)height * (size_t)width, sizeof(int32_t));
-    size_t cells = n / (size_t)cell_sites(map), entries = cells * (size_t)(places_side(map) * places_side(map));
+    size_t cells = n / (size_t)cell_sites(map), places = (size_t)places_side(map);
+    size_t entries = cells * places * places;
     map->neighbours.start = fcmae_arena_take(arena, cells + 1, sizeof(int32_t));
     map->neighbours.row = fcmae_arena_take(arena, entries, sizeof(int32_t));
     map->neighbours.place = fcmae_arena_take(arena, entries, sizeof(uint8_t));
@@ -76,7 +82,7 @@ static void list_neighbours(fcmae_site_map *map, int *per_place)
 {
     int32_t *start = (int32_t *)map->neighbours.start, *row = (int32_t *)map->neighbours.row;
     uint8_t *place = (uint8_t *)map->neighbours.place;
-    int count = 0, side = map->cell > 1 ? map->cell : 1, sites = cell_sites(map);
+    int count = 0, side = cell_side(map), sites = cell_sites(map);
     int places = places_side(map), reach = places / 2 * side;
     for (int cell = 0; cell * sites < map->rows; cell++) {
         int image = map->image[cell * sites], position = map->position[cell * sites];
@@ -100,6 +106,7 @@ static void build_neighbours(fcmae_site_map *map)
     int next[FCMAE_KERNEL_TAPS], per_place[FCMAE_KERNEL_TAPS] = {0};
     int32_t *first = (int32_t *)map->pairs.cell, *other = (int32_t *)map->pairs.other;
     list_neighbours(map, per_place);
+    map->pairs.rows = map->rows;
     map->pairs.start[0] = 0;
     for (int p = 0; p < places; p++) {
         next[p] = map->pairs.start[p];

@@ -280,6 +280,23 @@ START_TEST(random_cells)
 }
 END_TEST
 
+/* Strides that crowd a cache are copied in part, up to a number of rows: both sides of it. */
+START_TEST(crowded_quads)
+{
+    static const int channels[] = {128, 256};
+    fcmae_random random = test_random(5);
+    for (int i = 0; i < 2; i++) {
+        int images = 1 + 2 * i;
+        uint8_t *removed = random_active(&random, images * 64, 0.1);
+        owned_map owned = map_of_cells(images, 16, 16, 2, removed);
+        ck_assert(i ? owned.map.rows > 512 : owned.map.rows < 256);
+        check_convolution(&owned.map, channels[i], (uint64_t)i);
+        release_map(&owned);
+        free(removed);
+    }
+}
+END_TEST
+
 /* Complete grids around the size of a block: whole, one more, several, longer than wide. */
 START_TEST(grids)
 {
@@ -343,6 +360,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, random_masks);
     tcase_add_test(cases, cells);
     tcase_add_test(cases, random_cells);
+    tcase_add_test(cases, crowded_quads);
     tcase_add_test(cases, grids);
     tcase_add_test(cases, decoder_rows);
     tcase_add_test(cases, images_do_not_mix);
