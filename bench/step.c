@@ -113,8 +113,8 @@ TIMED(scale_and_dot_pairs, 0, (int first, int rows, int width, const float *grad
 TIMED(hidden_backward_narrow, 0, (int first, int rows, int width, const float *gradient, const float *hidden,
        const float *slope, const float *scale, const float *feedback, uint16_t *narrow, uint32_t *pairs, float *sum),
       (first, rows, width, gradient, hidden, slope, scale, feedback, narrow, pairs, sum))
-TIMED(scale_bytes, 0, (int count, const uint8_t *in, const float *scale, const float *shift, float *out),
-      (count, in, scale, shift, out))
+TIMED(scale_bytes, 0, (int rows, int count, const uint8_t *in, int64_t in_row, const float *scale,
+       const float *shift, float *out), (rows, count, in, in_row, scale, shift, out))
 TIMED(layernorm, 0, (int rows, int channels, int stride, const float *x, float *normalised, float *rstd,
        const float *weight, const float *bias, float *out),
       (rows, channels, stride, x, normalised, rstd, weight, bias, out))

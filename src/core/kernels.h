@@ -164,9 +164,10 @@ typedef struct fcmae_kernels {
     double (*squared_error)(int rows, int width, float *p, const float *target,
                             int64_t target_stride, float factor, float *sum);
 
-    /** out[i] = in[i] * scale[i % period] + shift[i % period]; period FCMAE_BYTE_PERIOD */
-    void (*scale_bytes)(int count, const uint8_t *in, const float *scale, const float *shift,
-                        float *out);
+    /** out[m * count + i] = in[m * in_row + i] * scale[i % period] + shift[i % period] for rows m and
+     *  i < count; period FCMAE_BYTE_PERIOD */
+    void (*scale_bytes)(int rows, int count, const uint8_t *in, int64_t in_row, const float *scale,
+                        const float *shift, float *out);
     /** x = (x - mean) / sqrt(variance + 1e-6) with the unbiased variance, over count values. */
     void (*standardise)(int count, float *x);
 

@@ -19,8 +19,8 @@ FCMAE_INLINE void scale_quad(const uint8_t *in, const float *scale, const float 
     memcpy(out, &factor, sizeof factor);
 }
 
-void FCMAE_KERNEL(fcmae_scale_bytes)(int count, const uint8_t *in, const float *scale,
-                                     const float *shift, float *out)
+FCMAE_INLINE void scale_line(int count, const uint8_t *in, const float *scale, const float *shift,
+                             float *out)
 {
     for (; count > 0; count -= FCMAE_BYTE_PERIOD, in += FCMAE_BYTE_PERIOD, out += FCMAE_BYTE_PERIOD) {
         int n = count < FCMAE_BYTE_PERIOD ? count : FCMAE_BYTE_PERIOD, i = 0;
@@ -32,5 +32,16 @@ void FCMAE_KERNEL(fcmae_scale_bytes)(int count, const uint8_t *in, const float *
         }
         for (; i + 4 <= n; i += 4) scale_quad(in + i, scale + i, shift + i, out + i);
         for (; i < n; i++) out[i] = (float)in[i] * scale[i] + shift[i];
+    }
+}
+
+#define ROWS_AHEAD 8 /* the lines of the rows below lie apart, where no hardware prefetch finds them */
+
+void FCMAE_KERNEL(fcmae_scale_bytes)(int rows, int count, const uint8_t *in, int64_t in_row,
+                                     const float *scale, const float *shift, float *out)
+{
+    for (int m = 0; m < rows; m++, in += in_row, out += count) {
+        __builtin_prefetch(in + ROWS_AHEAD * in_row);
+        scale_line(count, in, scale, shift, out);
     }
 }

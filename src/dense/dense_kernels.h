@@ -34,8 +34,8 @@ void FCMAE_KERNEL(fcmae_pack_transposed)(int k_total, int rows, int64_t src_stri
                                          int panel, float *dst);
 double FCMAE_KERNEL(fcmae_squared_error)(int rows, int width, float *p, const float *target,
                                          int64_t target_stride, float factor, float *sum);
-void FCMAE_KERNEL(fcmae_scale_bytes)(int count, const uint8_t *in, const float *scale,
-                                     const float *shift, float *out);
+void FCMAE_KERNEL(fcmae_scale_bytes)(int rows, int count, const uint8_t *in, int64_t in_row,
+                                     const float *scale, const float *shift, float *out);
 void FCMAE_KERNEL(fcmae_standardise)(int count, float *x);
 float FCMAE_KERNEL(fcmae_dot)(int count, const float *x, const float *y);
 void FCMAE_KERNEL(fcmae_combine)(int count, float a, const float *x, float b, float *y);

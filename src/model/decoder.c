@@ -138,12 +138,10 @@ static void target_task(void *argument, int64_t row, int worker)
     const fcmae_site_map *map = pass->map;
     const fcmae_model_config *config = &d->model->config;
     (void)worker;
-    int side = fcmae_config_patch(config), line = side * config->channels;
+    int side = fcmae_config_patch(config);
     int y = map->position[row] / map->width * side, x = map->position[row] % map->width * side;
     float *target = pass->out + row * d->value_stride;
-    for (int i = 0; i < side; i++)
-        fcmae_pixels_read(&pass->pixels, pass->image_index[map->image[row]], y + i, x, side,
-                          target + i * line);
+    fcmae_pixels_read(&pass->pixels, pass->image_index[map->image[row]], y, x, side, target);
     if (config->norm_pix) pass->workspace->kernels->standardise(d->values, target);
 }
 

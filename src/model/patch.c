@@ -260,14 +260,12 @@ static void stem_task(void *argument, int64_t task, int worker)
     const fcmae_kernels *kernels = pass->workspace->kernels;
     (void)worker;
     int first, rows = task_rows(pass, task, &first);
-    int side = pass->config->stem_stride, channels = pass->config->channels;
+    int side = pass->config->stem_stride;
     int patch_stride = fcmae_stem_patch_stride(pass->config);
     for (int row = first; row < first + rows; row++) {
         int y = map->position[row] / map->width * side, x = map->position[row] % map->width * side;
-        float *patch = pass->patches + (int64_t)row * patch_stride;
-        for (int i = 0; i < side; i++)
-            fcmae_pixels_read(&pass->pixels, pass->image_index[map->image[row]], y + i, x, side,
-                              patch + i * side * channels);
+        fcmae_pixels_read(&pass->pixels, pass->image_index[map->image[row]], y, x, side,
+                          pass->patches + (int64_t)row * patch_stride);
     }
     int64_t at = (int64_t)first * layer->out_stride;
     for (int panel = 0; panel < layer->weight.panels; panel++) {

@@ -2,8 +2,6 @@
  * SPDX-License-Identifier: MIT */
 #include "model/pixels.h"
 
-#define ROWS_AHEAD 8
-
 fcmae_pixels fcmae_pixels_of(const fcmae_images *images, const fcmae_kernels *kernels, int channels,
                              int height, int width)
 {
@@ -28,21 +26,30 @@ static void read_channels(const fcmae_pixels *pixels, const uint8_t *bytes, int 
     }
 }
 
-void fcmae_pixels_read(const fcmae_pixels *pixels, int64_t image, int y, int x, int count, float *out)
+/** Planar floats, already normalised. */
+static void read_values(const fcmae_pixels *pixels, int64_t image, int y, int x, int side, float *out)
 {
-    const fcmae_images *images = pixels->images;
-    int channels = pixels->channels, height = pixels->height, width = pixels->width;
-    if (images->values) { /* planar */
-        const float *plane = images->values + image * channels * height * width;
-        for (int c = 0; c < channels; c++, plane += (int64_t)height * width)
-            for (int i = 0; i < count; i++) out[i * channels + c] = plane[(int64_t)y * width + x + i];
+    int channels = pixels->channels;
+    int64_t plane = (int64_t)pixels->height * pixels->width;
+    for (int c = 0; c < channels; c++)
+        for (int i = 0; i < side; i++) {
+            const float *line = pixels->images->values + (image * channels + c) * plane +
+                                (int64_t)(y + i) * pixels->width + x;
+            for (int j = 0; j < side; j++) out[(i * side + j) * channels + c] = line[j];
+        }
+}
+
+void fcmae_pixels_read(const fcmae_pixels *pixels, int64_t image, int y, int x, int side, float *out)
+{
+    int channels = pixels->channels, line = side * channels;
+    if (pixels->images->values) {
+        read_values(pixels, image, y, x, side, out);
         return;
     }
-    const uint8_t *bytes = images->bytes + ((image * height + y) * width + x) * channels;
-    /* the lines of the rows below lie apart, where no hardware prefetch finds them */
-    __builtin_prefetch(bytes + ROWS_AHEAD * (int64_t)width * channels);
+    int64_t row = (int64_t)pixels->width * channels;
+    const uint8_t *bytes = pixels->images->bytes + (image * pixels->height + y) * row + x * channels;
     if (FCMAE_BYTE_PERIOD % channels == 0)
-        pixels->kernels->scale_bytes(count * channels, bytes, pixels->scale, pixels->shift, out);
+        pixels->kernels->scale_bytes(side, line, bytes, row, pixels->scale, pixels->shift, out);
     else
-        read_channels(pixels, bytes, count * channels, out);
+        for (int i = 0; i < side; i++) read_channels(pixels, bytes + i * row, line, out + i * line);
 }

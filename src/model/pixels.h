@@ -18,7 +18,7 @@ typedef struct fcmae_pixels {
 /** Prepares reading images of height x width pixels; `images` and `kernels` are borrowed. */
 fcmae_pixels fcmae_pixels_of(const fcmae_images *images, const fcmae_kernels *kernels, int channels,
                              int height, int width);
-/** `count` pixels of row y from column x as floats [count][channels]. */
-void fcmae_pixels_read(const fcmae_pixels *pixels, int64_t image, int y, int x, int count, float *out);
+/** The side x side pixels below and right of (y, x) as floats [side][side][channels]. */
+void fcmae_pixels_read(const fcmae_pixels *pixels, int64_t image, int y, int x, int side, float *out);
 
 #endif

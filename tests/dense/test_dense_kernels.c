@@ -359,16 +359,18 @@ START_TEST(scale_bytes)
         shift[i] = (float)fcmae_random_uniform(&random) - 0.5f;
     }
     for (int count = 0; count <= 200; count++) {
-        uint8_t *in = malloc((size_t)count + !count); /* exact: a byte read beyond is seen by the sanitizer */
+        int rows = 1 + count % 3, row = count + count % 5, bytes = (rows - 1) * row + count;
+        uint8_t *in = malloc((size_t)bytes + !bytes); /* exact: the sanitizer sees a byte read beyond */
         ck_assert_ptr_nonnull(in);
-        for (int i = 0; i < count; i++) in[i] = (uint8_t)(fcmae_random_uniform(&random) * 256);
-        float *out = guarded_floats(count);
+        for (int i = 0; i < bytes; i++) in[i] = (uint8_t)(fcmae_random_uniform(&random) * 256);
+        float *out = guarded_floats(rows * count);
         FOR_EACH_INSTRUCTION_SET(kernels)
         {
-            kernels->scale_bytes(count, in, scale, shift, out);
-            for (int i = 0; i < count; i++) {
-                int j = i % FCMAE_BYTE_PERIOD;
-                ck_assert_double_eq_tol(out[i], (double)in[i] * scale[j] + shift[j], 1e-4);
+            kernels->scale_bytes(rows, count, in, row, scale, shift, out);
+            for (int i = 0; i < rows * count; i++) {
+                int j = i % count % FCMAE_BYTE_PERIOD;
+                ck_assert_double_eq_tol(out[i], (double)in[i / count * row + i % count] * scale[j] + shift[j],
+                                        1e-4);
             }
         }
         free(in);
