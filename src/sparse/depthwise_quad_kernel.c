@@ -66,7 +66,7 @@ FCMAE_INLINE void quad_columns(const int nv, int first, int last,
                                const float *taps, int64_t tap_stride, const float *bias, float *out,
                                const float *soon_read, float *soon_written)
 {
-    vec tap[49][GROUP]; /* side by side: rows of a power-of-two stride share few sets of the cache */
+    vec tap[49][GROUP]; /* side by side: whatever the stride, they stay in the first cache */
     for (int k = 0; k < 49; k++) {
         FCMAE_UNROLL
         for (int n = 0; n < nv; n++) tap[k][n] = vec_load(taps + k * tap_stride + n * VEC_LANES);
