@@ -101,6 +101,7 @@ TIMED(narrow_pairs, 0, (int rows, int columns, const float *x, int64_t stride, u
 TIMED(scale_panel_narrow, 0, (int rows, int width, const float *in, const float *scale, uint16_t *out),
       (rows, width, in, scale, out))
 TIMED(gelu, 0, (int rows, int width, float *z, float *slope, float *square), (rows, width, z, slope, square))
+TIMED(gelu_pairs, 0, (int rows, int width, float *z, float *square), (rows, width, z, square))
 TIMED(scale_panel, 0, (int rows, int width, const float *in, const float *scale, float *out),
       (rows, width, in, scale, out))
 TIMED(scale_and_dot, 0, (int rows, int width, const float *gradient, const float *hidden, const float *scale,
@@ -111,8 +112,8 @@ TIMED(hidden_backward, 0, (int rows, int width, float *gradient, const float *hi
 TIMED(scale_and_dot_pairs, 0, (int first, int rows, int width, const float *gradient, const float *hidden,
        const float *scale, uint32_t *pairs, float *dot), (first, rows, width, gradient, hidden, scale, pairs, dot))
 TIMED(hidden_backward_narrow, 0, (int first, int rows, int width, const float *gradient, const float *hidden,
-       const float *slope, const float *scale, const float *feedback, uint16_t *narrow, uint32_t *pairs, float *sum),
-      (first, rows, width, gradient, hidden, slope, scale, feedback, narrow, pairs, sum))
+       const float *scale, const float *feedback, uint16_t *narrow, uint32_t *pairs, float *sum),
+      (first, rows, width, gradient, hidden, scale, feedback, narrow, pairs, sum))
 TIMED(scale_bytes, 0, (int rows, int count, const uint8_t *in, int64_t in_row, const float *scale,
        const float *shift, float *out), (rows, count, in, in_row, scale, shift, out))
 TIMED(layernorm, 0, (int rows, int channels, int stride, const float *x, float *normalised, float *rstd,
@@ -160,6 +161,7 @@ static fcmae_kernels timed_table(const fcmae_kernels *table)
     t.narrow_pairs = time_narrow_pairs;
     t.scale_panel_narrow = time_scale_panel_narrow;
     t.gelu = time_gelu;
+    t.gelu_pairs = time_gelu_pairs;
     t.scale_panel = time_scale_panel;
     t.scale_and_dot = time_scale_and_dot;
     t.hidden_backward = time_hidden_backward;

@@ -92,13 +92,16 @@ typedef struct fcmae_kernels {
      *  out: 4-byte elements, [ceil(rows / 2)][out_stride]. */
     void (*narrow_pairs)(int rows, int columns, const float *x, int64_t stride, uint32_t *out,
                          int64_t out_stride);
-    /** scale_panel with a bfloat16 result, both [rows][width]. */
-    void (*scale_panel_narrow)(int rows, int width, const float *in, const float *scale,
+    /** scale_panel of hidden pairs with a bfloat16 result, both [rows][width]. */
+    void (*scale_panel_narrow)(int rows, int width, const float *hidden, const float *scale,
                                uint16_t *out);
 
     /** In place on a panel: value h = gelu(z) with exact erf, slope d = gelu'(z) (NULL: not wanted),
      *  square[n] = sum over the rows of h^2 (NULL: not wanted; overwritten). */
     void (*gelu)(int rows, int width, float *z, float *slope, float *square);
+    /** The same where products compute in bfloat16: an element becomes a *hidden pair* of bfloat16, the
+     *  value in the low half and the slope in the high half. square is of the unrounded values. */
+    void (*gelu_pairs)(int rows, int width, float *z, float *square);
     /** out[m][n] = in[m][n] * scale[n] */
     void (*scale_panel)(int rows, int width, const float *in, const float *scale, float *out);
     /** scaled = hidden * scale; dot[n] = sum over the rows of gradient * hidden (overwritten) */
@@ -109,14 +112,14 @@ typedef struct fcmae_kernels {
                             const float *slope, const float *scale, const float *feedback,
                             float *sum);
 
-    /** scale_and_dot whose scaled panel leaves as pairs of rows in bfloat16: gradient and hidden begin
-     *  at row `first`, pairs [ceil(rows of all / 2)][width] at row 0. Rows are handed over in order. */
+    /** scale_and_dot of hidden pairs; the scaled panel leaves as pairs of rows in bfloat16. gradient and
+     *  hidden begin at row `first`, pairs [ceil(rows of all / 2)][width] at row 0. Rows are handed over in order. */
     void (*scale_and_dot_pairs)(int first, int rows, int width, const float *gradient,
                                 const float *hidden, const float *scale, uint32_t *pairs, float *dot);
-    /** hidden_backward whose result leaves in bfloat16, [rows of all][width] in narrow and as pairs of
+    /** hidden_backward with hidden pairs; the result leaves in bfloat16, [rows of all][width] in narrow and as pairs of
      *  rows; gradient is only read. Rows likewise. */
     void (*hidden_backward_narrow)(int first, int rows, int width, const float *gradient,
-                                   const float *hidden, const float *slope, const float *scale,
+                                   const float *hidden, const float *scale,
                                    const float *feedback, uint16_t *narrow, uint32_t *pairs, float *sum);
 
     /** normalised = (x - mean) * rstd over `channels` columns of each row; stride for all arrays.

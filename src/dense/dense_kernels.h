@@ -16,6 +16,7 @@ void FCMAE_KERNEL(fcmae_narrow_pairs)(int rows, int columns, const float *x, int
 double FCMAE_KERNEL(fcmae_peak_pairs)(int64_t iterations, float *sink);
 double FCMAE_KERNEL(fcmae_peak)(int64_t iterations, float *sink);
 void FCMAE_KERNEL(fcmae_gelu)(int rows, int width, float *z, float *slope, float *square);
+void FCMAE_KERNEL(fcmae_gelu_pairs)(int rows, int width, float *z, float *square);
 void FCMAE_KERNEL(fcmae_layernorm)(int rows, int channels, int stride, const float *x,
                                    float *normalised, float *rstd, const float *weight,
                                    const float *bias, float *out);

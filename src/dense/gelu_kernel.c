@@ -10,8 +10,10 @@
  * serves both. Largest error 4.2e-7 for h and 3.1e-7 for d on |z| < 4. The slope is stored so that
  * no transcendental is left in backward.
  */
-#include "core/isa.h"
+#include <stdbool.h>
+
 #include "dense/dense_kernels.h"
+#include "dense/narrow.h"
 
 /** 1 / x; on AVX-512 an architecturally defined estimate and one Newton step (a third of a
  * division). */
@@ -52,8 +54,9 @@ FCMAE_INLINE void gelu(vec z, vec *value, vec *slope)
     *slope = vec_select((vec_int)z, falling, 1.0f - falling);
 }
 
-FCMAE_INLINE void gelu_columns(const int nv, int rows, int width, float *z, float *slope,
-                               float *square)
+/** pairs: value and slope go into the halves of z; else the slope, if wanted, into `slope`. */
+FCMAE_INLINE void gelu_columns(const int nv, const bool pairs, int rows, int width, float *z,
+                               float *slope, float *square)
 {
     vec sum[5];
     FCMAE_UNROLL
@@ -63,8 +66,8 @@ FCMAE_INLINE void gelu_columns(const int nv, int rows, int width, float *z, floa
         for (int n = 0; n < nv; n++) {
             vec value, derivative;
             gelu(vec_load(z + n * VEC_LANES), &value, &derivative);
-            vec_store(z + n * VEC_LANES, value);
-            if (slope) vec_store(slope + m * width + n * VEC_LANES, derivative);
+            vec_store(z + n * VEC_LANES, pairs ? vec_pair(value, derivative) : value);
+            if (!pairs && slope) vec_store(slope + m * width + n * VEC_LANES, derivative);
             sum[n] += value * value;
         }
     }
@@ -76,7 +79,14 @@ FCMAE_INLINE void gelu_columns(const int nv, int rows, int width, float *z, floa
 
 void FCMAE_KERNEL(fcmae_gelu)(int rows, int width, float *z, float *slope, float *square)
 {
-    VEC_FOR_GROUPS(width, column, group)
-    VEC_FIX_GROUP(group, gelu_columns, rows, width, z + column, slope ? slope + column : 0,
-                  square ? square + column : 0)
+    VEC_FOR_GROUPS (width, column, group)
+        VEC_FIX_GROUP(group, gelu_columns, false, rows, width, z + column,
+                      slope ? slope + column : 0, square ? square + column : 0)
+}
+
+void FCMAE_KERNEL(fcmae_gelu_pairs)(int rows, int width, float *z, float *square)
+{
+    VEC_FOR_GROUPS (width, column, group)
+        VEC_FIX_GROUP(group, gelu_columns, true, rows, width, z + column, 0,
+                      square ? square + column : 0)
 }

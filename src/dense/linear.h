@@ -5,6 +5,7 @@
 #define FCMAE_DENSE_LINEAR_H
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "core/kernels.h"
 #include "core/memory.h"
@@ -28,6 +29,17 @@ typedef struct fcmae_packed {
 static inline const float *fcmae_operand(bool pairs, const float *wide, const uint16_t *narrow, int64_t at)
 {
     return pairs ? (const float *)(const void *)(narrow + at) : wide + at;
+}
+
+/** The number in the low half of a pair. */
+static inline float fcmae_low_half(const float *pair)
+{
+    uint32_t bits;
+    float value;
+    memcpy(&bits, pair, sizeof bits);
+    bits <<= 16;
+    memcpy(&value, &bits, sizeof value);
+    return value;
 }
 
 /** A row of `values` values in 4-byte elements of that operand. */

@@ -23,6 +23,16 @@ FCMAE_INLINE half_vec vec_narrow(vec x)
 
 FCMAE_INLINE void vec_store_half(uint16_t *out, half_vec half) { memcpy(out, &half, sizeof half); }
 
+/** The low and the high half of pairs as float32. */
+FCMAE_INLINE vec vec_low(vec pairs) { return (vec)((vec_unsigned)pairs << 16); }
+FCMAE_INLINE vec vec_high(vec pairs) { return (vec)((vec_unsigned)pairs & 0xffff0000u); }
+
+FCMAE_INLINE vec vec_pair(vec low, vec high)
+{
+    return (vec)(__builtin_convertvector(vec_narrow(low), vec_unsigned) |
+                 __builtin_convertvector(vec_narrow(high), vec_unsigned) << 16);
+}
+
 /** Row m of pairs [ceil(rows / 2)][columns]: even rows are the low halves and clear the high ones. */
 FCMAE_INLINE void vec_store_pair(uint32_t *out, half_vec half, int m)
 {

@@ -22,9 +22,7 @@ void FCMAE_KERNEL(fcmae_narrow_pairs)(int rows, int columns, const float *x, int
     for (int m = 0; m < rows; m += 2, x += 2 * stride, out += out_stride)
         for (int c = 0; c < columns; c += VEC_LANES) {
             vec odd = m + 1 < rows ? vec_load(x + stride + c) : vec_zero();
-            vec_unsigned pair =
-                __builtin_convertvector(vec_narrow(vec_load(x + c)), vec_unsigned) |
-                __builtin_convertvector(vec_narrow(odd), vec_unsigned) << 16;
+            vec pair = vec_pair(vec_load(x + c), odd);
             memcpy(out + c, &pair, sizeof pair);
         }
 }

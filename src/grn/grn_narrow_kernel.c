@@ -7,12 +7,12 @@
 #include "dense/narrow.h"
 #include "grn/grn_kernels.h"
 
-void FCMAE_KERNEL(fcmae_scale_panel_narrow)(int rows, int width, const float *in,
+void FCMAE_KERNEL(fcmae_scale_panel_narrow)(int rows, int width, const float *hidden,
                                             const float *scale, uint16_t *out)
 {
-    for (int m = 0; m < rows; m++, in += width, out += width)
+    for (int m = 0; m < rows; m++, hidden += width, out += width)
         for (int c = 0; c < width; c += VEC_LANES)
-            vec_store_half(out + c, vec_narrow(vec_load(in + c) * vec_load(scale + c)));
+            vec_store_half(out + c, vec_narrow(vec_low(vec_load(hidden + c)) * vec_load(scale + c)));
 }
 
 FCMAE_INLINE void scale_and_dot_columns(const int nv, int first, int rows, int width,
@@ -29,7 +29,7 @@ FCMAE_INLINE void scale_and_dot_columns(const int nv, int first, int rows, int w
         uint32_t *out = pairs + (int64_t)(m / 2) * width;
         FCMAE_UNROLL
         for (int n = 0; n < nv; n++) {
-            vec h = vec_load(hidden + n * VEC_LANES);
+            vec h = vec_low(vec_load(hidden + n * VEC_LANES));
             sum[n] += vec_load(gradient + n * VEC_LANES) * h;
             vec_store_pair(out + n * VEC_LANES, vec_narrow(h * s[n]), m);
         }
@@ -49,8 +49,7 @@ void FCMAE_KERNEL(fcmae_scale_and_dot_pairs)(int first, int rows, int width, con
 
 FCMAE_INLINE void hidden_backward_columns(const int nv, int first, int rows, int width,
                                           const float *gradient, const float *hidden,
-                                          const float *slope, const float *scale,
-                                          const float *feedback, uint16_t *narrow, uint32_t *pairs,
+                                          const float *scale, const float *feedback, uint16_t *narrow, uint32_t *pairs,
                                           float *sum)
 {
     vec s[5], k[5], total[5];
@@ -60,19 +59,18 @@ FCMAE_INLINE void hidden_backward_columns(const int nv, int first, int rows, int
         k[n] = vec_load(feedback + n * VEC_LANES);
         total[n] = vec_load(sum + n * VEC_LANES);
     }
-    for (int m = first; m < first + rows; m++, gradient += width, hidden += width, slope += width) {
-        uint32_t *pair = pairs + (int64_t)(m / 2) * width;
+    for (int m = first; m < first + rows; m++, gradient += width, hidden += width) {
+        uint32_t *pair_row = pairs + (int64_t)(m / 2) * width;
         uint16_t *out = narrow + (int64_t)m * width;
         FCMAE_UNROLL
         for (int n = 0; n < nv; n++) {
             int at = n * VEC_LANES;
-            __builtin_prefetch(slope + 8 * width + at);
             __builtin_prefetch(hidden + 8 * width + at);
-            vec dz = (vec_load(gradient + at) * s[n] + vec_load(hidden + at) * k[n]) *
-                     vec_load(slope + at);
+            vec pair = vec_load(hidden + at);
+            vec dz = (vec_load(gradient + at) * s[n] + vec_low(pair) * k[n]) * vec_high(pair);
             half_vec half = vec_narrow(dz);
             vec_store_half(out + at, half);
-            vec_store_pair(pair + at, half, m);
+            vec_store_pair(pair_row + at, half, m);
             total[n] += dz;
         }
     }
@@ -82,12 +80,11 @@ FCMAE_INLINE void hidden_backward_columns(const int nv, int first, int rows, int
 
 void FCMAE_KERNEL(fcmae_hidden_backward_narrow)(int first, int rows, int width,
                                                 const float *gradient, const float *hidden,
-                                                const float *slope, const float *scale,
-                                                const float *feedback, uint16_t *narrow,
+                                                const float *scale, const float *feedback, uint16_t *narrow,
                                                 uint32_t *pairs, float *sum)
 {
     VEC_FOR_GROUPS (width, column, group)
         VEC_FIX_GROUP(group, hidden_backward_columns, first, rows, width, gradient + column,
-                      hidden + column, slope + column, scale + column, feedback + column,
-                      narrow + column, pairs + column, sum + column)
+                      hidden + column, scale + column, feedback + column, narrow + column,
+                      pairs + column, sum + column)
 }

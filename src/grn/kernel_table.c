@@ -17,6 +17,7 @@ const fcmae_kernels FCMAE_KERNEL(fcmae_kernels) = {
     .narrow_pairs = FCMAE_KERNEL(fcmae_narrow_pairs),
     .scale_panel_narrow = FCMAE_KERNEL(fcmae_scale_panel_narrow),
     .gelu = FCMAE_KERNEL(fcmae_gelu),
+    .gelu_pairs = FCMAE_KERNEL(fcmae_gelu_pairs),
     .scale_panel = FCMAE_KERNEL(fcmae_scale_panel),
     .scale_and_dot = FCMAE_KERNEL(fcmae_scale_and_dot),
     .scale_and_dot_pairs = FCMAE_KERNEL(fcmae_scale_and_dot_pairs),

@@ -198,8 +198,11 @@ static void expand_task(void *argument, int64_t index, int worker)
         float *square =
             pass->grn ? pass->workspace->segment_sums + (int64_t)segment * b->hidden + panel * width
                       : 0;
-        kernels->gelu(end - begin, width, state->hidden + at, state->slope ? state->slope + at : 0,
-                      square);
+        if (b->pairs)
+            kernels->gelu_pairs(end - begin, width, state->hidden + at, square);
+        else
+            kernels->gelu(end - begin, width, state->hidden + at,
+                          state->slope ? state->slope + at : 0, square);
     }
 }
 
@@ -302,7 +305,8 @@ void fcmae_block_unpanel(const fcmae_block *b, const fcmae_site_map *map,
         const float *scale = state->scale + (int64_t)map->image[row] * b->hidden;
         const float *beta = after_grn ? b->values + b->parameters->grn_beta->offset : 0;
         for (int c = 0; c < b->hidden; c++) {
-            float h = state->hidden[((int64_t)(c / width) * map->rows + row) * width + c % width];
+            int64_t at = ((int64_t)(c / width) * map->rows + row) * width + c % width;
+            float h = b->pairs ? fcmae_low_half(state->hidden + at) : state->hidden[at];
             out[(int64_t)(row - first) * b->hidden + c] = after_grn ? h * scale[c] + beta[c] : h;
         }
     }

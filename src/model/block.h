@@ -33,7 +33,9 @@ typedef struct fcmae_block {
     float *expand_bias, *reduce_bias;
 } fcmae_block;
 
-/** What forward leaves for backward, for the rows of one chunk. Inference: slope is NULL. */
+/** What forward leaves for backward, for the rows of one chunk. In bfloat16 an element of `hidden` is a
+ *  hidden pair (value and slope, core/kernels.h): half of the memory that streams from forward to
+ *  backward. slope is then NULL, as it is in inference. */
 typedef struct fcmae_block_state {
     float *normalised; /**< [rows][stride]              */
     float *rstd;       /**< [rows]                      */

@@ -134,14 +134,14 @@ static void hidden_backward(const fcmae_block_pass *pass, int64_t panel, int seg
     int64_t column = panel * width, first = panel * map->rows * width, at = first + (int64_t)begin * width;
     int64_t image = (int64_t)map->segment_image[segment] * b->hidden + column;
     float *e = w->hidden_gradient + at;
-    const float *hidden = pass->state->hidden + at, *slope = pass->state->slope + at;
+    const float *hidden = pass->state->hidden + at;
     const float *scale = pass->state->scale + image, *feedback = w->feedback + image;
     float *dbias = pass->gradients + b->parameters->expand_bias->offset + column;
     if (b->pairs)
-        w->kernels->hidden_backward_narrow(begin, rows, width, e, hidden, slope, scale, feedback,
+        w->kernels->hidden_backward_narrow(begin, rows, width, e, hidden, scale, feedback,
                                            w->narrow_hidden + first, pairs, dbias);
     else
-        w->kernels->hidden_backward(rows, width, e, hidden, slope, scale, feedback, dbias);
+        w->kernels->hidden_backward(rows, width, e, hidden, pass->state->slope + at, scale, feedback, dbias);
 }
 
 /** z = n W1' + b1', one panel of 4C: dz, db1, raw dW1. */

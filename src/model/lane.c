@@ -46,7 +46,7 @@ static fcmae_block_state chunk_state(const fcmae_lane *lane, int s, int block,
     state.rstd += view->row;
     if (state.narrow) state.narrow += view->row * fcmae_stride(channels);
     state.hidden += view->row * hidden;
-    state.slope += view->row * hidden;
+    if (state.slope) state.slope += view->row * hidden;
     state.scale += view->first * hidden;
     state.norm += view->first * hidden;
     state.mean += view->first;

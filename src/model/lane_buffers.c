@@ -101,7 +101,7 @@ static void reserve_state(fcmae_arena *arena, fcmae_block_state *state, int64_t 
     state->normalised = take(arena, rows, fcmae_stride(channels));
     state->rstd = take(arena, rows, 1);
     state->hidden = take(arena, rows, hidden);
-    state->slope = backward ? take(arena, rows, hidden) : 0;
+    state->slope = backward && !pairs ? take(arena, rows, hidden) : 0;
     state->scale = take(arena, images, hidden);
     state->norm = take(arena, images, hidden);
     state->mean = take(arena, images, 1);

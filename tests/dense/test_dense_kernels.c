@@ -167,6 +167,19 @@ START_TEST(gelu)
                 memcpy(again, z, (size_t)count * sizeof *h);
                 kernels->gelu(rows, width, again, NULL, NULL);
                 ck_assert_mem_eq(again, h, (size_t)count * sizeof *h);
+                memcpy(again, z, (size_t)count * sizeof *h);
+                kernels->gelu_pairs(rows, width, again, NULL);
+                uint16_t *halves = malloc((size_t)count * 4 + 4);
+                ck_assert_ptr_nonnull(halves);
+                kernels->narrow_rows(rows, width, h, width, halves, width);
+                kernels->narrow_rows(rows, width, slope, width, halves + count, width);
+                for (int i = 0; i < count; i++) {
+                    uint32_t pair;
+                    memcpy(&pair, again + i, sizeof pair);
+                    ck_assert_uint_eq(pair & 0xffff, halves[i]);
+                    ck_assert_uint_eq(pair >> 16, halves[count + i]);
+                }
+                free(halves);
                 guarded_free(again);
             }
             float *owned[] = {z, h, slope, square};

@@ -62,6 +62,25 @@ START_TEST(panel_passes)
 }
 END_TEST
 
+/** Rounds both to bfloat16 and joins them as the block keeps them. */
+static float *hidden_pairs(const fcmae_kernels *kernels, int count, float *value, float *slope)
+{
+    float *pairs = guarded_floats(count);
+    for (int i = 0; i < count; i++) {
+        float both[32] = {0}; /* two rows of 16 columns, the first of which counts */
+        uint32_t joined[16], halves[2];
+        both[0] = value[i];
+        both[16] = slope[i];
+        kernels->narrow_pairs(2, 16, both, 16, joined, 16);
+        halves[0] = joined[0] << 16;
+        halves[1] = joined[0] & 0xffff0000;
+        memcpy(pairs + i, joined, sizeof *pairs);
+        memcpy(value + i, &halves[0], sizeof *value);
+        memcpy(slope + i, &halves[1], sizeof *slope);
+    }
+    return pairs;
+}
+
 /* The passes with bfloat16 results are the float32 passes and then narrow_rows and narrow_pairs,
  * however the rows are cut into segments. Sums may differ in the order of additions. */
 START_TEST(narrow_passes)
@@ -80,14 +99,20 @@ START_TEST(narrow_passes)
         uint32_t *got_pairs = (uint32_t *)(void *)guarded_floats(half);
         uint16_t *narrow = (uint16_t *)(void *)guarded_floats(half);
         uint16_t *got_narrow = (uint16_t *)(void *)guarded_floats(half);
+        float *both = hidden_pairs(fcmae_kernels_get(FCMAE_ISA_PORTABLE), count, hidden, slope);
         FOR_EACH_INSTRUCTION_SET(kernels)
         {
+            kernels->scale_panel(rows, width, hidden, scale, scaled);
+            kernels->narrow_rows(rows, width, scaled, width, narrow, width);
+            kernels->scale_panel_narrow(rows, width, both, scale, got_narrow);
+            ck_assert_mem_eq(narrow, got_narrow, (size_t)count * sizeof *narrow);
+
             kernels->scale_and_dot(rows, width, dy, hidden, scale, scaled, dot);
             kernels->narrow_pairs(rows, width, scaled, width, pairs, width);
             for (int s = 0; s < segments; s++) {
                 int first = cuts[s], n = cuts[s + 1] - first;
                 kernels->scale_and_dot_pairs(first, n, width, dy + first * width,
-                                             hidden + first * width, scale, got_pairs, got_dot);
+                                             both + first * width, scale, got_pairs, got_dot);
                 kernels->scale_and_dot(n, width, dy + first * width, hidden + first * width, scale,
                                        scaled, dot);
                 ck_assert_mem_eq(dot, got_dot, (size_t)width * sizeof *dot);
@@ -105,14 +130,14 @@ START_TEST(narrow_passes)
             for (int s = 0; s < segments; s++) {
                 int64_t first = cuts[s], at = first * width;
                 kernels->hidden_backward_narrow((int)first, cuts[s + 1] - cuts[s], width, dy + at,
-                                                hidden + at, slope + at, scale, feedback,
+                                                both + at, scale, feedback,
                                                 got_narrow, got_pairs, got_sum);
             }
             ck_assert_mem_eq(pairs, got_pairs, (size_t)half * sizeof *pairs);
             ck_assert_mem_eq(narrow, got_narrow, (size_t)half * sizeof *pairs);
             ck_assert_mem_eq(sum, got_sum, (size_t)width * sizeof *sum);
         }
-        float *owned[] = {hidden, dy, slope, scale, feedback, scaled, dz, dot, sum, got_dot, got_sum};
+        float *owned[] = {hidden, dy, slope, scale, feedback, scaled, dz, dot, sum, got_dot, got_sum, both};
         for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) guarded_free(owned[i]);
         void *halves[] = {pairs, got_pairs, narrow, got_narrow};
         for (size_t i = 0; i < sizeof halves / sizeof *halves; i++) guarded_free(halves[i]);
