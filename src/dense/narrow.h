@@ -29,8 +29,16 @@ FCMAE_INLINE vec vec_high(vec pairs) { return (vec)((vec_unsigned)pairs & 0xffff
 
 FCMAE_INLINE vec vec_pair(vec low, vec high)
 {
+#ifdef __AVX512BF16__
+    static const uint16_t turns[32] __attribute__((aligned(64))) = {
+        0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+        8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+    __m512i both = (__m512i)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low); /* low, then high */
+    return (vec)_mm512_permutexvar_epi16(*(const __m512i *)turns, both);
+#else
     return (vec)(__builtin_convertvector(vec_narrow(low), vec_unsigned) |
                  __builtin_convertvector(vec_narrow(high), vec_unsigned) << 16);
+#endif
 }
 
 /** Row m of pairs [ceil(rows / 2)][columns]: even rows are the low halves and clear the high ones. */

@@ -25,13 +25,21 @@ FCMAE_INLINE void scale_and_dot_columns(const int nv, int first, int rows, int w
         s[n] = vec_load(scale + n * VEC_LANES);
         sum[n] = vec_zero();
     }
-    for (int m = first; m < first + rows; m++, gradient += width, hidden += width) {
+    for (int m = first, step; m < first + rows; m += step, gradient += step * width, hidden += step * width) {
         uint32_t *out = pairs + (int64_t)(m / 2) * width;
+        step = m % 2 == 0 && m + 1 < first + rows ? 2 : 1; /* whole pairs where both rows are here */
         FCMAE_UNROLL
         for (int n = 0; n < nv; n++) {
-            vec h = vec_low(vec_load(hidden + n * VEC_LANES));
-            sum[n] += vec_load(gradient + n * VEC_LANES) * h;
-            vec_store_pair(out + n * VEC_LANES, vec_narrow(h * s[n]), m);
+            int at = n * VEC_LANES;
+            vec h = vec_low(vec_load(hidden + at));
+            sum[n] += vec_load(gradient + at) * h;
+            if (step == 2) {
+                vec next = vec_low(vec_load(hidden + width + at));
+                sum[n] += vec_load(gradient + width + at) * next;
+                vec_store((float *)(void *)(out + at), vec_pair(h * s[n], next * s[n]));
+            } else {
+                vec_store_pair(out + at, vec_narrow(h * s[n]), m);
+            }
         }
     }
     FCMAE_UNROLL
@@ -47,10 +55,17 @@ void FCMAE_KERNEL(fcmae_scale_and_dot_pairs)(int first, int rows, int width, con
                       hidden + column, scale + column, pairs + column, dot + column)
 }
 
+/** dz of one vector of a row. */
+FCMAE_INLINE vec hidden_gradient(const float *gradient, const float *hidden, vec scale, vec feedback)
+{
+    vec pair = vec_load(hidden);
+    return (vec_load(gradient) * scale + vec_low(pair) * feedback) * vec_high(pair);
+}
+
 FCMAE_INLINE void hidden_backward_columns(const int nv, int first, int rows, int width,
                                           const float *gradient, const float *hidden,
-                                          const float *scale, const float *feedback, uint16_t *narrow, uint32_t *pairs,
-                                          float *sum)
+                                          const float *scale, const float *feedback,
+                                          uint16_t *narrow, uint32_t *pairs, float *sum)
 {
     vec s[5], k[5], total[5];
     FCMAE_UNROLL
@@ -59,19 +74,27 @@ FCMAE_INLINE void hidden_backward_columns(const int nv, int first, int rows, int
         k[n] = vec_load(feedback + n * VEC_LANES);
         total[n] = vec_load(sum + n * VEC_LANES);
     }
-    for (int m = first; m < first + rows; m++, gradient += width, hidden += width) {
-        uint32_t *pair_row = pairs + (int64_t)(m / 2) * width;
+    for (int m = first, step; m < first + rows; m += step, gradient += step * width, hidden += step * width) {
+        uint32_t *both = pairs + (int64_t)(m / 2) * width;
         uint16_t *out = narrow + (int64_t)m * width;
+        step = m % 2 == 0 && m + 1 < first + rows ? 2 : 1; /* whole pairs where both rows are here */
         FCMAE_UNROLL
         for (int n = 0; n < nv; n++) {
             int at = n * VEC_LANES;
             __builtin_prefetch(hidden + 8 * width + at);
-            vec pair = vec_load(hidden + at);
-            vec dz = (vec_load(gradient + at) * s[n] + vec_low(pair) * k[n]) * vec_high(pair);
+            vec dz = hidden_gradient(gradient + at, hidden + at, s[n], k[n]);
             half_vec half = vec_narrow(dz);
             vec_store_half(out + at, half);
-            vec_store_pair(pair_row + at, half, m);
             total[n] += dz;
+            if (step == 2) {
+                __builtin_prefetch(hidden + 9 * width + at);
+                vec next = hidden_gradient(gradient + width + at, hidden + width + at, s[n], k[n]);
+                vec_store_half(out + width + at, vec_narrow(next));
+                vec_store((float *)(void *)(both + at), vec_pair(dz, next));
+                total[n] += next;
+            } else {
+                vec_store_pair(both + at, half, m);
+            }
         }
     }
     FCMAE_UNROLL
