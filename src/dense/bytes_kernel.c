@@ -5,8 +5,20 @@
 #include "dense/dense_kernels.h"
 
 typedef uint8_t byte_vec __attribute__((vector_size(VEC_LANES)));
+typedef uint16_t half_vec __attribute__((vector_size(VEC_LANES * 2)));
 typedef uint8_t byte_quad __attribute__((vector_size(4)));
+typedef uint16_t half_quad __attribute__((vector_size(8)));
+typedef int32_t int_quad __attribute__((vector_size(16)));
 typedef float quad __attribute__((vector_size(16)));
+
+/* Bytes widen twofold at a time: any other conversion gcc 12 does byte by byte (0.107 ms of a step of
+ * atto against 0.083). */
+
+FCMAE_INLINE vec widen(byte_vec bytes)
+{
+    half_vec halves = __builtin_convertvector(bytes, half_vec);
+    return __builtin_convertvector(__builtin_convertvector(halves, vec_int), vec);
+}
 
 FCMAE_INLINE void scale_quad(const uint8_t *in, const float *scale, const float *shift, float *out)
 {
@@ -15,7 +27,8 @@ FCMAE_INLINE void scale_quad(const uint8_t *in, const float *scale, const float 
     memcpy(&bytes, in, sizeof bytes);
     memcpy(&factor, scale, sizeof factor);
     memcpy(&term, shift, sizeof term);
-    factor = __builtin_convertvector(bytes, quad) * factor + term;
+    half_quad halves = __builtin_convertvector(bytes, half_quad);
+    factor = __builtin_convertvector(__builtin_convertvector(halves, int_quad), quad) * factor + term;
     memcpy(out, &factor, sizeof factor);
 }
 
@@ -27,8 +40,7 @@ FCMAE_INLINE void scale_line(int count, const uint8_t *in, const float *scale, c
         for (; i + VEC_LANES <= n; i += VEC_LANES) {
             byte_vec bytes;
             memcpy(&bytes, in + i, sizeof bytes);
-            vec_store(out + i, __builtin_convertvector(bytes, vec) * vec_load(scale + i) +
-                                   vec_load(shift + i));
+            vec_store(out + i, widen(bytes) * vec_load(scale + i) + vec_load(shift + i));
         }
         for (; i + 4 <= n; i += 4) scale_quad(in + i, scale + i, shift + i, out + i);
         for (; i < n; i++) out[i] = (float)in[i] * scale[i] + shift[i];
