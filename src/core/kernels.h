@@ -100,7 +100,8 @@ typedef struct fcmae_kernels {
      *  square[n] = sum over the rows of h^2 (NULL: not wanted; overwritten). */
     void (*gelu)(int rows, int width, float *z, float *slope, float *square);
     /** The same where products compute in bfloat16: an element becomes a *hidden pair* of bfloat16, the
-     *  value in the low half and the slope in the high half. square is of the unrounded values. */
+     *  value in the low half and the slope in the high half, good to that precision. square is of
+     *  the unrounded values. */
     void (*gelu_pairs)(int rows, int width, float *z, float *square);
     /** out[m][n] = in[m][n] * scale[n] */
     void (*scale_panel)(int rows, int width, const float *in, const float *scale, float *out);
