@@ -113,15 +113,17 @@ typedef struct fcmae_kernels {
                             const float *slope, const float *scale, const float *feedback,
                             float *sum);
 
-    /** scale_and_dot of hidden pairs; the scaled panel leaves as pairs of rows in bfloat16. gradient and
-     *  hidden begin at row `first`, pairs [ceil(rows of all / 2)][width] at row 0. Rows are handed over in order. */
+    /** scale_and_dot of hidden pairs; the scaled panel leaves as pairs of rows in bfloat16. gradient
+     *  and hidden begin at row `first`, pairs [ceil(rows of all / 2)][width] at row 0. Rows are
+     *  handed over in order. */
     void (*scale_and_dot_pairs)(int first, int rows, int width, const float *gradient,
-                                const float *hidden, const float *scale, uint32_t *pairs, float *dot);
-    /** hidden_backward with hidden pairs; the result leaves in bfloat16, [rows of all][width] in narrow and as pairs of
-     *  rows; gradient is only read. Rows likewise. */
+                                const float *hidden, const float *scale, uint32_t *pairs,
+                                float *dot);
+    /** hidden_backward with hidden pairs; the result leaves in bfloat16, [rows of all][width] in narrow
+     *  and as pairs of rows; gradient is only read. Rows likewise. */
     void (*hidden_backward_narrow)(int first, int rows, int width, const float *gradient,
-                                   const float *hidden, const float *scale,
-                                   const float *feedback, uint16_t *narrow, uint32_t *pairs, float *sum);
+                                   const float *hidden, const float *scale, const float *feedback,
+                                   uint16_t *narrow, uint32_t *pairs, float *sum);
 
     /** normalised = (x - mean) * rstd over `channels` columns of each row; stride for all arrays.
      *  weight/bias NULL: no affine in `out`; out may be NULL (then only normalised is written). */

@@ -140,8 +140,9 @@ void fcmae_linear_panel(const fcmae_kernels *kernels, const fcmae_packed *packed
 }
 
 void fcmae_linear_panels(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
-                         int rows, const float *a, int a_width, int64_t a_row, int64_t a_panel, const float *bias,
-                         const float *add, int64_t add_row, float *c, int64_t c_row)
+                         int rows, const float *a, int a_width, int64_t a_row, int64_t a_panel,
+                         const float *bias, const float *add, int64_t add_row, float *c,
+                         int64_t c_row)
 {
     fcmae_product product = {.rows = rows,
                              .width = packed->width,

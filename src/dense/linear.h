@@ -85,12 +85,14 @@ void fcmae_linear_panel(const fcmae_kernels *kernels, const fcmae_packed *packed
 
 /**
  * The same with `a` in pieces of a_width columns: a_row is the distance of two rows of a piece (in
- * panels [k / width][rows...][width] it is the width), a_panel that of two pieces. k is walked in blocks of about 1280 so that a block of weights stays in the L2 cache; the
- * next block, or the panel that lies behind, is fetched meanwhile.
+ * panels [k / width][rows...][width] it is the width), a_panel that of two pieces. k is walked in
+ * blocks of about 1280 so that a block of weights stays in the L2 cache; the next block, or the panel
+ * that lies behind, is fetched meanwhile.
  */
 void fcmae_linear_panels(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
-                         int rows, const float *a, int a_width, int64_t a_row, int64_t a_panel, const float *bias,
-                         const float *add, int64_t add_row, float *c, int64_t c_row);
+                         int rows, const float *a, int a_width, int64_t a_row, int64_t a_panel,
+                         const float *bias, const float *add, int64_t add_row, float *c,
+                         int64_t c_row);
 
 /**
  * Weight gradient: g[m][0 .. width-1] += sum_r x[r][m] * d[r][0 .. width-1], m < columns of x.

@@ -237,35 +237,46 @@ static const float *scaled_hidden(const fcmae_block_pass *pass, const fcmae_row_
     return scratch;
 }
 
-/** Adds branch[image] * b2' to rows whose product was taken without bias (drop path only). */
-static void add_scaled_bias(const fcmae_block_pass *pass, const fcmae_row_range *range)
+/** Adds branch[image] * b2' to columns whose product was taken without bias (drop path only). */
+static void add_scaled_bias(const fcmae_block_pass *pass, const fcmae_row_range *range, int first,
+                            int last)
 {
     const fcmae_block *b = pass->block;
     for (int row = range->first; row < range->last; row++) {
-        float factor = pass->branch[pass->map->image[row]],
-              *out = pass->out + (int64_t)row * b->stride;
-        for (int c = 0; c < b->stride; c++) out[c] += factor * b->reduce_bias[c];
+        float factor = pass->branch[pass->map->image[row]], *out = pass->out + (int64_t)row * b->stride;
+        for (int c = first; c < last; c++) out[c] += factor * b->reduce_bias[c];
     }
 }
 
-/** Pass 4, per group of rows: GRN's scale, second linear, bias, residual. */
-static void reduce_task(void *argument, int64_t group, int worker)
+/** Pass 4, per group of rows and part of the panels: GRN's scale, second linear, bias, residual. */
+static void reduce_task(void *argument, int64_t index, int worker)
 {
     const fcmae_block_pass *pass = argument;
     const fcmae_block *b = pass->block;
-    fcmae_row_range range = fcmae_block_range(pass->map, &pass->groups, group);
+    int part = (int)(index % pass->parts), panels = b->reduce.panels;
+    int first = panels * part / pass->parts, last = panels * (part + 1) / pass->parts;
+    fcmae_row_range range = fcmae_block_range(pass->map, &pass->groups, index / pass->parts);
     int64_t distance;
     const float *y = scaled_hidden(pass, &range, fcmae_scratch(pass->workspace, worker), &distance);
     int64_t at = (int64_t)range.first * b->stride;
     int width = (int)fcmae_operand_row(b->pairs, b->expand.width);
-    for (int panel = 0; panel < b->reduce.panels; panel++) {
+    for (int panel = first; panel < last; panel++) {
         int column = panel * b->reduce.width;
         fcmae_linear_panels(pass->workspace->kernels, &b->reduce, panel, range.last - range.first,
                             y, width, width, distance,
                             pass->branch ? 0 : b->reduce_bias + column, pass->x + at + column,
                             b->stride, pass->out + at + column, b->stride);
     }
-    if (pass->branch) add_scaled_bias(pass, &range);
+    if (pass->branch) add_scaled_bias(pass, &range, first * b->reduce.width, last * b->reduce.width);
+}
+
+/** A few groups that do not come out even leave threads waiting. Then the panels of a group are shared
+ *  out too, at the price of scaling its rows more than once: one image of base on two threads went
+ *  from 12.6 to 13.5 images/s. */
+static int parts_of_groups(const fcmae_block *b, int groups, int threads)
+{
+    bool even = groups % threads == 0 || groups >= 8 * threads;
+    return even || b->reduce.panels < threads ? 1 : threads;
 }
 
 void fcmae_block_forward(const fcmae_block *block, const fcmae_workspace *workspace,
@@ -293,7 +304,8 @@ void fcmae_block_forward(const fcmae_block *block, const fcmae_workspace *worksp
     if (pass.grn || branch || state->slope || block->pairs)
         fcmae_grn_scale(&shape, state->norm, state->mean, gamma, branch, state->scale);
     pass.groups = fcmae_block_group(map, map->live_blocks, block->channels, workspace->threads);
-    fcmae_run(workspace, pass.groups.count, reduce_task, &pass);
+    pass.parts = parts_of_groups(block, pass.groups.count, workspace->threads);
+    fcmae_run(workspace, (int64_t)pass.groups.count * pass.parts, reduce_task, &pass);
 }
 
 void fcmae_block_unpanel(const fcmae_block *b, const fcmae_site_map *map,

@@ -26,6 +26,7 @@ typedef struct fcmae_block_pass {
     float *gradient, *gradients; /* backward only */
     bool grn;
     fcmae_block_groups groups;
+    int parts; /**< of the panels of a group's second linear, forward only */
 } fcmae_block_pass;
 
 int fcmae_block_group_rows(int channels, int rows, int threads);

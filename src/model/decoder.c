@@ -77,9 +77,10 @@ static void embed_task(void *argument, int64_t panel, int worker)
     const fcmae_decoder *d = pass->decoder;
     (void)worker;
     int column = (int)panel * d->proj.width, visible = pass->map->rows - pass->map->removed;
+    const float *bias = d->model->values + d->model->proj_bias->offset + column;
     fcmae_linear_rows(pass->workspace->kernels, &d->proj, (int)panel, visible,
                       fcmae_operand(d->pairs, pass->encoder, pass->workspace->narrow_rows, 0),
-                      fcmae_operand_row(d->pairs, d->stride), d->model->values + d->model->proj_bias->offset + column, 0, 0,
+                      fcmae_operand_row(d->pairs, d->stride), bias, 0, 0,
                       pass->out + (int64_t)pass->map->removed * d->dim + column, d->dim);
 }
 
