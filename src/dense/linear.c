@@ -89,26 +89,27 @@ static void multiply(const fcmae_kernels *kernels, const fcmae_packed *packed,
         kernels->product(product);
 }
 
+/** c = a * panel + bias, fetching part `part` of `parts` of the weights behind the panel meanwhile. */
+static fcmae_product one_panel(const fcmae_packed *packed, int panel, int rows, const float *a,
+                               int64_t a_row, const float *bias, float *c, int64_t c_row, int part,
+                               int parts)
+{
+    int depth = fcmae_packed_depth(packed), lines = depth * packed->width / 16;
+    int first = parts > 0 ? lines * part / parts : 0;
+    return (fcmae_product){.rows = rows, .width = packed->width, .a_panels = 1, .a_panel_width = depth,
+                           .a = a, .a_row = a_row, .a_step = 1, .b = panel_data(packed, panel),
+                           .b_row = packed->width, .c = c, .c_row = c_row, .bias = bias,
+                           .soon_weights = panel_data(packed, panel + 1) + 16 * (int64_t)first,
+                           .soon_lines = parts > 0 ? lines * (part + 1) / parts - first : 0};
+}
+
 void fcmae_linear_rows(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
                        int rows, const float *a, int64_t a_row, const float *bias, const float *add,
                        int64_t add_row, float *c, int64_t c_row)
 {
-    fcmae_product product = {.rows = rows,
-                             .width = packed->width,
-                             .a_panels = 1,
-                             .a_panel_width = fcmae_packed_depth(packed),
-                             .a = a,
-                             .a_row = a_row,
-                             .a_step = 1,
-                             .b = panel_data(packed, panel),
-                             .b_row = packed->width,
-                             .c = c,
-                             .c_row = c_row,
-                             .bias = bias,
-                             .add = add,
-                             .add_row = add_row,
-                             .soon_weights = panel_data(packed, panel + 1),
-                             .soon_lines = fcmae_packed_depth(packed) * packed->width / 16};
+    fcmae_product product = one_panel(packed, panel, rows, a, a_row, bias, c, c_row, 0, 1);
+    product.add = add;
+    product.add_row = add_row;
     multiply(kernels, packed, &product);
 }
 
@@ -116,26 +117,10 @@ void fcmae_linear_panel(const fcmae_kernels *kernels, const fcmae_packed *packed
                         int rows, const float *a, int64_t a_row, const float *bias, float *c,
                         const fcmae_soon *soon)
 {
-    fcmae_product product = {.rows = rows,
-                             .width = packed->width,
-                             .a_panels = 1,
-                             .a_panel_width = fcmae_packed_depth(packed),
-                             .a = a,
-                             .a_row = a_row,
-                             .a_step = 1,
-                             .b = panel_data(packed, panel),
-                             .b_row = packed->width,
-                             .c = c,
-                             .c_row = packed->width,
-                             .bias = bias,
-                             .soon_read = soon->read,
-                             .soon_written = soon->written};
-    if (soon->parts > 0) {
-        int lines = fcmae_packed_depth(packed) * packed->width / 16,
-            first = lines * soon->part / soon->parts;
-        product.soon_weights = panel_data(packed, panel + 1) + 16 * (int64_t)first;
-        product.soon_lines = lines * (soon->part + 1) / soon->parts - first;
-    }
+    fcmae_product product = one_panel(packed, panel, rows, a, a_row, bias, c, packed->width,
+                                      soon->part, soon->parts);
+    product.soon_read = soon->read;
+    product.soon_written = soon->written;
     multiply(kernels, packed, &product);
 }
 
