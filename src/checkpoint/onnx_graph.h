@@ -6,7 +6,7 @@
 
 #include "checkpoint/conversion.h"
 #include "checkpoint/onnx.pb-c.h"
-#include "checkpoint/tensor_file.h"
+#include "tensor/tensor_file.h"
 
 /** Where an initialiser's values come from. */
 typedef struct fcmae_onnx_value {

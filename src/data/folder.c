@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "data/codec.h"
+#include "image/codec.h"
 #include "data/shards.h"
 
 typedef struct identity {

@@ -15,7 +15,7 @@
 
 #include "data/cache.h"
 #include "data/dataset.h"
-#include "data/transform.h"
+#include "image/transform.h"
 
 /** One batch on its way. */
 typedef struct fcmae_loader_slot {

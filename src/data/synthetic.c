@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 
 #include "core/parallel.h"
-#include "data/codec.h"
+#include "image/codec.h"
 #include "data/scene.h"
 #include "fcmae/data.h"
 

@@ -5,8 +5,8 @@
 #define FCMAE_MODEL_NETWORK_H
 
 #include "model/block.h"
-#include "model/decoder.h"
-#include "model/head.h"
+#include "objective/decoder.h"
+#include "objective/head.h"
 #include "model/patch.h"
 
 typedef struct fcmae_network {

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "analysis/chart.h"
-#include "analysis/gallery.h"
+#include "report/chart.h"
+#include "report/gallery.h"
 #include "analysis/synthetic.h"
 #include "core/file.h"
 #include "core/json.h"

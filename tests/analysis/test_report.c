@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "analysis/canvas.h"
+#include "report/canvas.h"
 #include "analysis/synthetic.h"
 #include "core/file.h"
 #include "core/random.h"

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "data/codec.h"
+#include "image/codec.h"
 
 static char root[64];
 

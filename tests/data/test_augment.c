@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "core/file.h"
-#include "data/augment.h"
+#include "image/augment.h"
 #include "fcmae/augment.h"
 #include "support/suite.h"
 

@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "core/random.h"
-#include "data/codec.h"
-#include "data/resample_kernels.h"
+#include "image/codec.h"
+#include "image/resample_kernels.h"
 #include "data/scene.h"
 #include "core/kernels.h"
 #include "support/suite.h"

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "core/random.h"
-#include "data/augment.h"
+#include "image/augment.h"
 #include "data/scene.h"
-#include "data/transform.h"
+#include "image/transform.h"
 #include "support/suite.h"
 
 START_TEST(evaluation_geometry)

@@ -12,10 +12,10 @@
 #include "fcmae/checkpoint.h"
 #include "scratch.h"
 #include "support/suite.h"
-#include "train/lossy_text.h"
-#include "train/run_folder.h"
-#include "train/run_log.h"
-#include "train/run_state.h"
+#include "core/lossy_text.h"
+#include "run/run_folder.h"
+#include "run/run_log.h"
+#include "run/run_state.h"
 
 static char folder[SCRATCH_PATH];
 

@@ -1,0 +1,45 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+/** A pass over images with an engine and a loader that exist already (see fcmae/evaluate.h). */
+#ifndef FCMAE_EVALUATE_DENSE_PASS_H
+#define FCMAE_EVALUATE_DENSE_PASS_H
+
+#include "core/status.h"
+#include "fcmae/evaluate.h"
+
+/** Mean and deviation of ImageNet's red, green and blue: every published ConvNeXt has them. */
+extern const float fcmae_image_mean[3], fcmae_image_deviation[3];
+
+typedef struct fcmae_pass {
+    fcmae_engine *engine;   /**< borrowed; its batch is at least the loader's        */
+    fcmae_model *model;     /**< borrowed                                            */
+    fcmae_loader *loader;   /**< borrowed; stands where the pass begins              */
+    int batch, size;        /**< of the loader                                       */
+    int64_t batches;        /**< how many to run; a loader in evaluation may end first */
+    int64_t total;          /**< images, for progress                                */
+    int outputs;            /**< of fcmae_pass_output                                */
+    fcmae_pass_visitor *visit;
+    void *visitor;
+    void (*progress)(void *cookie, int64_t done, int64_t total);
+    bool (*should_stop)(void *cookie);
+    void *cookie;
+} fcmae_pass;
+
+/** @param images  [out] images seen. */
+fcmae_status fcmae_pass_batches(const fcmae_pass *pass, int64_t *images, fcmae_error *error);
+
+/** The options with every 0 replaced by the choice, or why they are impossible. */
+fcmae_status fcmae_pass_resolve(fcmae_pass_options *options, const fcmae_model_config *config,
+                                fcmae_error *error);
+
+/** fcmae_pass_run() with another transform. `epochs` > 0: a training loader, so many epochs. */
+fcmae_status fcmae_pass_run_transform(fcmae_model *model, const fcmae_dataset *dataset,
+                                      const fcmae_pass_options *options,
+                                      const fcmae_transform *transform, int epochs, uint64_t seed,
+                                      int outputs, fcmae_pass_visitor *visit, void *cookie,
+                                      fcmae_pass_result *result, fcmae_error *error);
+
+/** Seconds on a monotonic clock. */
+double fcmae_seconds(void);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+/** From the bytes of a file to the pixels of a sample (private side of fcmae/data.h). */
+#ifndef FCMAE_IMAGE_TRANSFORM_H
+#define FCMAE_IMAGE_TRANSFORM_H
+
+#include "image/resample.h"
+#include "fcmae/data.h"
+
+/** Where the pixels of a sample come from: a box is cut out of the upright picture, resized, and a
+ *  window of size x size of the result is kept, possibly mirrored. */
+typedef struct fcmae_geometry {
+    fcmae_region box;
+    int resized_width, resized_height;
+    int window_x, window_y;
+    bool mirrored;
+} fcmae_geometry;
+
+/** What the transform does to a picture of this size. Draws from the stream of the sample. */
+fcmae_geometry fcmae_transform_geometry(const fcmae_transform *transform, int width, int height,
+                                        uint64_t seed, uint32_t epoch, uint64_t position);
+
+/** FCMAE_OK, or which field is outside its range. */
+fcmae_status fcmae_transform_check(const fcmae_transform *transform, fcmae_error *error);
+
+/** Memory of one worker, used again for every sample. Zero-initialise. */
+typedef struct fcmae_transform_scratch {
+    fcmae_image image, turned;
+    fcmae_axis columns, rows;
+    fcmae_buffer narrow, augmented;
+} fcmae_transform_scratch;
+
+void fcmae_transform_scratch_release(fcmae_transform_scratch *scratch);
+
+/** Decodes a file in memory and writes the sample, [size, size, 3]. */
+fcmae_status fcmae_transform_run(const fcmae_transform *transform, fcmae_transform_scratch *scratch,
+                                 const uint8_t *bytes, size_t size, uint64_t seed, uint32_t epoch,
+                                 uint64_t position, uint8_t *out, fcmae_error *error);
+/** The same from a decoded picture; never reduced. */
+fcmae_status fcmae_transform_run_decoded(const fcmae_transform *transform,
+                                         fcmae_transform_scratch *scratch, const fcmae_image *image,
+                                         uint64_t seed, uint32_t epoch, uint64_t position,
+                                         uint8_t *out, fcmae_error *error);
+
+#endif

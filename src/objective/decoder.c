@@ -1,0 +1,248 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+#include "objective/decoder.h"
+
+#include <string.h>
+
+#include "model/pixels.h"
+
+void fcmae_decoder_reserve(fcmae_decoder *decoder, fcmae_arena *arena, const fcmae_model *model,
+                           bool pairs)
+{
+    const fcmae_model_config *config = &model->config;
+    *decoder = (fcmae_decoder){.model = model, .channels = config->dims[3],
+                               .stride = fcmae_stride(config->dims[3]), .dim = config->decoder_dim,
+                               .pairs = pairs,
+                               .values = fcmae_config_patch_values(config),
+                               .value_stride = fcmae_stride(fcmae_config_patch_values(config))};
+    fcmae_packed_reserve(&decoder->proj, arena, decoder->channels, decoder->dim, pairs);
+    fcmae_packed_reserve(&decoder->pred, arena, decoder->dim, decoder->values, pairs);
+}
+
+void fcmae_decoder_reserve_backward(fcmae_decoder *d, fcmae_arena *arena)
+{
+    fcmae_packed_reserve(&d->proj_back, arena, d->dim, d->channels, d->pairs);
+    fcmae_packed_reserve(&d->pred_back, arena, d->value_stride, d->dim, d->pairs);
+}
+
+static int pack_count(const fcmae_decoder *d)
+{
+    return d->proj.panels + d->pred.panels;
+}
+
+int fcmae_decoder_pack_tasks(const fcmae_decoder *d)
+{
+    return pack_count(d) + (d->proj_back.data ? d->proj_back.panels + d->pred_back.panels : 0);
+}
+
+void fcmae_decoder_pack(const fcmae_decoder *d, const fcmae_kernels *kernels, int task)
+{
+    const fcmae_parameter *proj = d->model->proj_weight, *pred = d->model->pred_weight;
+    const float *v = d->model->values;
+    if (task < d->proj.panels) {
+        fcmae_packed_fill(kernels, &d->proj, task, v + proj->offset, proj->stride, 0);
+        return;
+    }
+    task -= d->proj.panels;
+    if (task < d->pred.panels) {
+        fcmae_packed_fill(kernels, &d->pred, task, v + pred->offset, pred->stride, 0);
+        return;
+    }
+    task -= d->pred.panels;
+    if (task < d->proj_back.panels) {
+        fcmae_packed_fill_transposed(kernels, &d->proj_back, task, v + proj->offset, proj->stride,
+                                     0);
+        return;
+    }
+    fcmae_packed_fill_transposed(kernels, &d->pred_back, task - d->proj_back.panels,
+                                 v + pred->offset, pred->stride, 0);
+}
+
+typedef struct decoder_pass {
+    const fcmae_decoder *decoder;
+    const fcmae_workspace *workspace;
+    const fcmae_site_map *map;
+    int live;
+    const float *encoder, *rows, *targets;
+    float factor;
+    float *out, *error, *gradients;
+    double *panel_loss;
+    fcmae_pixels pixels;
+    const int32_t *image_index;
+} decoder_pass;
+
+static void embed_task(void *argument, int64_t panel, int worker)
+{
+    const decoder_pass *pass = argument;
+    const fcmae_decoder *d = pass->decoder;
+    (void)worker;
+    int column = (int)panel * d->proj.width, visible = pass->map->rows - pass->map->removed;
+    const float *bias = d->model->values + d->model->proj_bias->offset + column;
+    fcmae_linear_rows(pass->workspace->kernels, &d->proj, (int)panel, visible,
+                      fcmae_operand(d->pairs, pass->encoder, pass->workspace->narrow_rows, 0),
+                      fcmae_operand_row(d->pairs, d->stride), bias, 0, 0,
+                      pass->out + (int64_t)pass->map->removed * d->dim + column, d->dim);
+}
+
+void fcmae_decoder_embed(const fcmae_decoder *d, const fcmae_workspace *workspace,
+                         const fcmae_site_map *map, const float *encoder, float *rows)
+{
+    const float *token = d->model->values + d->model->mask_token->offset;
+    for (int row = 0; row < map->removed; row++)
+        memcpy(rows + (int64_t)row * d->dim, token, (size_t)d->dim * sizeof(float));
+    if (d->pairs)
+        workspace->kernels->narrow_rows(map->rows - map->removed, d->stride, encoder, d->stride,
+                                        workspace->narrow_rows, d->stride);
+    decoder_pass pass = {.decoder = d, .workspace = workspace, .map = map, .encoder = encoder,
+                         .out = rows};
+    fcmae_run(workspace, d->proj.panels, embed_task, &pass);
+}
+
+void fcmae_decoder_embed_backward(const fcmae_decoder *d, const fcmae_workspace *workspace,
+                                  const fcmae_site_map *map, const float *encoder,
+                                  const float *gradient, float *dencoder, float *gradients)
+{
+    const fcmae_model *m = d->model;
+    const fcmae_kernels *kernels = workspace->kernels;
+    int visible = map->rows - map->removed;
+    const float *tail = gradient + (int64_t)map->removed * d->dim;
+    kernels->column_sum(map->removed, d->dim, d->dim, gradient, 1.0f,
+                        gradients + m->mask_token->offset);
+    kernels->column_sum(visible, d->dim, d->dim, tail, 1.0f, gradients + m->proj_bias->offset);
+    if (d->pairs) {
+        kernels->narrow_pairs(visible, d->stride, encoder, d->stride, workspace->row_pairs, d->stride);
+        kernels->narrow_pairs(visible, d->dim, tail, d->dim, workspace->gradient_pairs, d->dim);
+        kernels->narrow_rows(visible, d->dim, tail, d->dim, workspace->narrow_rows, d->dim);
+    }
+    for (int panel = 0; panel < d->proj.panels; panel++) {
+        int column = panel * d->proj.width;
+        float *g = gradients + m->proj_weight->offset + column;
+        if (d->pairs)
+            fcmae_linear_gradient_pairs(kernels, visible, d->channels, workspace->row_pairs, d->stride,
+                                        workspace->gradient_pairs + column, d->dim, d->proj.width, g,
+                                        m->proj_weight->stride);
+        else
+            fcmae_linear_gradient(kernels, visible, d->channels, encoder, d->stride, tail + column,
+                                  d->dim, d->proj.width, g, m->proj_weight->stride);
+    }
+    for (int panel = 0; panel < d->proj_back.panels; panel++)
+        fcmae_linear_rows(kernels, &d->proj_back, panel, visible,
+                          fcmae_operand(d->pairs, tail, workspace->narrow_rows, 0),
+                          fcmae_operand_row(d->pairs, d->dim), 0, 0, 0,
+                          dencoder + panel * d->proj_back.width, d->stride);
+}
+
+static void target_task(void *argument, int64_t row, int worker)
+{
+    const decoder_pass *pass = argument;
+    const fcmae_decoder *d = pass->decoder;
+    const fcmae_site_map *map = pass->map;
+    const fcmae_model_config *config = &d->model->config;
+    (void)worker;
+    int side = fcmae_config_patch(config);
+    int y = map->position[row] / map->width * side, x = map->position[row] % map->width * side;
+    float *target = pass->out + row * d->value_stride;
+    fcmae_pixels_read(&pass->pixels, pass->image_index[map->image[row]], y, x, side, target);
+    if (config->norm_pix) pass->workspace->kernels->standardise(d->values, target);
+}
+
+void fcmae_decoder_targets(const fcmae_decoder *decoder, const fcmae_workspace *workspace,
+                           const fcmae_site_map *map, const fcmae_images *images,
+                           const int32_t *image_index, float *targets)
+{
+    decoder_pass pass = {.decoder = decoder, .workspace = workspace, .map = map, .out = targets,
+                         .image_index = image_index};
+    const fcmae_model_config *config = &decoder->model->config;
+    int side = fcmae_config_patch(config);
+    pass.pixels = fcmae_pixels_of(images, workspace->kernels, config->channels, map->height * side,
+                                  map->width * side);
+    fcmae_run(workspace, map->live, target_task, &pass);
+}
+
+/** Decoder output as bfloat16 operands, where the prediction computes in bfloat16. */
+static void narrow_rows(const decoder_pass *pass, bool backward)
+{
+    const fcmae_workspace *w = pass->workspace;
+    int dim = pass->decoder->dim;
+    if (!pass->decoder->pairs) return;
+    w->kernels->narrow_rows(pass->live, dim, pass->rows, dim, w->narrow_rows, dim);
+    if (backward) w->kernels->narrow_pairs(pass->live, dim, pass->rows, dim, w->row_pairs, dim);
+}
+
+static void predict_panel(const decoder_pass *pass, int panel, float *out)
+{
+    const fcmae_decoder *d = pass->decoder;
+    const float *rows = fcmae_operand(d->pairs, pass->rows, pass->workspace->narrow_rows, 0);
+    fcmae_linear_rows(pass->workspace->kernels, &d->pred, panel, pass->live, rows,
+                      fcmae_operand_row(d->pairs, d->dim),
+                      d->model->values + d->model->pred_bias->offset + panel * d->pred.width, 0, 0,
+                      out, d->pred.width);
+}
+
+static void predict_task(void *argument, int64_t panel, int worker)
+{
+    const decoder_pass *pass = argument;
+    (void)worker;
+    predict_panel(pass, (int)panel, pass->out + panel * pass->live * pass->decoder->pred.width);
+}
+
+void fcmae_decoder_predict(const fcmae_decoder *decoder, const fcmae_workspace *workspace, int live,
+                           const float *rows, float *prediction)
+{
+    decoder_pass pass = {.decoder = decoder, .workspace = workspace, .live = live, .rows = rows,
+                         .out = prediction};
+    narrow_rows(&pass, false);
+    fcmae_run(workspace, decoder->pred.panels, predict_task, &pass);
+}
+
+/** One panel: prediction, error, its bias and weight gradient, while the panel is in the L2 cache. */
+static void loss_task(void *argument, int64_t panel, int worker)
+{
+    const decoder_pass *pass = argument;
+    const fcmae_decoder *d = pass->decoder;
+    const fcmae_model *m = d->model;
+    int width = d->pred.width, column = (int)panel * width;
+    float *error = pass->error + panel * pass->live * width;
+    predict_panel(pass, (int)panel, error);
+    pass->panel_loss[panel] = pass->workspace->kernels->squared_error(
+        pass->live, width, error, pass->targets + column, d->value_stride, pass->factor,
+        pass->gradients + m->pred_bias->offset + column);
+    float *gradient = pass->gradients + m->pred_weight->offset + column;
+    const fcmae_kernels *kernels = pass->workspace->kernels;
+    if (!d->pairs) {
+        fcmae_linear_gradient(kernels, pass->live, d->dim, pass->rows, d->dim, error, width, width,
+                              gradient, m->pred_weight->stride);
+        return;
+    }
+    uint32_t *pairs = (uint32_t *)(void *)fcmae_scratch(pass->workspace, worker);
+    kernels->narrow_pairs(pass->live, width, error, width, pairs, width);
+    kernels->narrow_rows(pass->live, width, error, width,
+                         pass->workspace->narrow_hidden + panel * pass->live * width, width);
+    fcmae_linear_gradient_pairs(kernels, pass->live, d->dim, pass->workspace->row_pairs, d->dim,
+                                pairs, width, width, gradient, m->pred_weight->stride);
+}
+
+/** Gradient of the decoder output, one panel of its columns. */
+static void loss_data_task(void *argument, int64_t panel, int worker)
+{
+    const decoder_pass *pass = argument;
+    const fcmae_decoder *d = pass->decoder;
+    (void)worker;
+    const float *error = fcmae_operand(d->pairs, pass->error, pass->workspace->narrow_hidden, 0);
+    int width = (int)fcmae_operand_row(d->pairs, d->pred.width);
+    fcmae_linear_panels(pass->workspace->kernels, &d->pred_back, (int)panel, pass->live, error,
+                        width, width, (int64_t)pass->live * width, 0, 0, 0,
+                        pass->out + panel * d->pred_back.width, d->dim);
+}
+
+void fcmae_decoder_loss(const fcmae_decoder *decoder, const fcmae_workspace *workspace, int live,
+                        const float *rows, const float *targets, float factor, float *error,
+                        double *panel_loss, float *gradient, float *gradients)
+{
+    decoder_pass pass = {.decoder = decoder, .workspace = workspace, .live = live, .rows = rows,
+                         .targets = targets, .factor = factor, .error = error,
+                         .panel_loss = panel_loss, .out = gradient, .gradients = gradients};
+    narrow_rows(&pass, true);
+    fcmae_run(workspace, decoder->pred.panels, loss_task, &pass);
+    fcmae_run(workspace, decoder->pred_back.panels, loss_data_task, &pass);
+}

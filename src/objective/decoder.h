@@ -1,0 +1,64 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+/**
+ * The ends of the FCMAE decoder: projection and mask token in front, prediction and loss behind.
+ * The blocks between them are ordinary ones over a decoder map (every cell active).
+ *
+ * Rows of a decoder map: removed cells of all images first, then visible ones in encoder order. The
+ * projection is then one product into the tail, and prediction and loss read a prefix.
+ *
+ *   target: pixels of a patch in order (row, column, channel); with norm_pix standardised with the
+ *   unbiased variance, eps 1e-6 inside the root.   loss: mean over values and removed patches.
+ */
+#ifndef FCMAE_OBJECTIVE_DECODER_H
+#define FCMAE_OBJECTIVE_DECODER_H
+
+#include "dense/linear.h"
+#include "fcmae/engine.h"
+#include "model/model.h"
+#include "model/workspace.h"
+#include "sparse/site_map.h"
+
+typedef struct fcmae_decoder {
+    const fcmae_model *model;
+    int channels, stride;   /**< of the encoder output             */
+    int dim;                /**< width of the decoder = its stride */
+    int values, value_stride; /**< of one predicted patch          */
+    bool pairs; /**< prediction in bfloat16 */
+    fcmae_packed proj, proj_back, pred, pred_back;
+} fcmae_decoder;
+
+void fcmae_decoder_reserve(fcmae_decoder *decoder, fcmae_arena *arena, const fcmae_model *model,
+                           bool pairs);
+/** Takes room for the weights that only backward reads. */
+void fcmae_decoder_reserve_backward(fcmae_decoder *decoder, fcmae_arena *arena);
+int fcmae_decoder_pack_tasks(const fcmae_decoder *decoder);
+void fcmae_decoder_pack(const fcmae_decoder *decoder, const fcmae_kernels *kernels, int task);
+
+/** encoder: [visible rows][stride] -> rows [map->rows][dim]: mask tokens, then projections. */
+void fcmae_decoder_embed(const fcmae_decoder *decoder, const fcmae_workspace *workspace,
+                         const fcmae_site_map *map, const float *encoder, float *rows);
+/** gradient: [map->rows][dim]; dencoder: [visible rows][stride], overwritten. */
+void fcmae_decoder_embed_backward(const fcmae_decoder *decoder, const fcmae_workspace *workspace,
+                                  const fcmae_site_map *map, const float *encoder,
+                                  const float *gradient, float *dencoder, float *gradients);
+
+/** Targets of the leading map->live rows: [live][value_stride]. */
+void fcmae_decoder_targets(const fcmae_decoder *decoder, const fcmae_workspace *workspace,
+                           const fcmae_site_map *map, const fcmae_images *images,
+                           const int32_t *image_index, float *targets);
+/** prediction panels [values / w][live][w] of the leading rows. */
+void fcmae_decoder_predict(const fcmae_decoder *decoder, const fcmae_workspace *workspace, int live,
+                           const float *rows, float *prediction);
+/**
+ * Prediction, squared error against the targets, and all gradients in one pass per panel.
+ * @param factor     2 * weight / (values * removed patches of the whole batch)
+ * @param error      scratch panels [values / w][live][w]
+ * @param panel_loss [values / w] sums of squared errors, overwritten
+ * @param gradient   [live][dim] gradient of the decoder output, overwritten
+ */
+void fcmae_decoder_loss(const fcmae_decoder *decoder, const fcmae_workspace *workspace, int live,
+                        const float *rows, const float *targets, float factor, float *error,
+                        double *panel_loss, float *gradient, float *gradients);
+
+#endif

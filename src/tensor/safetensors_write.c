@@ -1,0 +1,108 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+/** Writing safetensors, byte for byte as the reference implementation orders and pads them. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tensor/tensor_file.h"
+#include "tensor/write.h"
+#include "core/json.h"
+
+/** Names and order of the reference writer: largest rank first. */
+static const struct {
+    const char *name;
+    int rank;
+} written_types[FCMAE_DTYPE_OTHER] = {
+    [FCMAE_DTYPE_BOOL] = {"BOOL", 0}, [FCMAE_DTYPE_U8] = {"U8", 1},     [FCMAE_DTYPE_I8] = {"I8", 2},
+    [FCMAE_DTYPE_I16] = {"I16", 3},   [FCMAE_DTYPE_U16] = {"U16", 4},   [FCMAE_DTYPE_F16] = {"F16", 5},
+    [FCMAE_DTYPE_BF16] = {"BF16", 6}, [FCMAE_DTYPE_I32] = {"I32", 7},   [FCMAE_DTYPE_U32] = {"U32", 8},
+    [FCMAE_DTYPE_F32] = {"F32", 9},   [FCMAE_DTYPE_F64] = {"F64", 10},  [FCMAE_DTYPE_I64] = {"I64", 11},
+    [FCMAE_DTYPE_U64] = {"U64", 12},
+};
+
+static int compare_tensors(const void *a, const void *b, void *argument)
+{
+    const fcmae_tensor *tensors = argument;
+    const fcmae_tensor *x = &tensors[*(const int *)a], *y = &tensors[*(const int *)b];
+    int order = written_types[y->dtype].rank - written_types[x->dtype].rank;
+    return order ? order : strcmp(x->name, y->name);
+}
+
+static json_t *describe(const fcmae_tensor *tensor, uint64_t begin, uint64_t end)
+{
+    json_t *shape = json_array();
+    for (int i = 0; i < tensor->rank; i++) json_array_append_new(shape, json_integer(tensor->shape[i]));
+    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", written_types[tensor->dtype].name, "shape",
+                     shape, "data_offsets", (json_int_t)begin, (json_int_t)end);
+}
+
+static json_t *describe_metadata(const fcmae_tensor_contents *contents)
+{
+    json_t *metadata = json_object();
+    for (int i = 0; i < contents->metadata_count; i++)
+        if (json_object_set_new(metadata, contents->metadata[i].key,
+                                json_string(contents->metadata[i].value)) != 0) {
+            json_decref(metadata);
+            return NULL;
+        }
+    return metadata;
+}
+
+/** The header's text, padded to a multiple of 8; NULL if a name is not UTF-8 or memory is short. */
+static char *header_text(const fcmae_tensor_contents *contents, const int *order, size_t *length)
+{
+    json_t *header = json_object();
+    uint64_t offset = 0;
+    int failed = 0;
+    if (contents->metadata_count > 0)
+        failed |= json_object_set_new(header, "__metadata__", describe_metadata(contents));
+    for (int i = 0; i < contents->count && !failed; i++) {
+        const fcmae_tensor *tensor = &contents->tensors[order[i]];
+        uint64_t end = offset + (uint64_t)tensor->count * fcmae_dtype_size(tensor->dtype);
+        failed |= json_object_set_new(header, tensor->name, describe(tensor, offset, end));
+        offset = end;
+    }
+    char *text = failed ? NULL : fcmae_json_line(header);
+    json_decref(header);
+    if (!text) return NULL;
+    *length = (strlen(text) + 7) / 8 * 8;
+    char *padded = realloc(text, *length + 1);
+    if (!padded) {
+        free(text);
+        return NULL;
+    }
+    memset(padded + strlen(padded), ' ', *length - strlen(padded));
+    return padded;
+}
+
+fcmae_status fcmae_safetensors_write(const char *path, const fcmae_tensor_contents *contents,
+                                     fcmae_error *error)
+{
+    FCMAE_TRY(fcmae_contents_check(contents, path, error));
+    fcmae_tensor_writer writer = {.contents = contents};
+    int *order = calloc((size_t)contents->count + 1, sizeof *order);
+    char *header = NULL;
+    size_t padded = 0;
+    if (order) {
+        for (int i = 0; i < contents->count; i++) order[i] = i;
+        if (contents->count > 1)
+            qsort_r(order, (size_t)contents->count, sizeof *order, compare_tensors,
+                    (void *)(uintptr_t)contents->tensors);
+        header = header_text(contents, order, &padded);
+    }
+    fcmae_status status =
+        header ? fcmae_writer_open(&writer, path, error)
+               : fcmae_fail(error, FCMAE_ERR_MEMORY,
+                            "could not describe the tensors of %s: memory is short, or a name is not "
+                            "valid UTF-8",
+                            path);
+    uint64_t length = padded;
+    if (status == FCMAE_OK) status = fcmae_writer_put(&writer, &length, sizeof length, error);
+    if (status == FCMAE_OK) status = fcmae_writer_put(&writer, header, padded, error);
+    for (int i = 0; i < contents->count && status == FCMAE_OK; i++)
+        status = fcmae_writer_put_tensor(&writer, order[i], error);
+    free(header);
+    free(order);
+    return fcmae_writer_close(&writer, status, error);
+}

@@ -1,0 +1,103 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+/**
+ * Private side of fcmae/tensor_file.h: what the container readers fill in.
+ *
+ * A reader finds the *sections* of a file (byte ranges, perhaps compressed) and places each tensor
+ * in one of them: an offset and element strides. All reading is done here, over fcmae_source.
+ */
+#ifndef FCMAE_TENSOR_TENSOR_FILE_H
+#define FCMAE_TENSOR_TENSOR_FILE_H
+
+#include <stdbool.h>
+
+#include "core/status.h"
+#include "fcmae/tensor_file.h"
+
+/** Bytes at offsets: an open file or a block of memory. */
+typedef struct fcmae_source {
+    int descriptor;      /**< used if memory is NULL */
+    const uint8_t *memory;
+    uint64_t size;
+    const char *name;    /**< for messages */
+} fcmae_source;
+
+/** Reads exactly `size` bytes; a range outside the source is FCMAE_ERR_FORMAT. */
+fcmae_status fcmae_source_read(const fcmae_source *source, uint64_t offset, void *bytes, size_t size,
+                               fcmae_error *error);
+
+/** A range of the source that holds data. */
+typedef struct fcmae_section {
+    uint64_t offset, stored; /**< bytes in the file */
+    uint64_t size;           /**< bytes of data: == stored unless deflated */
+    bool deflated;
+} fcmae_section;
+
+/** Reads data bytes [first, first + size) of a section; the caller has checked the range. */
+fcmae_status fcmae_section_read(const fcmae_source *source, const fcmae_section *section,
+                                uint64_t first, void *bytes, size_t size, fcmae_error *error);
+
+/** Where a tensor lies. */
+typedef struct fcmae_placement {
+    int section;
+    uint64_t offset;                    /**< of element 0, bytes into the section */
+    int64_t stride[FCMAE_TENSOR_RANK];  /**< in elements, >= 0 */
+    bool big_endian;
+} fcmae_placement;
+
+/** Memory freed as a whole with the file. Zero-initialise. */
+typedef struct fcmae_pool {
+    struct fcmae_pool_chunk *chunks;
+    size_t total, limit; /**< bytes handed out and the most that may be; 0: 256 MiB */
+} fcmae_pool;
+/** Zeroed memory, or NULL when the limit or the machine's memory is exhausted. */
+void *fcmae_pool_take(fcmae_pool *pool, size_t size);
+/** A zero-terminated copy of `length` bytes, or NULL. */
+char *fcmae_pool_text(fcmae_pool *pool, const char *text, size_t length);
+void fcmae_pool_release(fcmae_pool *pool);
+
+struct fcmae_tensor_file {
+    fcmae_source source;
+    fcmae_container container;
+    fcmae_tensor *tensors;
+    fcmae_placement *places;
+    int count, capacity;
+    fcmae_section *sections;
+    int section_count, section_capacity;
+    fcmae_metadata *metadata;
+    int metadata_count, metadata_capacity;
+    int *by_name; /**< indices of tensors sorted by name */
+    fcmae_pool pool;
+};
+
+/** Adds a section; *index receives its number. */
+fcmae_status fcmae_tensor_file_add_section(fcmae_tensor_file *file, const fcmae_section *section,
+                                           int *index, fcmae_error *error);
+/**
+ * Adds a tensor after checking it: rank, shape product, and that every element lies in its section.
+ * tensor->name is copied; tensor->count is computed. place->stride NULL-filled with -1 in [0] means
+ * C order.
+ */
+fcmae_status fcmae_tensor_file_add(fcmae_tensor_file *file, const fcmae_tensor *tensor,
+                                   const fcmae_placement *place, fcmae_error *error);
+fcmae_status fcmae_tensor_file_add_metadata(fcmae_tensor_file *file, const char *key,
+                                            size_t key_length, const char *value,
+                                            size_t value_length, fcmae_error *error);
+
+/** Element strides of C order. */
+void fcmae_tensor_strides(const fcmae_tensor *tensor, int64_t *stride);
+/** Product of a shape into *count; false if a size is negative or the product overflows 2^62. */
+bool fcmae_shape_count(int rank, const int64_t *shape, int64_t *count);
+
+/* one file each */
+fcmae_status fcmae_safetensors_read(fcmae_tensor_file *file, fcmae_error *error);
+fcmae_status fcmae_torch_zip_read(fcmae_tensor_file *file, fcmae_error *error);
+fcmae_status fcmae_torch_legacy_read(fcmae_tensor_file *file, fcmae_error *error);
+fcmae_status fcmae_npy_read(fcmae_tensor_file *file, fcmae_error *error);
+
+fcmae_status fcmae_safetensors_write(const char *path, const fcmae_tensor_contents *contents,
+                                     fcmae_error *error);
+fcmae_status fcmae_torch_write(const char *path, const fcmae_tensor_contents *contents,
+                               fcmae_error *error);
+
+#endif
