@@ -1,10 +1,10 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
 /*
- * bench_operators [--check] [--milliseconds N] [--isa NAME] [MODEL...]: every hot kernel at the shapes that a
- * lane meets in the stages of a model (224 pixels, mask ratio 0.6), on one thread. Speeds are printed
- * beside the peak and the memory bandwidth measured in the same moment. With --check each is
- * compared with a naive loop instead; the exit code is 1 if one differs.
+ * bench_operators [--check] [--milliseconds N] [--isa NAME] [MODEL...]: every hot kernel at the
+ * shapes that a lane meets in the stages of a model (224 pixels, mask ratio 0.6), on one thread.
+ * Speeds are printed beside the peak and the memory bandwidth measured in the same moment. With
+ * --check each is compared with a naive loop instead; the exit code is 1 if one differs.
  */
 #include "operators.h"
 
@@ -58,8 +58,8 @@ fcmae_isa bench_isa(const stage_case *stage, bool pairs)
     return fcmae_isa_detect(most);
 }
 
-void bench_time(const stage_case *stage, const operator_figure *figure, void (*work)(void *argument),
-                void *argument)
+void bench_time(const stage_case *stage, const operator_figure *figure,
+                void (*work)(void *argument), void *argument)
 {
     enum { LIMIT_SAMPLES = 5 };
     const double sample = 1e-4; /* short: many escape other work on the machine altogether */
@@ -98,7 +98,8 @@ void bench_compare(const stage_case *stage, const char *name, double got, double
 {
     if (fabs(got - expected) <= tolerance) return;
     if (bench.failures++ < 20)
-        printf("%s stage %d, %s: %.9g, expected %.9g\n", stage->model, stage->stage, name, got, expected);
+        printf("%s stage %d, %s: %.9g, expected %.9g\n", stage->model, stage->stage, name, got,
+               expected);
 }
 
 /* Images that a lane carries through a stage together: few where rows are many. */
@@ -114,12 +115,17 @@ static int bench_model(const char *name, const stage_case *options)
     }
     for (int s = 0; s < FCMAE_STAGES; s++) {
         int cell = 8 >> s, images = images_of_stage[s];
-        stage_case stage = {.model = config.name, .stage = s, .channels = config.dims[s],
-                            .stride = fcmae_stride(config.dims[s]), .hidden = 4 * config.dims[s],
-                            .cell = cell, .images = images,
+        stage_case stage = {.model = config.name,
+                            .stage = s,
+                            .channels = config.dims[s],
+                            .stride = fcmae_stride(config.dims[s]),
+                            .hidden = 4 * config.dims[s],
+                            .cell = cell,
+                            .images = images,
                             .rows = images * fcmae_mask_visible(49, 0.6) * cell * cell,
                             .instruction_set = options->instruction_set,
-                            .seconds = options->seconds, .check = options->check};
+                            .seconds = options->seconds,
+                            .check = options->check};
         bench_products(&stage);
 #ifdef BENCH_WITH_OPENBLAS
         bench_blas(&stage);

@@ -29,8 +29,8 @@ typedef struct operator_figure {
 /** The most capable set that the case and the processor allow; pairs: with bfloat16 products. */
 fcmae_isa bench_isa(const stage_case *stage, bool pairs);
 /** Repeats work(argument) and prints its speed. */
-void bench_time(const stage_case *stage, const operator_figure *figure, void (*work)(void *argument),
-                void *argument);
+void bench_time(const stage_case *stage, const operator_figure *figure,
+                void (*work)(void *argument), void *argument);
 /** Counts and prints a value that is further from the expected one than `tolerance`. */
 void bench_compare(const stage_case *stage, const char *name, double got, double expected,
                    double tolerance);

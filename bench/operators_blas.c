@@ -40,14 +40,17 @@ void bench_blas(const stage_case *stage)
     if (stage->check) return;
     openblas_set_num_threads(1);
     double flops = 2.0 * stage->rows * stage->channels * stage->hidden;
-    blas b = {.stage = stage, .x = bench_floats((int64_t)stage->rows * stage->stride, 1),
+    blas b = {.stage = stage,
+              .x = bench_floats((int64_t)stage->rows * stage->stride, 1),
               .h = bench_floats((int64_t)stage->rows * stage->hidden, 2),
               .weights = bench_floats((int64_t)stage->channels * stage->hidden, 3),
               .gradient = bench_floats((int64_t)stage->channels * stage->hidden, 0)};
-    bench_time(stage, &(operator_figure){"OpenBLAS, weight gradient", flops, 0, false}, gradient, &b);
+    bench_time(stage, &(operator_figure){"OpenBLAS, weight gradient", flops, 0, false}, gradient,
+               &b);
     bench_time(stage, &(operator_figure){"OpenBLAS, C -> 4C", flops, 0, false}, expand, &b);
     for (int64_t i = 0; i < (int64_t)stage->channels * stage->hidden; i++)
-        b.weights[i] *= 1.0f / (float)stage->hidden; /* x -> x W W^T must not grow from call to call */
+        b.weights[i] *= 1.0f /
+                        (float)stage->hidden; /* x -> x W W^T must not grow from call to call */
     bench_time(stage, &(operator_figure){"OpenBLAS, 4C -> C", flops, 0, false}, reduce, &b);
     free(b.x);
     free(b.h);

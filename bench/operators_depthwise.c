@@ -86,7 +86,8 @@ static void check(depthwise *d)
         for (int k = 0; k < FCMAE_KERNEL_TAPS; k++) {
             int from = neighbour(&d->map, row, k);
             if (from >= 0)
-                sum += (double)d->x[from * stride + c] * d->taps[(FCMAE_KERNEL_TAPS - 1 - k) * stride + c];
+                sum += (double)d->x[from * stride + c] *
+                       d->taps[(FCMAE_KERNEL_TAPS - 1 - k) * stride + c];
         }
         bench_compare(s, "depthwise, data", d->y[row * stride + c], sum, 1e-4);
     }
@@ -99,8 +100,9 @@ void bench_depthwise(const stage_case *stage)
     depthwise d = {.stage = stage, .kernels = fcmae_kernels_get(bench_isa(stage, false))};
     for (int i = 0; i < stage->images; i++) {
         removed[i] = masks[i];
-        if (fcmae_mask_generate(1, 0, (uint64_t)i, CELLS, CELLS, 1, fcmae_mask_visible(CELLS * CELLS, 0.6),
-                                1, masks[i], NULL) != FCMAE_OK)
+        if (fcmae_mask_generate(1, 0, (uint64_t)i, CELLS, CELLS, 1,
+                                fcmae_mask_visible(CELLS * CELLS, 0.6), 1, masks[i],
+                                NULL) != FCMAE_OK)
             exit(1);
     }
     fcmae_arena arena = {0};
@@ -122,8 +124,10 @@ void bench_depthwise(const stage_case *stage)
         check(&d);
     } else {
         bench_time(stage, &(operator_figure){"depthwise, forward", flops, 0, false}, forward, &d);
-        bench_time(stage, &(operator_figure){"depthwise, data", flops, 0, false}, backward_data, &d);
-        bench_time(stage, &(operator_figure){"depthwise, taps", flops, 0, false}, backward_taps, &d);
+        bench_time(stage, &(operator_figure){"depthwise, data", flops, 0, false}, backward_data,
+                   &d);
+        bench_time(stage, &(operator_figure){"depthwise, taps", flops, 0, false}, backward_taps,
+                   &d);
     }
     float *const owned[] = {d.x, d.y, d.taps, d.dtaps, d.bias};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) free(owned[i]);

@@ -16,10 +16,10 @@ typedef struct products {
     bool pairs;
     fcmae_packed expand, reduce;
     fcmae_arena arena;
-    float *x, *h;         /* [rows][stride], [hidden / width][rows][width] */
-    float *weights;       /* [channels][hidden] */
-    float *wide, *narrow; /* results: panels, rows */
-    float *gradient;      /* [channels][hidden] */
+    float *x, *h;                /* [rows][stride], [hidden / width][rows][width] */
+    float *weights;              /* [channels][hidden] */
+    float *wide, *narrow;        /* results: panels, rows */
+    float *gradient;             /* [channels][hidden] */
     uint16_t *x_rows, *h_rows;   /* the same operands in bfloat16 */
     uint32_t *x_pairs, *h_pairs; /* in pairs of rows */
 } products;
@@ -54,9 +54,10 @@ static void run_reduce(void *argument)
     int rows = p->stage->rows, half = p->pairs ? 2 : 1, width = p->expand.width / half;
     const float *h = p->pairs ? (const float *)(const void *)p->h_rows : p->h;
     for (int panel = 0; panel < p->reduce.panels; panel++)
-        fcmae_linear_panels(p->kernels, &p->reduce, panel, rows, h, width, width, (int64_t)rows * width, NULL,
-                            p->x + panel * p->reduce.width, p->stage->stride,
-                            p->narrow + panel * p->reduce.width, p->stage->stride);
+        fcmae_linear_panels(p->kernels, &p->reduce, panel, rows, h, width, width,
+                            (int64_t)rows * width, NULL, p->x + panel * p->reduce.width,
+                            p->stage->stride, p->narrow + panel * p->reduce.width,
+                            p->stage->stride);
 }
 
 static void run_gradient(void *argument)
@@ -68,8 +69,8 @@ static void run_gradient(void *argument)
         float *g = p->gradient + panel * width;
         if (p->pairs) {
             fcmae_linear_gradient_pairs(p->kernels, rows, s->channels, p->x_pairs, s->stride,
-                                        p->h_pairs + (int64_t)panel * ((rows + 1) / 2) * width, width,
-                                        width, g, s->hidden);
+                                        p->h_pairs + (int64_t)panel * ((rows + 1) / 2) * width,
+                                        width, width, g, s->hidden);
             continue;
         }
         for (int first = 0; first < rows; first += GROUP_ROWS) {
@@ -147,28 +148,31 @@ static void set_up(products *p)
     for (int panel = 0; panel < p->expand.panels; panel++) {
         const float *h = p->h + panel * rows * width;
         p->kernels->narrow_rows(s->rows, width, h, width, p->h_rows + panel * rows * width, width);
-        p->kernels->narrow_pairs(s->rows, width, h, width, p->h_pairs + panel * twos * width, width);
+        p->kernels->narrow_pairs(s->rows, width, h, width, p->h_pairs + panel * twos * width,
+                                 width);
     }
 }
 
 void bench_products(const stage_case *stage)
 {
-    static const char *const names[2][3] = {{"C -> 4C, f32", "4C -> C, f32", "weight gradient, f32"},
-                                            {"C -> 4C, bf16", "4C -> C, bf16", "weight gradient, bf16"}};
+    static const char *const names[2][3] = {
+        {"C -> 4C, f32", "4C -> C, f32", "weight gradient, f32"},
+        {"C -> 4C, bf16", "4C -> C, bf16", "weight gradient, bf16"}};
     double flops = 2.0 * stage->rows * stage->channels * stage->hidden;
     for (int pairs = 0; pairs < 2; pairs++) {
-        products p = {.stage = stage, .pairs = pairs,
-                      .kernels = fcmae_kernels_get(bench_isa(stage, pairs))};
+        products p = {
+            .stage = stage, .pairs = pairs, .kernels = fcmae_kernels_get(bench_isa(stage, pairs))};
         set_up(&p);
         if (stage->check) {
             check(&p);
         } else {
             void (*const runs[])(void *) = {run_expand, run_reduce, run_gradient};
             for (int i = 0; i < 3; i++)
-                bench_time(stage, &(operator_figure){names[pairs][i], flops, 0, pairs}, runs[i], &p);
+                bench_time(stage, &(operator_figure){names[pairs][i], flops, 0, pairs}, runs[i],
+                           &p);
         }
-        void *const owned[] = {p.x, p.h, p.weights, p.wide, p.narrow, p.gradient,
-                               p.x_rows, p.h_rows, p.x_pairs, p.h_pairs};
+        void *const owned[] = {p.x,        p.h,      p.weights, p.wide,    p.narrow,
+                               p.gradient, p.x_rows, p.h_rows,  p.x_pairs, p.h_pairs};
         for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) free(owned[i]);
         fcmae_arena_release(&p.arena);
     }

@@ -19,10 +19,10 @@ typedef struct streams {
     const fcmae_kernels *kernels;
     const fcmae_train_kernels *train;
     int width, panels;
-    int64_t weights;                       /* of one of the two linears */
-    float *z, *h, *slope, *e, *scaled;     /* [hidden / width][rows][width]; z one tile */
-    float *scale, *feedback, *sum;         /* [hidden] */
-    float *x, *normalised, *dx, *rstd;     /* [rows][stride] */
+    int64_t weights;                   /* of one of the two linears */
+    float *z, *h, *slope, *e, *scaled; /* [hidden / width][rows][width]; z one tile */
+    float *scale, *feedback, *sum;     /* [hidden] */
+    float *x, *normalised, *dx, *rstd; /* [rows][stride] */
     float *value, *gradient, *first, *second, *packed; /* [weights] */
 } streams;
 
@@ -60,10 +60,22 @@ static void hidden_backward_tile(streams *s, int panel, int64_t at, int rows)
                                 s->sum + panel * s->width);
 }
 
-static void run_gelu(void *s) { walk(s, gelu_tile); }
-static void run_scale(void *s) { walk(s, scale_tile); }
-static void run_scale_and_dot(void *s) { walk(s, scale_and_dot_tile); }
-static void run_hidden_backward(void *s) { walk(s, hidden_backward_tile); }
+static void run_gelu(void *s)
+{
+    walk(s, gelu_tile);
+}
+static void run_scale(void *s)
+{
+    walk(s, scale_tile);
+}
+static void run_scale_and_dot(void *s)
+{
+    walk(s, scale_and_dot_tile);
+}
+static void run_hidden_backward(void *s)
+{
+    walk(s, hidden_backward_tile);
+}
 
 static void run_layernorm(void *argument)
 {
@@ -74,8 +86,8 @@ static void run_layernorm(void *argument)
 static void run_layernorm_backward(void *argument)
 {
     streams *s = argument;
-    s->kernels->layernorm_backward(s->stage->rows, s->stage->channels, s->stage->stride, s->normalised,
-                                   s->rstd, s->x, s->dx);
+    s->kernels->layernorm_backward(s->stage->rows, s->stage->channels, s->stage->stride,
+                                   s->normalised, s->rstd, s->x, s->dx);
 }
 static void run_pack(void *argument)
 {
@@ -89,14 +101,14 @@ static void run_pack_transposed(void *argument)
     streams *s = argument;
     int width = fcmae_panel_width(s->stage->channels);
     for (int panel = 0; panel < s->stage->stride / width; panel++)
-        s->kernels->pack_transposed(s->stage->hidden, s->stage->channels, s->stage->hidden, s->value,
-                                    NULL, width, panel, s->packed);
+        s->kernels->pack_transposed(s->stage->hidden, s->stage->channels, s->stage->hidden,
+                                    s->value, NULL, width, panel, s->packed);
 }
 static void run_adamw(void *argument)
 {
     streams *s = argument;
-    s->train->adamw(s->weights, s->value, s->gradient, s->first, s->second, 1, 0.9999f, 1e-5f, 0.9, 0.95,
-                    1, 1e-8f);
+    s->train->adamw(s->weights, s->value, s->gradient, s->first, s->second, 1, 0.9999f, 1e-5f, 0.9,
+                    0.95, 1, 1e-8f);
 }
 
 static void check(streams *s)
@@ -111,7 +123,8 @@ static void check(streams *s)
         bench_compare(c, "GELU", s->h[i], z * phi, 1e-6);
         bench_compare(c, "GELU, slope", s->slope[i],
                       phi + z * exp(-0.5 * z * z) / sqrt(2 * acos(-1)), 1e-6);
-        bench_compare(c, "GRN, scale", s->scaled[i], (double)s->h[i] * s->scale[i % s->width], 1e-6);
+        bench_compare(c, "GRN, scale", s->scaled[i], (double)s->h[i] * s->scale[i % s->width],
+                      1e-6);
     }
     float before = s->e[5];
     run_hidden_backward(s);
@@ -130,9 +143,10 @@ static void check(streams *s)
     run_pack(s);
     for (int k = 0; k < c->channels; k++)
         for (int j = 0; j < c->hidden; j += 7)
-            bench_compare(c, "pack",
-                          s->packed[((int64_t)(j / s->width) * c->channels + k) * s->width + j % s->width],
-                          s->value[(int64_t)k * c->hidden + j], 0);
+            bench_compare(
+                c, "pack",
+                s->packed[((int64_t)(j / s->width) * c->channels + k) * s->width + j % s->width],
+                s->value[(int64_t)k * c->hidden + j], 0);
     float old = s->value[3], g = s->gradient[3];
     run_adamw(s);
     bench_compare(c, "AdamW", s->first[3], 0.1 * g, 1e-6);
@@ -166,22 +180,35 @@ static void measure(streams *s)
 
 void bench_streams(const stage_case *stage)
 {
-    streams s = {.stage = stage, .kernels = fcmae_kernels_get(bench_isa(stage, false)),
+    streams s = {.stage = stage,
+                 .kernels = fcmae_kernels_get(bench_isa(stage, false)),
                  .train = fcmae_train_kernels_get(bench_isa(stage, false)),
                  .width = fcmae_panel_width(stage->hidden),
                  .weights = (int64_t)stage->channels * stage->hidden};
     s.panels = stage->hidden / s.width;
-    int64_t hidden = (int64_t)stage->rows * stage->hidden, rows = (int64_t)stage->rows * stage->stride;
+    int64_t hidden = (int64_t)stage->rows * stage->hidden,
+            rows = (int64_t)stage->rows * stage->stride;
     const struct {
         float **values;
         int64_t count;
         uint64_t seed;
     } all[] = {
-        {&s.z, TILE_ROWS * s.width, 1}, {&s.h, hidden, 2}, {&s.slope, hidden, 3}, {&s.e, hidden, 4},
-        {&s.scaled, hidden, 0}, {&s.scale, stage->hidden, 5}, {&s.feedback, stage->hidden, 6},
-        {&s.sum, stage->hidden, 0}, {&s.x, rows, 7}, {&s.normalised, rows, 0}, {&s.dx, rows, 0},
-        {&s.rstd, stage->rows, 0}, {&s.value, s.weights, 8}, {&s.gradient, s.weights, 9},
-        {&s.first, s.weights, 0}, {&s.second, s.weights, 0},
+        {&s.z, TILE_ROWS * s.width, 1},
+        {&s.h, hidden, 2},
+        {&s.slope, hidden, 3},
+        {&s.e, hidden, 4},
+        {&s.scaled, hidden, 0},
+        {&s.scale, stage->hidden, 5},
+        {&s.feedback, stage->hidden, 6},
+        {&s.sum, stage->hidden, 0},
+        {&s.x, rows, 7},
+        {&s.normalised, rows, 0},
+        {&s.dx, rows, 0},
+        {&s.rstd, stage->rows, 0},
+        {&s.value, s.weights, 8},
+        {&s.gradient, s.weights, 9},
+        {&s.first, s.weights, 0},
+        {&s.second, s.weights, 0},
         {&s.packed, (int64_t)stage->stride * stage->hidden, 0},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)

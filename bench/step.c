@@ -2,10 +2,10 @@
  * SPDX-License-Identifier: MIT */
 /*
  * bench_step [--bf16] [--isa NAME] [--batch-size N] [--steps N] [MODEL...]: where the time of a
- * pretraining step goes (224 pixels, mask ratio 0.6), kernel by kernel. What the kernels do not add up
- * to is everything else: site maps, loops around kernels, the clock itself. Products are given as a
- * fraction of the peak that is measured between the steps. A look at the clock costs about 25 ns, so
- * small kernels seem a little slower than they are. AdamW and packing are not part of it.
+ * pretraining step goes (224 pixels, mask ratio 0.6), kernel by kernel. What the kernels do not add
+ * up to is everything else: site maps, loops around kernels, the clock itself. Products are given
+ * as a fraction of the peak that is measured between the steps. A look at the clock costs about 25
+ * ns, so small kernels seem a little slower than they are. AdamW and packing are not part of it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,16 +32,21 @@ typedef struct subject {
     uint8_t *images, *removed; /* noise, and masks as in training */
 } subject;
 
-static fcmae_status open_subject(subject *s, const char *name, const step_options *o, fcmae_error *error)
+static fcmae_status open_subject(subject *s, const char *name, const step_options *o,
+                                 fcmae_error *error)
 {
     fcmae_status status = fcmae_preset_load(name, &s->config, NULL, error);
     if (status == FCMAE_OK) status = fcmae_model_create(&s->model, &s->config, error);
     if (status != FCMAE_OK) return status;
     fcmae_model_initialise(s->model, 1);
     int visible = fcmae_mask_visible(CELLS, 0.6);
-    fcmae_engine_options options = {.mode = FCMAE_MODE_PRETRAIN, .height = SIDE, .width = SIDE,
-                                    .visible_cells = visible, .batch = o->batch,
-                                    .precision = o->precision, .instruction_set = o->instruction_set};
+    fcmae_engine_options options = {.mode = FCMAE_MODE_PRETRAIN,
+                                    .height = SIDE,
+                                    .width = SIDE,
+                                    .visible_cells = visible,
+                                    .batch = o->batch,
+                                    .precision = o->precision,
+                                    .instruction_set = o->instruction_set};
     status = fcmae_engine_create(&s->engine, s->model, &options, error);
     if (status != FCMAE_OK) return status;
     size_t bytes = (size_t)o->batch * SIDE * SIDE * 3;
@@ -52,10 +57,11 @@ static fcmae_status open_subject(subject *s, const char *name, const step_option
         exit(1);
     }
     uint32_t state = 1;
-    for (size_t i = 0; i < bytes; i++) s->images[i] = (uint8_t)((state = state * 1664525 + 1013904223) >> 24);
+    for (size_t i = 0; i < bytes; i++)
+        s->images[i] = (uint8_t)((state = state * 1664525 + 1013904223) >> 24);
     for (int i = 0; i < o->batch && status == FCMAE_OK; i++)
-        status = fcmae_mask_generate(1, 0, (uint64_t)i, GRID, GRID, 1, visible, 1, s->removed + i * CELLS,
-                                     error);
+        status = fcmae_mask_generate(1, 0, (uint64_t)i, GRID, GRID, 1, visible, 1,
+                                     s->removed + i * CELLS, error);
     return status;
 }
 
@@ -73,7 +79,8 @@ static fcmae_status measure(subject *s, const step_options *o, profile_run *run,
     static const float mean[3] = {0.485f, 0.456f, 0.406f}, deviation[3] = {0.229f, 0.224f, 0.225f};
     fcmae_batch batch = {
         .images = {.count = o->batch, .bytes = s->images, .mean = mean, .deviation = deviation},
-        .samples = o->batch, .removed = s->removed};
+        .samples = o->batch,
+        .removed = s->removed};
     fcmae_kernels kernels = profile_kernels(s->engine->kernels);
     const fcmae_engine_options *options = &fcmae_engine_info(s->engine)->options;
     int lanes = options->lanes; /* several share the threads; one has them all */
@@ -90,8 +97,9 @@ static fcmae_status measure(subject *s, const step_options *o, profile_run *run,
             continue;
         }
         run->seconds += profile_now() - start;
-        run->peak += fcmae_measure_peak(o->instruction_set, o->precision == FCMAE_BFLOAT16, run->threads,
-                                        0.02) / o->steps;
+        run->peak += fcmae_measure_peak(o->instruction_set, o->precision == FCMAE_BFLOAT16,
+                                        run->threads, 0.02) /
+                     o->steps;
     }
     return FCMAE_OK;
 }

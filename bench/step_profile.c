@@ -100,8 +100,8 @@ void profile_print(const profile_run *run)
     for (int t = 0; t < MOST_THREADS; t++)
         for (int i = 0; i < all.threads[t].count; i++) add(&sum, &all.threads[t].lines[i]);
     qsort(sum.lines, (size_t)sum.count, sizeof *sum.lines, by_time);
-    printf("%s: %.1f images/s, %.3f ms of a thread per image; peak %.1f GFLOP/s per thread\n", run->name,
-           run->images / run->seconds, 1e3 * run->threads * run->seconds / run->images,
+    printf("%s: %.1f images/s, %.3f ms of a thread per image; peak %.1f GFLOP/s per thread\n",
+           run->name, run->images / run->seconds, 1e3 * run->threads * run->seconds / run->images,
            run->peak / run->threads * 1e-9);
     printf("    ms/image  share  of peak      calls  kernel (products: k x width, stride; "
            "gradients: rows x width, stride)\n");

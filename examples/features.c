@@ -54,11 +54,12 @@ int main(int count, char **words)
         .mode = FCMAE_MODE_INFERENCE, .height = SIDE, .width = SIDE, .batch = BATCH};
     fcmae_loader_options loading = {.transform = fcmae_transform_evaluate(SIDE, 0), .batch = BATCH};
 
-    fcmae_status status = fcmae_checkpoint_load_model(&model, words[1], NULL, FCMAE_KIND_ENCODER, 0, 0,
-                                                      NULL, NULL, &error);
+    fcmae_status status = fcmae_checkpoint_load_model(&model, words[1], NULL, FCMAE_KIND_ENCODER, 0,
+                                                      0, NULL, NULL, &error);
     if (status == FCMAE_OK) status = fcmae_engine_create(&engine, model, &options, &error);
     if (status == FCMAE_OK)
-        status = fcmae_dataset_from_files(&dataset, (const char *const *)words + 2, count - 2, &error);
+        status = fcmae_dataset_from_files(&dataset, (const char *const *)words + 2, count - 2,
+                                          &error);
     if (status == FCMAE_OK) status = fcmae_loader_create(&loader, dataset, &loading, &error);
     if (status == FCMAE_OK)
         status = print_features(engine, loader, fcmae_model_configuration(model)->dims[3], &error);

@@ -3,8 +3,9 @@
 /*
  * Masked pretraining in one page: a model, an engine, an optimiser and a loop.
  *
- * Sixteen drawn images stand for a data set. Every step hides 60 % of each and lets the network fill it in;
- * the printed loss falls because the images are learned by heart. Ends with status 0 if it did.
+ * Sixteen drawn images stand for a data set. Every step hides 60 % of each and lets the network
+ * fill it in; the printed loss falls because the images are learned by heart. Ends with status 0 if
+ * it did.
  *
  *     cc pretrain_minimal.c $(pkg-config --cflags --libs fcmae) -o pretrain_minimal
  */
@@ -25,8 +26,8 @@ static void draw(int image)
             int dx = x - 20 - 4 * image, dy = y - 70 + 3 * image;
             int inside = dx * dx + dy * dy < 25 * 25;
             for (int c = 0; c < 3; c++)
-                pixels[image][y][x][c] =
-                    (uint8_t)(inside ? (image * 37 + c * 90) % 256 : (x + y + c * 30 * image) % 256);
+                pixels[image][y][x][c] = (uint8_t)(inside ? (image * 37 + c * 90) % 256
+                                                          : (x + y + c * 30 * image) % 256);
         }
 }
 
@@ -70,13 +71,13 @@ int main(void)
     double first = 0, loss = 0;
     for (int step = 0; step < STEPS; step++) {
         for (int i = 0; i < IMAGES; i++)
-            if (fcmae_mask_generate(1, (uint32_t)step, (uint64_t)i, SIDE / 32, SIDE / 32, 1, visible, 1,
-                                    removed[i], &error) != FCMAE_OK)
+            if (fcmae_mask_generate(1, (uint32_t)step, (uint64_t)i, SIDE / 32, SIDE / 32, 1,
+                                    visible, 1, removed[i], &error) != FCMAE_OK)
                 return stop(&error);
         fcmae_engine_zero_gradients(engine);
         if (fcmae_engine_step(engine, &batch, 1, &loss, &error) != FCMAE_OK ||
-            fcmae_adamw_step(optimiser, fcmae_model_values(model), fcmae_engine_gradients(engine), 1e-3,
-                             0, NULL, &error) != FCMAE_OK)
+            fcmae_adamw_step(optimiser, fcmae_model_values(model), fcmae_engine_gradients(engine),
+                             1e-3, 0, NULL, &error) != FCMAE_OK)
             return stop(&error);
         fcmae_engine_pack(engine);
         if (step == 0) first = loss;

@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: MIT */
 /*
  * Sparse convolutions alone: a drawing of a few lines on a large grid, blurred by a submanifold
- * 7x7 convolution and merged twice by 2x2. The empty paper costs nothing, and the lines never spread.
+ * 7x7 convolution and merged twice by 2x2. The empty paper costs nothing, and the lines never
+ * spread.
  *
  *     cc sparse_conv.c $(pkg-config --cflags --libs fcmae) -lm -o sparse_conv
  */
@@ -57,7 +58,8 @@ static fcmae_status merge_twice(const fcmae_sites *fine, float *x, fcmae_error *
         if (status != FCMAE_OK) break;
         int64_t count = fcmae_sites_count(next);
         float *y = malloc((size_t)count * CHANNELS * sizeof *y);
-        status = y ? fcmae_sites_downsample_forward(next, CHANNELS, CHANNELS, x, weight, NULL, y, error)
+        status = y ? fcmae_sites_downsample_forward(next, CHANNELS, CHANNELS, x, weight, NULL, y,
+                                                    error)
                    : FCMAE_ERR_MEMORY;
         for (int64_t i = 0; status == FCMAE_OK && i < count * CHANNELS; i++) x[i] = y[i];
         free(y);
@@ -88,7 +90,8 @@ int main(void)
     fcmae_sites *sites = NULL;
     fcmae_status status = fcmae_sites_create(&sites, 1, HEIGHT, WIDTH, active, 0, &error);
     if (status == FCMAE_OK) {
-        printf("%lld of %d sites are active\n", (long long)fcmae_sites_count(sites), HEIGHT * WIDTH);
+        printf("%lld of %d sites are active\n", (long long)fcmae_sites_count(sites),
+               HEIGHT * WIDTH);
         print_sites(sites);
         status = fcmae_sites_gather(sites, CHANNELS, FCMAE_LAYOUT_NCHW, image, x, &error);
     }

@@ -23,9 +23,11 @@ struct bench_values {
 
 static const cli_option options[] = {
     {"model", CLI_TEXT, AT(model), .fallback = "atto", .unit = "NAME|FILE", .help = CLI_HELP_MODEL},
-    {"mode", CLI_CHOICE, AT(mode), .fallback = "pretrain", .choices = "pretrain|classify|inference|encoder",
+    {"mode", CLI_CHOICE, AT(mode), .fallback = "pretrain",
+     .choices = "pretrain|classify|inference|encoder",
      .help = "pretrain: masked step with gradients and AdamW. classify: the same for supervised "
-             "training, every cell visible. inference: forward pass of the classifier. encoder: forward "
+             "training, every cell visible. inference: forward pass of the classifier. encoder: "
+             "forward "
              "pass of the encoder over the visible cells."},
     {"input-size", CLI_TEXT, AT(input_size), .fallback = "224", .unit = "PX",
      .help = "Side of an image in pixels, or HEIGHTxWIDTH."},
@@ -117,10 +119,13 @@ static int set_up_options(bench *b)
     b->config.grn_scope = (fcmae_grn_scope)o->grn_scope;
     static const fcmae_engine_mode modes[] = {FCMAE_MODE_PRETRAIN, FCMAE_MODE_CLASSIFY,
                                               FCMAE_MODE_INFERENCE, FCMAE_MODE_INFERENCE};
-    b->engine_options = (fcmae_engine_options){
-        .mode = modes[o->mode], .batch = (int)o->batch_size, .lanes = (int)o->lanes,
-        .micro_batch = (int)o->micro_batch, .threads = (int)o->threads,
-        .precision = (fcmae_precision)o->precision, .instruction_set = o->isa};
+    b->engine_options = (fcmae_engine_options){.mode = modes[o->mode],
+                                               .batch = (int)o->batch_size,
+                                               .lanes = (int)o->lanes,
+                                               .micro_batch = (int)o->micro_batch,
+                                               .threads = (int)o->threads,
+                                               .precision = (fcmae_precision)o->precision,
+                                               .instruction_set = o->isa};
     int result = cli_input_size(b->arguments->command, "input-size", o->input_size, &b->config,
                                 &b->engine_options.height, &b->engine_options.width);
     if (result != CLI_SUCCESS) return result;
@@ -133,8 +138,9 @@ static int set_up_options(bench *b)
             return cli_usage_error(b->arguments->command,
                                    "--input-size %s: one cell cannot be masked; use two or more",
                                    o->input_size);
-        b->engine_options.visible_cells =
-            o->mask_ratio > 0 ? fcmae_mask_visible(cells_of(b), o->mask_ratio) : cells_of(b);
+        b->engine_options.visible_cells = o->mask_ratio > 0
+                                              ? fcmae_mask_visible(cells_of(b), o->mask_ratio)
+                                              : cells_of(b);
     }
     if (fcmae_engine_plan(&b->config, &b->engine_options, &b->plan, &error) != FCMAE_OK)
         return cli_fail(b->arguments, &error);
@@ -172,9 +178,9 @@ static fcmae_status make_batch(bench *b, fcmae_error *error)
         b->removed = malloc(batch * cells);
         if (!b->removed) return no_memory(error);
         for (size_t i = 0; i < batch; i++) {
-            fcmae_status status = fcmae_mask_generate(
-                (uint64_t)b->o->seed, 0, i, e->height / patch, e->width / patch, 1,
-                e->visible_cells, 1, b->removed + i * cells, error);
+            fcmae_status status = fcmae_mask_generate((uint64_t)b->o->seed, 0, i, e->height / patch,
+                                                      e->width / patch, 1, e->visible_cells, 1,
+                                                      b->removed + i * cells, error);
             if (status != FCMAE_OK) return status;
         }
     } else {
@@ -209,7 +215,8 @@ static fcmae_status set_up(bench *b, fcmae_error *error)
     b->pair_peaks = calloc(steps, sizeof(double));
     b->bandwidths = calloc(steps, sizeof(double));
     b->probe = calloc(1, PROBE_BYTES);
-    if (!b->totals || !b->peaks || !b->pair_peaks || !b->bandwidths || !b->probe) return no_memory(error);
+    if (!b->totals || !b->peaks || !b->pair_peaks || !b->bandwidths || !b->probe)
+        return no_memory(error);
     return make_batch(b, error);
 }
 
@@ -234,13 +241,16 @@ static void tear_down(bench *b)
 /* One whole step as in training; times[part] gets its seconds. */
 static fcmae_status one_step(bench *b, double times[PART_COUNT], double *loss, fcmae_error *error)
 {
-    static const float mean[64] = {0}, deviation[64] = {
-        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    static const float mean[64] = {0},
+                       deviation[64] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+                                        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+                                        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+                                        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
     fcmae_batch batch = {
         .images = {.count = b->batch, .bytes = b->images, .mean = mean, .deviation = deviation},
-        .samples = b->batch, .removed = b->removed, .targets = b->targets};
+        .samples = b->batch,
+        .removed = b->removed,
+        .targets = b->targets};
     double start = cli_seconds();
     if (!trains(b)) {
         fcmae_outputs outputs = {.logits = b->logits, .pooled = b->pooled};
@@ -352,8 +362,8 @@ static int print_json(const bench *b, const summary *s)
         "{s:s, s:s, s:i, s:i, s:I, s:I, s:i, s:i, s:s, s:i, s:i, s:i, s:s, s:I}", "model",
         b->config.name, "mode", modes[b->o->mode], "height", plan->options.height, "width",
         plan->options.width, "batch_size", (json_int_t)b->batch, "step_images",
-        (json_int_t)step_images(b), "cells", cells_of(b),
-        "visible_cells", plan->options.visible_cells, "precision",
+        (json_int_t)step_images(b), "cells", cells_of(b), "visible_cells",
+        plan->options.visible_cells, "precision",
         plan->options.precision == FCMAE_BFLOAT16 ? "bf16" : "f32", "threads",
         plan->options.threads, "lanes", plan->options.lanes, "micro_batch",
         plan->options.micro_batch, "instruction_set", instruction_set(b), "steps",
@@ -372,7 +382,8 @@ static int print_json(const bench *b, const summary *s)
         json_object_set_new(object, "peak_fraction_bf16", json_real(s->flops / s->pair_peak));
     }
     json_object_set_new(object, "memory_bandwidth_gb_s", json_real(s->bandwidth * 1e-9));
-    json_object_set_new(object, "planned_memory_bytes", json_integer((json_int_t)plan->total_bytes));
+    json_object_set_new(object, "planned_memory_bytes",
+                        json_integer((json_int_t)plan->total_bytes));
     json_object_set_new(object, "peak_memory_bytes", json_integer((json_int_t)b->peak_memory));
     return cli_print_json(b->arguments, object);
 }
@@ -389,8 +400,8 @@ static int print_text(const bench *b, const summary *s)
     printf("batch %lld of %d x %d pixels", (long long)b->batch, e->height, e->width);
     if (masks(b)) printf(", %d of %d cells visible", e->visible_cells, cells_of(b));
     printf("\n%s, %s, %d threads, %d lanes, micro-batch %d; medians of %lld steps\n\n",
-           e->precision == FCMAE_BFLOAT16 ? "bf16" : "f32", instruction_set(b),
-           e->threads, e->lanes, e->micro_batch, (long long)b->o->steps);
+           e->precision == FCMAE_BFLOAT16 ? "bf16" : "f32", instruction_set(b), e->threads,
+           e->lanes, e->micro_batch, (long long)b->o->steps);
     printf("images/s          %10.2f   (best step %.2f)\n", s->images_per_s, s->best_images_per_s);
     printf("step              %10.4f s\n", s->step);
     for (int part = 0; part < PART_COUNT; part++)

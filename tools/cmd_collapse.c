@@ -22,14 +22,21 @@ struct collapse_values {
 };
 #define AT(member) offsetof(struct collapse_values, member)
 
-enum tensor_choice { TENSOR_DEFAULT, TENSOR_HIDDEN, TENSOR_GRN, TENSOR_BRANCH, TENSOR_OUTPUT,
-                     TENSOR_ALL };
+enum tensor_choice {
+    TENSOR_DEFAULT,
+    TENSOR_HIDDEN,
+    TENSOR_GRN,
+    TENSOR_BRANCH,
+    TENSOR_OUTPUT,
+    TENSOR_ALL
+};
 
 static const cli_option options[] = {
     {"checkpoint", CLI_TEXTS, AT(checkpoints), .required = true, .unit = "FILE",
-     .help = "Models to compare: checkpoint files of any kind 'fcmae info' reads, run folders (their "
-             "newest checkpoint), or presets and .ini files (weights as at the start of a run "
-             "with this --seed)."},
+     .help =
+         "Models to compare: checkpoint files of any kind 'fcmae info' reads, run folders (their "
+         "newest checkpoint), or presets and .ini files (weights as at the start of a run "
+         "with this --seed)."},
     {"names", CLI_TEXTS, AT(names), .unit = "NAME", .otherwise = "from the files' names",
      .help = "Names of the curves, one per checkpoint."},
     {"data", CLI_TEXT, AT(data), .required = true, .unit = "DIR",
@@ -105,13 +112,12 @@ static fcmae_status open_data(session *s, fcmae_error *error)
     fcmae_dataset_options set = {.labelled = s->o->labels, .log = cli_progress_log(&s->progress)};
     fcmae_status status = fcmae_dataset_open(&s->dataset, s->o->data, &set, error);
     if (status == FCMAE_OK) status = choose_images(s, error);
-    fcmae_loader_options loader = {
-        .transform = fcmae_transform_evaluate((int)s->o->input_size, 0),
-        .batch = (int)s->o->batch_size,
-        .workers = (int)s->o->threads,
-        .subset = s->subset,
-        .subset_count = s->subset_count,
-        .log = cli_progress_log(&s->progress)};
+    fcmae_loader_options loader = {.transform = fcmae_transform_evaluate((int)s->o->input_size, 0),
+                                   .batch = (int)s->o->batch_size,
+                                   .workers = (int)s->o->threads,
+                                   .subset = s->subset,
+                                   .subset_count = s->subset_count,
+                                   .log = cli_progress_log(&s->progress)};
     if (status == FCMAE_OK) status = fcmae_loader_create(&s->loader, s->dataset, &loader, error);
     return status;
 }
@@ -129,17 +135,16 @@ static fcmae_status open_models(session *s, fcmae_error *error)
                                       .threads = (int)o->threads,
                                       .mask_ratio = o->mask_ratio,
                                       .seed = (uint64_t)o->seed};
-        fcmae_status status =
-            collapse_model_open(model, o->checkpoints.items[i],
-                                o->names.count ? o->names.items[i] : NULL, &how, error);
+        fcmae_status status = collapse_model_open(
+            model, o->checkpoints.items[i], o->names.count ? o->names.items[i] : NULL, &how, error);
         if (status != FCMAE_OK) return status;
-        fcmae_collapse_options analysis = {
-            .points = wanted_points(o->tensor, &model->config),
-            .images = images,
-            .batch = (int)o->batch_size,
-            .lanes = fcmae_engine_info(model->engine)->options.lanes,
-            .classes = o->labels ? fcmae_dataset_classes(s->dataset) : 0,
-            .gallery_channels = (int)o->gallery};
+        fcmae_collapse_options analysis = {.points = wanted_points(o->tensor, &model->config),
+                                           .images = images,
+                                           .batch = (int)o->batch_size,
+                                           .lanes = fcmae_engine_info(model->engine)->options.lanes,
+                                           .classes = o->labels ? fcmae_dataset_classes(s->dataset)
+                                                                : 0,
+                                           .gallery_channels = (int)o->gallery};
         status = fcmae_collapse_create(&model->collapse, &model->config, &analysis, error);
         if (status != FCMAE_OK) return status;
     }
@@ -171,8 +176,8 @@ static fcmae_status analyse(session *s, fcmae_error *error)
     if (s->done == 0)
         return cli_error(error, FCMAE_ERR_FORMAT, "%s: not one image could be read", s->o->data);
     for (int i = 0; i < s->count; i++) {
-        fcmae_status status =
-            fcmae_collapse_finish(s->models[i].collapse, (int)s->o->threads, error);
+        fcmae_status status = fcmae_collapse_finish(s->models[i].collapse, (int)s->o->threads,
+                                                    error);
         if (status != FCMAE_OK) return status;
     }
     return FCMAE_OK;
@@ -207,17 +212,16 @@ static int print_results(const session *s)
     static const char *const states[] = {"diverse", "weakened", "collapsed"};
     for (int i = 0; i < s->count; i++) {
         char verdict[800];
-        fcmae_collapse_state state =
-            fcmae_collapse_verdict(s->models[i].collapse, verdict, sizeof verdict);
+        fcmae_collapse_state state = fcmae_collapse_verdict(s->models[i].collapse, verdict,
+                                                            sizeof verdict);
         if (!s->o->json) printf("%s\n    %s\n", s->models[i].label, verdict);
         json_array_append_new(models, json_pack("{s:s, s:s, s:s}", "label", s->models[i].label,
                                                 "state", states[state], "verdict", verdict));
     }
     if (s->o->json)
-        return cli_print_json(s->arguments,
-                              json_pack("{s:s, s:I, s:f, s:o}", "output", s->o->output, "images",
-                                        (json_int_t)s->done, "seconds", s->seconds, "models",
-                                        models));
+        return cli_print_json(s->arguments, json_pack("{s:s, s:I, s:f, s:o}", "output",
+                                                      s->o->output, "images", (json_int_t)s->done,
+                                                      "seconds", s->seconds, "models", models));
     json_decref(models);
     printf("%lld images in %.1f s; results in %s\n", (long long)s->done, s->seconds, s->o->output);
     return cli_finish(s->arguments);
@@ -252,17 +256,17 @@ const cli_command cli_command_collapse = {
     .name = "collapse",
     .purpose = "measure feature collapse: how alike the channels are",
     .description =
-        "For every block, the mean pairwise cosine distance between channels (0: all alike, at most "
+        "For every block, the mean pairwise cosine distance between channels (0: all alike, at "
+        "most "
         "0.5), averaged over images, as in section 4 of the ConvNeXt V2 paper; with it the shares "
         "of dead and saturated channels, the effective rank of the features and, with --labels, "
         "the class selectivity index.\n\n"
         "Writes collapse.json, collapse.csv, distance.png, distance.svg (distance against relative "
         "depth, one curve per model) and activations-MODEL-TENSOR.png (channel maps of one image). "
         "docs/collapse.md explains the numbers and their conventions.",
-    .example =
-        "fcmae collapse --checkpoint runs/v1 runs/v2 --data photos --output collapse\n"
-        "fcmae collapse --checkpoint runs/v2 --data imagenette/val --labels \\\n"
-        "    --output runs/v2/collapse --tensor all --mask-ratio 0.6",
+    .example = "fcmae collapse --checkpoint runs/v1 runs/v2 --data photos --output collapse\n"
+               "fcmae collapse --checkpoint runs/v2 --data imagenette/val --labels \\\n"
+               "    --output runs/v2/collapse --tensor all --mask-ratio 0.6",
     .options = options,
     .option_count = CLI_COUNT(options),
     .values_size = sizeof(struct collapse_values),

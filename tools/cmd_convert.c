@@ -19,10 +19,12 @@ struct convert_values {
 
 static const cli_option options[] = {
     {"input", CLI_TEXT, AT(input), .required = true, .unit = "FILE",
-     .help = "Any checkpoint: safetensors, PyTorch (.pt, .pth, .bin, old or new), .npz; a Hugging Face or "
+     .help = "Any checkpoint: safetensors, PyTorch (.pt, .pth, .bin, old or new), .npz; a Hugging "
+             "Face or "
              "timm folder; a run's folder."},
     {"output", CLI_TEXT, AT(output), .required = true, .unit = "FILE|DIR",
-     .help = "The ending says what is written: .safetensors, .pt, .pth, .bin, .onnx. With --format timm "
+     .help = "The ending says what is written: .safetensors, .pt, .pth, .bin, .onnx. With --format "
+             "timm "
              "or huggingface anything else is a folder, which also gets the configuration files."},
     {"to", CLI_CHOICE, AT(to), .fallback = "dense", .choices = "dense|sparse",
      .help = "dense: the ordinary network; a decoder is left behind. sparse: the FCMAE training "
@@ -31,16 +33,18 @@ static const cli_option options[] = {
      .choices = "official|timm|huggingface|onnx", .help = "Naming of the output."},
     {"classes", CLI_INTEGER, AT(classes), .range = "[1, 1000000]",
      .otherwise = "the input's head, if it has one",
-     .help = "Give the network a classification head of that many classes: the input's if it has as "
-             "many, otherwise a fresh one."},
+     .help =
+         "Give the network a classification head of that many classes: the input's if it has as "
+         "many, otherwise a fresh one."},
     {"dtype", CLI_CHOICE, AT(dtype), .fallback = "f32", .choices = "f32|f16|bf16",
      .help = "Number type of the weights written."},
     {"key", CLI_TEXT, AT(key), .unit = "NAME",
      .otherwise = "model, state_dict, the file itself, or else averaged weights",
      .help = "Dictionary of a PyTorch file to take the weights from; ema: the averaged weights."},
-    {"input-size", CLI_INTEGER, AT(input_size), .fallback = "224", .range = "[16, 8192]", .unit = "PX",
-     .help = "Image side noted in the configuration files of timm and Hugging Face."},
-    {"seed", CLI_INTEGER, AT(seed), .fallback = "0", .range = "[0, inf)", .help = "Of a fresh head."},
+    {"input-size", CLI_INTEGER, AT(input_size), .fallback = "224", .range = "[16, 8192]",
+     .unit = "PX", .help = "Image side noted in the configuration files of timm and Hugging Face."},
+    {"seed", CLI_INTEGER, AT(seed), .fallback = "0", .range = "[0, inf)",
+     .help = "Of a fresh head."},
     {"json", CLI_FLAG, AT(json), .help = "Print one JSON object about what was done."},
 };
 
@@ -76,15 +80,16 @@ static int print_json(const cli_arguments *arguments, const fcmae_convert_result
     json_t *left = json_array(), *fresh = json_array();
     for (int i = 0; i < result->report.count; i++) {
         const fcmae_mismatch *line = &result->report.entries[i];
-        json_array_append_new(line->kind == FCMAE_TENSOR_KEPT ? fresh : left, json_string(line->name));
+        json_array_append_new(line->kind == FCMAE_TENSOR_KEPT ? fresh : left,
+                              json_string(line->name));
     }
     return cli_print_json(
-        arguments, json_pack("{s:s, s:s, s:i, s:s, s:s, s:i, s:i, s:I, s:o, s:o}", "output",
-                             result->path, "model", result->config.name, "version",
-                             result->config.version, "kind", kind_name(result->config.kind), "from",
-                             fcmae_layout_name(result->from.layout), "classes", result->config.classes,
-                             "tensors", result->tensors, "bytes", (json_int_t)result->bytes,
-                             "left_behind", left, "fresh", fresh));
+        arguments,
+        json_pack("{s:s, s:s, s:i, s:s, s:s, s:i, s:i, s:I, s:o, s:o}", "output", result->path,
+                  "model", result->config.name, "version", result->config.version, "kind",
+                  kind_name(result->config.kind), "from", fcmae_layout_name(result->from.layout),
+                  "classes", result->config.classes, "tensors", result->tensors, "bytes",
+                  (json_int_t)result->bytes, "left_behind", left, "fresh", fresh));
 }
 
 static int print_result(const cli_arguments *arguments, const fcmae_convert_result *result)
@@ -97,8 +102,10 @@ static int print_result(const cli_arguments *arguments, const fcmae_convert_resu
     }
     printf("%s: ConvNeXt V%d %s, %s", result->path, result->config.version, result->config.name,
            kind_name(result->config.kind));
-    if (result->config.kind == FCMAE_KIND_CLASSIFIER) printf(" of %d classes", result->config.classes);
-    printf(", %d tensors, %s\n", result->tensors, cli_bytes((double)result->bytes, size, sizeof size));
+    if (result->config.kind == FCMAE_KIND_CLASSIFIER)
+        printf(" of %d classes", result->config.classes);
+    printf(", %d tensors, %s\n", result->tensors,
+           cli_bytes((double)result->bytes, size, sizeof size));
     printf("from %s in %s, %s\n", fcmae_layout_name(result->from.layout),
            fcmae_container_name(result->from.container), fcmae_dtype_name(result->from.dtype));
     if (left) printf("%d tensors have no place in the output and stay behind\n", left);
@@ -125,7 +132,8 @@ static int run(const cli_arguments *arguments)
     if (convert.sparse && o->format != FCMAE_FORMAT_OFFICIAL)
         return cli_usage_error(arguments->command, "--to sparse goes with --format official only");
     if (convert.sparse && cli_given(arguments, "classes"))
-        return cli_usage_error(arguments->command, "--classes makes a head, which --to sparse has not");
+        return cli_usage_error(arguments->command,
+                               "--classes makes a head, which --to sparse has not");
     cli_progress_start(&progress, arguments, "convert", "MiB", 0, 0);
     fcmae_status status = fcmae_convert(o->input, o->output, &convert, &result, &error);
     cli_progress_end(&progress);
@@ -143,16 +151,18 @@ const cli_command cli_command_convert = {
     .name = "convert",
     .purpose = "fold sparse to dense; change file format, naming and number type",
     .description =
-        "Reads any ConvNeXt V1, V2 or FCMAE weights and writes them in any form. f32 weights come out "
+        "Reads any ConvNeXt V1, V2 or FCMAE weights and writes them in any form. f32 weights come "
+        "out "
         "bit for bit as they went in, through any chain of conversions. The input's size is found "
         "from its tensors; one that is not a complete network is refused, tensor by tensor.\n\n"
         "Folders written with --format timm and huggingface load with timm.create_model(NAME, "
-        "checkpoint_path=...) or 'local-dir:DIR', and with from_pretrained(DIR). The final LayerNorm's "
+        "checkpoint_path=...) or 'local-dir:DIR', and with from_pretrained(DIR). The final "
+        "LayerNorm's "
         "epsilon is noted as 1e-6 there, as everywhere else.",
-    .example =
-        "fcmae convert --input run/ --output encoder.safetensors\n"
-        "fcmae convert --input convnextv2_tiny_1k_224_ema.pt --output tiny-hf --format huggingface\n"
-        "fcmae convert --input encoder.safetensors --output sparse.pt --to sparse",
+    .example = "fcmae convert --input run/ --output encoder.safetensors\n"
+               "fcmae convert --input convnextv2_tiny_1k_224_ema.pt --output tiny-hf --format "
+               "huggingface\n"
+               "fcmae convert --input encoder.safetensors --output sparse.pt --to sparse",
     .options = options,
     .option_count = CLI_COUNT(options),
     .values_size = sizeof(struct convert_values),

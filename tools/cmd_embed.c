@@ -60,11 +60,10 @@ static int print_result(const cli_dense *d, const struct embed_values *o,
                         const fcmae_pass_result *result)
 {
     if (o->json)
-        return cli_print_json(d->arguments,
-                              json_pack("{s:s, s:I, s:I, s:f}", "output", o->output, "images",
-                                        (json_int_t)result->images, "bad_files",
-                                        (json_int_t)result->bad_files, "images_per_s",
-                                        result->images_per_s));
+        return cli_print_json(d->arguments, json_pack("{s:s, s:I, s:I, s:f}", "output", o->output,
+                                                      "images", (json_int_t)result->images,
+                                                      "bad_files", (json_int_t)result->bad_files,
+                                                      "images_per_s", result->images_per_s));
     printf("%" PRId64 " images to %s, %.1f images/s", result->images, o->output,
            result->images_per_s);
     if (result->bad_files > 0) printf(", %" PRId64 " unreadable files left out", result->bad_files);
@@ -106,8 +105,9 @@ static int run(const cli_arguments *arguments)
 const cli_command cli_command_embed = {
     .name = "embed",
     .purpose = "write features of images as a NumPy array",
-    .description = "Any checkpoint will do: pretraining checkpoints are folded, decoder and head left "
-                   "out. Unreadable files have no row; NPY.txt tells which image every row is of.",
+    .description =
+        "Any checkpoint will do: pretraining checkpoints are folded, decoder and head left "
+        "out. Unreadable files have no row; NPY.txt tells which image every row is of.",
     .example = "fcmae embed --checkpoint run --data photos --output photos.npy\n"
                "fcmae embed --checkpoint run --data photos --features stage3 --output stage3.npy",
     .options = options,

@@ -28,7 +28,8 @@ static const cli_option options[] = {
      .help = "Names of the checkpoint's outputs, one per line in their order. Class folders are "
              "found by name."},
     {"label-map", CLI_TEXT, AT(label_map), .unit = "FILE", .otherwise = "by name, else by place",
-     .help = "Lines \"FOLDER OUTPUT\": which output, by number or name, stands for a class folder."},
+     .help =
+         "Lines \"FOLDER OUTPUT\": which output, by number or name, stands for a class folder."},
     {"per-class", CLI_FLAG, AT(per_class), .help = "Print the accuracy of every class."},
     {"confusions", CLI_INTEGER, AT(confusions), .fallback = "5", .range = "[0, 100000]",
      .help = "How many of the most frequent confusions to print."},
@@ -48,11 +49,12 @@ static int print_json(const cli_dense *d, const struct eval_values *o, const fcm
     char a[64], b[64];
     for (int k = 0; k < e->classes; k++)
         if (e->class_images[k] > 0)
-            json_array_append_new(
-                classes, json_pack("{s:s, s:i, s:I, s:I, s:f}", "class", cli_class_name(d, k, a, 64),
-                                   "output", k, "images", (json_int_t)e->class_images[k], "correct",
-                                   (json_int_t)e->class_top1[k], "top1",
-                                   percent(e->class_top1[k], e->class_images[k])));
+            json_array_append_new(classes,
+                                  json_pack("{s:s, s:i, s:I, s:I, s:f}", "class",
+                                            cli_class_name(d, k, a, 64), "output", k, "images",
+                                            (json_int_t)e->class_images[k], "correct",
+                                            (json_int_t)e->class_top1[k], "top1",
+                                            percent(e->class_top1[k], e->class_images[k])));
     for (int64_t i = 0; i < e->confusion_count && i < o->confusions; i++)
         json_array_append_new(
             confusions,
@@ -73,7 +75,8 @@ static int print_json(const cli_dense *d, const struct eval_values *o, const fcm
 static int print_text(const cli_dense *d, const struct eval_values *o, const fcmae_evaluation *e)
 {
     char a[64], b[64];
-    printf("%" PRId64 " images, %d classes, %d px: top-1 %.2f %% (+- %.2f), top-5 %.2f %%, loss %.4f, "
+    printf("%" PRId64
+           " images, %d classes, %d px: top-1 %.2f %% (+- %.2f), top-5 %.2f %%, loss %.4f, "
            "%.1f images/s\n",
            e->pass.images, e->classes, d->pass.input_size > 0 ? d->pass.input_size : 224,
            percent(e->top1, e->pass.images),
@@ -99,9 +102,9 @@ static fcmae_status evaluate(cli_dense *d, const struct eval_values *o, fcmae_da
 {
     int32_t *output_of = calloc((size_t)fcmae_dataset_classes(dataset), sizeof *output_of);
     if (!output_of) return cli_error(error, FCMAE_ERR_MEMORY, "out of memory");
-    fcmae_status status =
-        fcmae_class_names_match(&d->names, fcmae_model_configuration(d->model)->classes, dataset,
-                                o->label_map, output_of, &d->pass.log, error);
+    fcmae_status status = fcmae_class_names_match(
+        &d->names, fcmae_model_configuration(d->model)->classes, dataset, o->label_map, output_of,
+        &d->pass.log, error);
     cli_dense_bar(d, "eval", fcmae_dataset_count(dataset));
     if (status == FCMAE_OK)
         status = fcmae_evaluate(d->model, dataset, output_of, &d->pass, evaluation, error);
@@ -135,9 +138,10 @@ static int run(const cli_arguments *arguments)
 const cli_command cli_command_eval = {
     .name = "eval",
     .purpose = "measure the accuracy of a classifier on a labelled folder",
-    .description =
-        "Images are resized and cropped as for the published networks. Class folders are matched with "
-        "the class names in the checkpoint; one that stands for no class is an error that names it.",
+    .description = "Images are resized and cropped as for the published networks. Class folders "
+                   "are matched with "
+                   "the class names in the checkpoint; one that stands for no class is an error "
+                   "that names it.",
     .example = "fcmae eval --checkpoint run --data photos\n"
                "fcmae eval --checkpoint convnextv2_atto.pt --data imagenet/val --per-class",
     .options = options,

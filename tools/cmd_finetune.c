@@ -14,7 +14,8 @@
 
 struct finetune_values {
     const char *checkpoint, *key, *data, *model, *output, *resume;
-    int64_t input_size, steps, batch_size, accumulate, threads, lanes, micro_batch, seed, save_every;
+    int64_t input_size, steps, batch_size, accumulate, threads, lanes, micro_batch, seed,
+        save_every;
     int64_t keep, workers, tune_last, augment_operations;
     double epochs, lr, base_lr, min_lr, warmup_epochs, weight_decay, clip, ema, layer_decay, beta1;
     double beta2, epsilon, crop_scale, crop_ratio, flip, bad_share, label_fraction, evaluate_every;
@@ -39,11 +40,12 @@ static const cli_option options[] = {
      .unit = "NAME|FILE",
      .help = "Preset: the network, when training from scratch, and the recipe."},
     {"recipe", CLI_CHOICE, AT(recipe), .fallback = "preset", .choices = "preset|short",
-     .help = "preset: the published one of the model, made for 1024 images per update and hundreds "
-             "of epochs. short: for a few epochs on up to some ten thousand images: base-lr 4e-3 "
-             "(1e-3 at batch 64), weight decay 0.05, 20 epochs, 2 of warm-up, layer decay 0.9, "
-             "RandAugment 6, erasing 0.1, smoothing 0.1, no mixup, no drop path, average with decay "
-             "0.998 and a warm-up."},
+     .help =
+         "preset: the published one of the model, made for 1024 images per update and hundreds "
+         "of epochs. short: for a few epochs on up to some ten thousand images: base-lr 4e-3 "
+         "(1e-3 at batch 64), weight decay 0.05, 20 epochs, 2 of warm-up, layer decay 0.9, "
+         "RandAugment 6, erasing 0.1, smoothing 0.1, no mixup, no drop path, average with decay "
+         "0.998 and a warm-up."},
     {"resume", CLI_TEXT, AT(resume), .fallback = "auto", .unit = "auto|never|FILE",
      .help = "auto continues from the newest complete checkpoint of the run folder; never insists "
              "on a fresh folder; FILE continues from that checkpoint."},
@@ -111,7 +113,8 @@ static const cli_option options[] = {
     {"flip", CLI_NUMBER, AT(flip), .fallback = "0.5", .range = "[0, 1]",
      .help = "Probability of mirroring an image."},
     {"augment-operations", CLI_INTEGER, AT(augment_operations), .range = "[0, 16]",
-     .otherwise = "2 where the recipe has a magnitude", .help = "RandAugment: operations per image."},
+     .otherwise = "2 where the recipe has a magnitude",
+     .help = "RandAugment: operations per image."},
     {"augment-magnitude", CLI_NUMBER, AT(magnitude), .range = "[0, 10]", FROM_RECIPE,
      .help = "RandAugment: strength of the operations."},
     {"augment-deviation", CLI_NUMBER, AT(deviation), .range = "[0, 10]", FROM_RECIPE,
@@ -166,7 +169,8 @@ static void show_plan(void *cookie, const fcmae_train_plan *plan)
     char memory[32];
     if (!s->arguments->quiet)
         fprintf(stderr,
-                "%" PRId64 " images, %" PRId64 " updates of %" PRId64 " (%.4g epochs), learning rate "
+                "%" PRId64 " images, %" PRId64 " updates of %" PRId64
+                " (%.4g epochs), learning rate "
                 "%.3g, %d lanes of %d, %s of memory\n",
                 plan->images, plan->steps, plan->effective_batch, plan->epochs, plan->lr,
                 plan->engine.options.lanes, plan->engine.options.micro_batch,
@@ -269,8 +273,7 @@ static void change_recipe(fcmae_finetune_recipe *r, const cli_arguments *a)
     set_number(a, "beta2", o->beta2, &r->beta2);
     set_number(a, "epsilon", o->epsilon, &r->epsilon);
     set_number(a, "layer-decay", o->layer_decay, &r->layer_decay);
-    if (cli_given(a, "layer-grouping"))
-        r->layer_grouping = (fcmae_layer_grouping)o->layer_grouping;
+    if (cli_given(a, "layer-grouping")) r->layer_grouping = (fcmae_layer_grouping)o->layer_grouping;
     set_number(a, "ema", o->ema, &r->ema);
     set_number(a, "drop-path", o->drop_path, &r->drop_path);
     set_number(a, "head-init", o->head_init, &r->head_init);
@@ -324,14 +327,14 @@ static void set_options(fcmae_finetune_options *f, const cli_arguments *a)
 
 static json_t *evaluation_json(const fcmae_finetune_result *r)
 {
-    json_t *object = json_pack("{s:f, s:f, s:f, s:f, s:I}", "top1", r->top1, "top1_error",
-                               cli_binomial_error(r->top1 * (double)r->images / 100,
-                                                  (double)r->images),
-                               "top5", r->top5, "loss", r->loss, "images", (json_int_t)r->images);
+    json_t *object = json_pack(
+        "{s:f, s:f, s:f, s:f, s:I}", "top1", r->top1, "top1_error",
+        cli_binomial_error(r->top1 * (double)r->images / 100, (double)r->images), "top5", r->top5,
+        "loss", r->loss, "images", (json_int_t)r->images);
     if (object && r->has_average)
-        json_object_update_new(object, json_pack("{s:f, s:f, s:f}", "ema_top1", r->average_top1,
-                                                 "ema_top5", r->average_top5, "ema_loss",
-                                                 r->average_loss));
+        json_object_update_new(object,
+                               json_pack("{s:f, s:f, s:f}", "ema_top1", r->average_top1, "ema_top5",
+                                         r->average_top5, "ema_loss", r->average_loss));
     return object;
 }
 
@@ -354,9 +357,11 @@ static int print_result(const session *s)
                       (json_int_t)fcmae_measure_peak_memory()));
     char time[32], memory[32];
     if (s->updates == 0)
-        printf("Nothing was left to do: update %" PRId64 " is in %s\n", s->last.step, s->checkpoint);
+        printf("Nothing was left to do: update %" PRId64 " is in %s\n", s->last.step,
+               s->checkpoint);
     else
-        printf("Update %" PRId64 ", loss %.4f, %.1f images/s (evaluations included), %s, peak memory "
+        printf("Update %" PRId64
+               ", loss %.4f, %.1f images/s (evaluations included), %s, peak memory "
                "%s\nCheckpoint: %s\n",
                s->last.step, s->last.loss, rate, cli_duration(taken, time, sizeof time),
                cli_bytes((double)fcmae_measure_peak_memory(), memory, sizeof memory),
@@ -412,11 +417,13 @@ static int run(const cli_arguments *arguments)
     if (cli_given(arguments, "steps") && cli_given(arguments, "epochs"))
         return cli_usage_error(arguments->command, "--steps and --epochs exclude each other");
     if (cli_given(arguments, "keep-head") && cli_given(arguments, "head-init"))
-        return cli_usage_error(arguments->command, "--keep-head and --head-init exclude each other");
+        return cli_usage_error(arguments->command,
+                               "--keep-head and --head-init exclude each other");
     session s = {.arguments = arguments};
     fcmae_error error = {0};
     s.log = cli_progress_log(&s.bar);
-    cli_remark_emulation(arguments, ((const struct finetune_values *)arguments->values)->precision, 0);
+    cli_remark_emulation(arguments, ((const struct finetune_values *)arguments->values)->precision,
+                         0);
     cli_stop_on_signals();
     fcmae_status status = train(&s, arguments, &error);
     cli_progress_end(&s.bar);
@@ -430,16 +437,20 @@ static int run(const cli_arguments *arguments)
 const cli_command cli_command_finetune = {
     .name = "finetune",
     .purpose = "train a classifier, from a checkpoint or from scratch",
-    .description =
-        "Loads any checkpoint into the dense network (of a pretrained one the decoder is left out) with "
-        "a fresh head, and trains it with the model's published recipe, every value of which can be "
-        "changed. --recipe short suits small sets and few epochs.\n\n"
-        "Like pretraining, a run can be stopped at any moment; the same command line continues it, and it "
-        "ends in the same bytes. best.safetensors in the run folder holds the weights, or their moving "
-        "average, with the highest accuracy on val.",
-    .example = "fcmae finetune --checkpoint pretrained --data photos --output tuned --recipe short\n"
-               "fcmae finetune --checkpoint none --model atto --data photos --output scratch --lr 1e-3 "
-               "--epochs 50",
+    .description = "Loads any checkpoint into the dense network (of a pretrained one the decoder "
+                   "is left out) with "
+                   "a fresh head, and trains it with the model's published recipe, every value of "
+                   "which can be "
+                   "changed. --recipe short suits small sets and few epochs.\n\n"
+                   "Like pretraining, a run can be stopped at any moment; the same command line "
+                   "continues it, and it "
+                   "ends in the same bytes. best.safetensors in the run folder holds the weights, "
+                   "or their moving "
+                   "average, with the highest accuracy on val.",
+    .example =
+        "fcmae finetune --checkpoint pretrained --data photos --output tuned --recipe short\n"
+        "fcmae finetune --checkpoint none --model atto --data photos --output scratch --lr 1e-3 "
+        "--epochs 50",
     .options = options,
     .option_count = CLI_COUNT(options),
     .values_size = sizeof(struct finetune_values),

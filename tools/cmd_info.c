@@ -23,7 +23,7 @@ struct info_values {
 static const cli_option options[] = {
     {"NAME|FILE", CLI_TEXT, AT(model), .positional = true, .required = true,
      .help = CLI_HELP_MODEL " Or any checkpoint: safetensors, PyTorch (.pt, .pth, .bin), .npz, in "
-             "the naming of the official code, timm or Hugging Face."},
+                            "the naming of the official code, timm or Hugging Face."},
     {"tensors", CLI_FLAG, AT(tensors), .help = "List every tensor: name, shape, number type."},
     {"ini", CLI_FLAG, AT(ini), .help = "Print a preset's file, to start one of your own from."},
     {"input-size", CLI_TEXT, AT(input_size), .fallback = "224", .unit = "PX",
@@ -36,7 +36,8 @@ static const cli_option options[] = {
      .otherwise = "those of the file, or 1000", .help = "Classes of the classifier."},
     {"grn-scope", CLI_CHOICE, AT(grn_scope), .choices = "image|batch",
      .otherwise = "from the preset or file",
-     .help = "Sites over which GRN takes its norm in pretraining; batch carries the whole batch at once."},
+     .help = "Sites over which GRN takes its norm in pretraining; batch carries the whole batch at "
+             "once."},
     {"precision", CLI_CHOICE, AT(precision), .fallback = "f32", .choices = "f32|bf16",
      .help = CLI_HELP_PRECISION},
     {"threads", CLI_INTEGER, AT(threads), .fallback = "0", .range = "[0, 1024]",
@@ -74,10 +75,13 @@ static fcmae_status count_parameters(description *d, fcmae_error *error)
 static fcmae_status plan_memory(const struct info_values *o, description *d,
                                 const fcmae_recipe *recipe, fcmae_error *error)
 {
-    const fcmae_engine_options engine = {
-        .height = d->height, .width = d->width, .batch = (int)o->batch_size,
-        .lanes = (int)o->lanes, .micro_batch = (int)o->micro_batch, .threads = (int)o->threads,
-        .precision = (fcmae_precision)o->precision};
+    const fcmae_engine_options engine = {.height = d->height,
+                                         .width = d->width,
+                                         .batch = (int)o->batch_size,
+                                         .lanes = (int)o->lanes,
+                                         .micro_batch = (int)o->micro_batch,
+                                         .threads = (int)o->threads,
+                                         .precision = (fcmae_precision)o->precision};
     return cli_memory_plan(&d->memory, &d->config, &engine, d->visible, &recipe->finetune, error);
 }
 
@@ -124,8 +128,8 @@ static void print_model(const description *d)
     printf("Parameters\n");
     printf("  encoder           %16s\n", cli_grouped(d->encoder, text, sizeof text));
     printf("  decoder           %16s\n", cli_grouped(d->decoder, text, sizeof text));
-    printf("  pretraining model %16s   in %d tensors\n", cli_grouped(d->pretrain, text, sizeof text),
-           d->tensors[0]);
+    printf("  pretraining model %16s   in %d tensors\n",
+           cli_grouped(d->pretrain, text, sizeof text), d->tensors[0]);
     printf("  classifier        %16s   in %d tensors, %d classes\n\n",
            cli_grouped(d->classifier, text, sizeof text), d->tensors[1], c->classes);
 }
@@ -146,17 +150,19 @@ static void print_recipe(const fcmae_recipe *recipe)
     const fcmae_pretrain_recipe *p = &recipe->pretrain;
     const fcmae_finetune_recipe *f = &recipe->finetune;
     printf("\nRecipe of the paper\n");
-    printf("  pretraining   %g epochs (%g warm-up), batch %d, base lr %g, weight decay %g, betas %g "
-           "%g,\n                mask ratio %g, crops from %g\n",
-           p->epochs, p->warmup_epochs, p->batch, p->base_lr, p->weight_decay, p->beta1, p->beta2,
-           p->mask_ratio, p->crop_min);
-    printf("  fine-tuning   %g epochs (%g warm-up), batch %d, base lr %g, weight decay %g, betas %g "
-           "%g,\n                layer decay %g (%s), drop path %g, mixup %g, cutmix %g, smoothing "
-           "%g,\n                erasing %g, RandAugment %g +- %g, EMA %g\n",
-           f->epochs, f->warmup_epochs, f->batch, f->base_lr, f->weight_decay, f->beta1, f->beta2,
-           f->layer_decay, f->layer_grouping == FCMAE_LAYERS_GROUP ? "by groups" : "per block",
-           f->drop_path, f->mixup, f->cutmix, f->label_smoothing, f->random_erasing,
-           f->rand_augment_magnitude, f->rand_augment_deviation, f->ema);
+    printf(
+        "  pretraining   %g epochs (%g warm-up), batch %d, base lr %g, weight decay %g, betas %g "
+        "%g,\n                mask ratio %g, crops from %g\n",
+        p->epochs, p->warmup_epochs, p->batch, p->base_lr, p->weight_decay, p->beta1, p->beta2,
+        p->mask_ratio, p->crop_min);
+    printf(
+        "  fine-tuning   %g epochs (%g warm-up), batch %d, base lr %g, weight decay %g, betas %g "
+        "%g,\n                layer decay %g (%s), drop path %g, mixup %g, cutmix %g, smoothing "
+        "%g,\n                erasing %g, RandAugment %g +- %g, EMA %g\n",
+        f->epochs, f->warmup_epochs, f->batch, f->base_lr, f->weight_decay, f->beta1, f->beta2,
+        f->layer_decay, f->layer_grouping == FCMAE_LAYERS_GROUP ? "by groups" : "per block",
+        f->drop_path, f->mixup, f->cutmix, f->label_smoothing, f->random_erasing,
+        f->rand_augment_magnitude, f->rand_augment_deviation, f->ema);
 }
 
 static void print_tensor(const char *name, const int64_t *shape, int rank, const char *type)
@@ -187,24 +193,23 @@ static json_t *four(const int *values)
 static json_t *description_json(const description *d)
 {
     const fcmae_model_config *c = &d->config;
-    json_t *object = json_pack(
-        "{s:s, s:i, s:o, s:o, s:i, s:i, s:i, s:i, s:i, s:b, s:s}", "name", c->name, "version",
-        c->version, "depths", four(c->depths), "dims", four(c->dims), "channels", c->channels,
-        "stem_stride", c->stem_stride, "decoder_depth", c->decoder_depth, "decoder_dim",
-        c->decoder_dim, "classes", c->classes, "norm_pix", c->norm_pix, "grn_scope",
-        c->grn_scope == FCMAE_GRN_BATCH ? "batch" : "image");
+    json_t *object = json_pack("{s:s, s:i, s:o, s:o, s:i, s:i, s:i, s:i, s:i, s:b, s:s}", "name",
+                               c->name, "version", c->version, "depths", four(c->depths), "dims",
+                               four(c->dims), "channels", c->channels, "stem_stride",
+                               c->stem_stride, "decoder_depth", c->decoder_depth, "decoder_dim",
+                               c->decoder_dim, "classes", c->classes, "norm_pix", c->norm_pix,
+                               "grn_scope", c->grn_scope == FCMAE_GRN_BATCH ? "batch" : "image");
     json_object_set_new(object, "parameters",
                         json_pack("{s:I, s:I, s:I, s:I}", "encoder", (json_int_t)d->encoder,
                                   "decoder", (json_int_t)d->decoder, "pretrain",
                                   (json_int_t)d->pretrain, "classifier",
                                   (json_int_t)d->classifier));
     const fcmae_engine_plan_info *plan = &d->memory.use[CLI_USE_PRETRAIN].plan.engine;
-    json_object_set_new(
-        object, "macs",
-        json_pack("{s:i, s:i, s:i, s:i, s:f, s:f, s:f}", "height", d->height, "width", d->width,
-                  "cells", d->cells, "visible_cells", d->visible, "encoder_dense",
-                  plan->encoder_macs_dense, "encoder", plan->encoder_macs, "decoder",
-                  plan->decoder_macs));
+    json_object_set_new(object, "macs",
+                        json_pack("{s:i, s:i, s:i, s:i, s:f, s:f, s:f}", "height", d->height,
+                                  "width", d->width, "cells", d->cells, "visible_cells", d->visible,
+                                  "encoder_dense", plan->encoder_macs_dense, "encoder",
+                                  plan->encoder_macs, "decoder", plan->decoder_macs));
     json_object_set_new(object, "memory_bytes", cli_memory_json(&d->memory));
     return object;
 }
@@ -222,14 +227,13 @@ static int info_preset(const cli_arguments *arguments)
     int result = describe(arguments, &d, &recipe), count = 0;
     if (result != CLI_SUCCESS) return result;
     fcmae_parameter *table = NULL;
-    if (o->tensors &&
-        fcmae_config_parameters(&d.config, &table, &count, NULL, &error) != FCMAE_OK)
+    if (o->tensors && fcmae_config_parameters(&d.config, &table, &count, NULL, &error) != FCMAE_OK)
         return cli_fail(arguments, &error);
     if (o->json) {
         json_t *object = description_json(&d), *list = json_array();
         for (int i = 0; i < count; i++)
-            json_array_append_new(list, tensor_json(table[i].name, table[i].shape, table[i].rank,
-                                                    "f32"));
+            json_array_append_new(list,
+                                  tensor_json(table[i].name, table[i].shape, table[i].rank, "f32"));
         if (o->tensors) json_object_set(object, "tensors", list);
         json_decref(list);
         free(table);
@@ -281,8 +285,8 @@ static void print_file(const char *path, const fcmae_checkpoint *checkpoint, boo
     if (info->report.errors > 0) printf("  %d tensors do not fit:\n", info->report.errors);
     print_report(&info->report, all);
     int count = 0;
-    const fcmae_metadata *metadata =
-        fcmae_tensor_file_metadata(fcmae_checkpoint_file(checkpoint), &count);
+    const fcmae_metadata *metadata = fcmae_tensor_file_metadata(fcmae_checkpoint_file(checkpoint),
+                                                                &count);
     if (count > 0) printf("Metadata\n");
     for (int i = 0; i < count; i++)
         printf("  %-17s %.*s%s\n", metadata[i].key, 200, metadata[i].value,
@@ -302,8 +306,8 @@ static json_t *file_json(const char *path, const fcmae_checkpoint *checkpoint)
         info->has_decoder, "has_norm", info->has_norm, "has_head", info->has_head, "misfits",
         info->report.errors);
     int count = 0;
-    const fcmae_metadata *metadata =
-        fcmae_tensor_file_metadata(fcmae_checkpoint_file(checkpoint), &count);
+    const fcmae_metadata *metadata = fcmae_tensor_file_metadata(fcmae_checkpoint_file(checkpoint),
+                                                                &count);
     json_t *texts = json_object();
     for (int i = 0; i < count; i++)
         json_object_set_new(texts, metadata[i].key, json_string(metadata[i].value));
@@ -321,16 +325,16 @@ static int info_checkpoint(const cli_arguments *arguments, const fcmae_checkpoin
     int result = CLI_SUCCESS, count = 0;
     if (info->recognised) result = describe(arguments, &d, &recipe);
     if (result != CLI_SUCCESS) return result;
-    const fcmae_tensor *tensors =
-        fcmae_tensor_file_tensors(fcmae_checkpoint_file(checkpoint), &count);
+    const fcmae_tensor *tensors = fcmae_tensor_file_tensors(fcmae_checkpoint_file(checkpoint),
+                                                            &count);
     if (o->json) {
         json_t *object = info->recognised ? description_json(&d) : json_object();
         json_object_set_new(object, "file", file_json(o->model, checkpoint));
         json_t *list = json_array();
         for (int i = 0; i < count; i++)
-            json_array_append_new(list, tensor_json(tensors[i].name, tensors[i].shape,
-                                                    tensors[i].rank,
-                                                    fcmae_dtype_name(tensors[i].dtype)));
+            json_array_append_new(list,
+                                  tensor_json(tensors[i].name, tensors[i].shape, tensors[i].rank,
+                                              fcmae_dtype_name(tensors[i].dtype)));
         if (o->tensors) json_object_set(object, "tensors", list);
         json_decref(list);
         return cli_print_json(arguments, object);
@@ -359,7 +363,8 @@ static int run(const cli_arguments *arguments)
     if (o->ini) {
         const char *text = fcmae_preset_text(o->model);
         if (!text)
-            return cli_usage_error(arguments->command, "--ini: '%s' is no built-in preset", o->model);
+            return cli_usage_error(arguments->command, "--ini: '%s' is no built-in preset",
+                                   o->model);
         fputs(text, stdout);
         return cli_finish(arguments);
     }
@@ -381,7 +386,8 @@ const cli_command cli_command_info = {
     .description =
         "For a preset: the network, its parameters, the multiply-adds of one image (dense and "
         "masked), the memory a run needs and the largest batch that fits, and the recipe of the "
-        "paper. For a checkpoint file: what it holds, in whose naming, whether anything is missing, "
+        "paper. For a checkpoint file: what it holds, in whose naming, whether anything is "
+        "missing, "
         "and then the same.\n\n"
         "Multiply-adds count convolutions and linear layers, as papers do.",
     .example = "fcmae info atto\n"

@@ -27,13 +27,15 @@ static const cli_option options[] = {
      .help = CLI_HELP_CHECKPOINT " none: a fresh network, for comparison."},
     {"data", CLI_TEXT, DENSE_AT(data), .required = true, .unit = "DIR",
      .help = "Folder with train and val, each with one subfolder per class."},
-    {"k", CLI_TEXTS, AT(k), .unit = "N ...", .otherwise = "1 5 20", .help = "Numbers of neighbours."},
+    {"k", CLI_TEXTS, AT(k), .unit = "N ...", .otherwise = "1 5 20",
+     .help = "Numbers of neighbours."},
     {"temperature", CLI_NUMBER, AT(temperature), .fallback = "0.07", .range = "[0, inf)",
      .help = "A neighbour's vote weighs exp(cosine / temperature); 0: one each."},
     {"centre", CLI_SWITCH, AT(centre), .fallback = "on",
      .help = "Subtract the mean of the training features before taking cosines."},
     {"features", CLI_CHOICE, AT(features), .fallback = "normalised", .choices = "pooled|normalised",
-     .help = "Mean over the sites of the encoder's output; normalised: through the final LayerNorm."},
+     .help =
+         "Mean over the sites of the encoder's output; normalised: through the final LayerNorm."},
     {"label-fraction", CLI_NUMBER, AT(label_fraction), .fallback = "1", .range = "(0, 1]",
      .help = "Share of the training images to use, the same of every class."},
     {"model", CLI_TEXT, AT(model), .fallback = "atto", .unit = "NAME|FILE",
@@ -53,7 +55,8 @@ static int read_k(const cli_arguments *arguments, int *k, int *count)
     const struct knn_values *o = arguments->values;
     static const int usual[] = {1, 5, 20};
     *count = o->k.count > 0 ? o->k.count : 3;
-    if (*count > MOST) return cli_usage_error(arguments->command, "--k takes up to %d numbers", MOST);
+    if (*count > MOST)
+        return cli_usage_error(arguments->command, "--k takes up to %d numbers", MOST);
     for (int i = 0; i < *count; i++) {
         char *end = NULL;
         long number = o->k.count > 0 ? strtol(o->k.items[i], &end, 10) : usual[i];
@@ -78,8 +81,8 @@ static int print_result(const cli_frozen *f, const int *k, const int64_t *correc
         double top1 = 100 * (double)correct[i] / images;
         double margin = cli_binomial_error((double)correct[i], images);
         if (o->json)
-            json_array_append_new(list, json_pack("{s:i, s:f, s:f}", "k", k[i], "top1", top1,
-                                                  "top1_error", margin));
+            json_array_append_new(
+                list, json_pack("{s:i, s:f, s:f}", "k", k[i], "top1", top1, "top1_error", margin));
         else
             printf("k = %-5d top-1 %.2f %% (+- %.2f)\n", k[i], top1, margin);
     }
@@ -101,15 +104,21 @@ static int run(const cli_arguments *arguments)
     cli_frozen f = {0};
     fcmae_error error = {0};
     int64_t correct[MOST] = {0};
-    const cli_frozen_wish wish = {
-        .model = o->model, .seed = (uint64_t)o->seed, .label_fraction = o->label_fraction,
-        .output = o->features == 1 ? FCMAE_PASS_NORMALISED : FCMAE_PASS_POOLED};
-    const fcmae_knn_options options_ = {.k = k, .count = count, .temperature = o->temperature,
-                                        .centre = o->centre, .threads = (int)o->dense.threads};
+    const cli_frozen_wish wish = {.model = o->model,
+                                  .seed = (uint64_t)o->seed,
+                                  .label_fraction = o->label_fraction,
+                                  .output = o->features == 1 ? FCMAE_PASS_NORMALISED
+                                                             : FCMAE_PASS_POOLED};
+    const fcmae_knn_options options_ = {.k = k,
+                                        .count = count,
+                                        .temperature = o->temperature,
+                                        .centre = o->centre,
+                                        .threads = (int)o->dense.threads};
     cli_stop_on_signals();
     fcmae_status status = cli_frozen_collect(&f, arguments, &wish, &error);
     if (status == FCMAE_OK)
-        status = fcmae_knn_classify(&f.training, &f.validation, f.classes, &options_, correct, &error);
+        status = fcmae_knn_classify(&f.training, &f.validation, f.classes, &options_, correct,
+                                    &error);
     result = status == FCMAE_OK ? print_result(&f, k, correct, count) : cli_fail(arguments, &error);
     cli_frozen_release(&f);
     return result;
@@ -118,8 +127,9 @@ static int run(const cli_arguments *arguments)
 const cli_command cli_command_knn = {
     .name = "knn",
     .purpose = "classify by the nearest neighbours of frozen features",
-    .description = "Computes the features of every image once and classifies each validation image by "
-                   "the training images with the largest cosine. Nothing is trained.",
+    .description =
+        "Computes the features of every image once and classifies each validation image by "
+        "the training images with the largest cosine. Nothing is trained.",
     .example = "fcmae knn --checkpoint run --data photos\n"
                "fcmae knn --checkpoint none --model atto --data photos --k 1 10",
     .options = options,

@@ -123,7 +123,8 @@ static const char *place(const comparison *c, char *text, size_t size)
 {
     size_t used = (size_t)snprintf(text, size, "[");
     for (int i = 0; i < c->rank && used < size; i++)
-        used += (size_t)snprintf(text + used, size - used, "%s%" PRId64, i ? ", " : "", c->where[i]);
+        used += (size_t)snprintf(text + used, size - used, "%s%" PRId64, i ? ", " : "",
+                                 c->where[i]);
     if (used < size) snprintf(text + used, size - used, "]");
     return text;
 }
@@ -171,17 +172,18 @@ static int print_json(const cli_arguments *arguments, const comparisons *list)
     int failed = failures(list);
     int result = cli_print_json(
         arguments, json_pack("{s:o, s:b, s:i, s:f, s:o}", "tensors", tensors, "pass", failed == 0,
-                             "failed", failed, "tolerance", list->tolerance,
-                             "worst_relative_error", real_or_null(relative(worst_of(list)))));
+                             "failed", failed, "tolerance", list->tolerance, "worst_relative_error",
+                             real_or_null(relative(worst_of(list)))));
     return failed ? CLI_FAILURE : result;
 }
 
 static int run(const cli_arguments *arguments)
 {
     const struct parity_values *o = arguments->values;
-    cli_parity_case parity = {
-        .engine = {.threads = (int)o->threads, .lanes = (int)o->lanes,
-                   .micro_batch = (int)o->micro_batch, .precision = (fcmae_precision)o->precision}};
+    cli_parity_case parity = {.engine = {.threads = (int)o->threads,
+                                         .lanes = (int)o->lanes,
+                                         .micro_batch = (int)o->micro_batch,
+                                         .precision = (fcmae_precision)o->precision}};
     fcmae_error error = {0};
     cli_remark_emulation(arguments, o->precision, 0);
     fcmae_status status = cli_parity_read(&parity, o->file, &error);

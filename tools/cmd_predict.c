@@ -62,13 +62,14 @@ static fcmae_status show(void *cookie, const fcmae_pass_batch *batch, fcmae_erro
         for (int k = 0; k < found; k++) {
             const char *class_name = cli_class_name(&p->dense, best[k], text, sizeof text);
             if (p->o->json)
-                json_array_append_new(top, json_pack("{s:s, s:i, s:f}", "class", class_name, "output",
-                                                     best[k], "probability", probability[k]));
+                json_array_append_new(top,
+                                      json_pack("{s:s, s:i, s:f}", "class", class_name, "output",
+                                                best[k], "probability", probability[k]));
             else
                 printf("  %6.2f %%  %s\n", 100 * probability[k], class_name);
         }
-        json_array_append_new(p->list, json_pack("{s:s%, s:o}", "image", name, strlen(name),
-                                                 "classes", top));
+        json_array_append_new(
+            p->list, json_pack("{s:s%, s:o}", "image", name, strlen(name), "classes", top));
     }
     return FCMAE_OK;
 }
@@ -140,8 +141,9 @@ static int run(const cli_arguments *arguments)
 const cli_command cli_command_predict = {
     .name = "predict",
     .purpose = "name the classes of pictures",
-    .description = "Prints the most probable classes of every picture. Exits with 1 if a file could "
-                   "not be read; the others are classified all the same.",
+    .description =
+        "Prints the most probable classes of every picture. Exits with 1 if a file could "
+        "not be read; the others are classified all the same.",
     .example = "fcmae predict --checkpoint run cat.jpg holidays\n"
                "fcmae predict --checkpoint run --top 1 --json cat.jpg",
     .options = options,

@@ -67,7 +67,8 @@ static const cli_option options[] = {
     {"mask-unit", CLI_INTEGER, AT(mask_unit), .fallback = "1", .range = "[1, 128]",
      .help = "Cells along the side of the squares that are removed together."},
     {"masks-per-image", CLI_INTEGER, AT(masks_per_image), .fallback = "1", .range = "[1, 256]",
-     .help = "Views of each decoded image, each with other visible cells. batch-size counts views."},
+     .help =
+         "Views of each decoded image, each with other visible cells. batch-size counts views."},
     {"norm-pix", CLI_SWITCH, AT(norm_pix), .otherwise = "from the model's preset",
      .help = "Normalise the pixels to predict by their patch."},
     {"grn-scope", CLI_CHOICE, AT(grn_scope), .choices = "image|batch",
@@ -262,16 +263,17 @@ static int print_result(const session *s)
     double rate = taken > 0 ? (double)s->samples / taken : 0;
     double mean = s->updates > 0 ? s->loss_sum / (double)s->updates : 0;
     if (o->json)
-        return cli_print_json(
-            s->arguments,
-            json_pack("{s:s, s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:I}", "run", o->output,
-                      "checkpoint", s->checkpoint, "step", (json_int_t)s->last.step, "updates",
-                      (json_int_t)s->updates, "loss", s->last.loss, "mean_loss", mean,
-                      "images_per_s", rate, "elapsed", s->last.elapsed, "peak_memory_bytes",
-                      (json_int_t)fcmae_measure_peak_memory()));
+        return cli_print_json(s->arguments,
+                              json_pack("{s:s, s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:I}", "run",
+                                        o->output, "checkpoint", s->checkpoint, "step",
+                                        (json_int_t)s->last.step, "updates", (json_int_t)s->updates,
+                                        "loss", s->last.loss, "mean_loss", mean, "images_per_s",
+                                        rate, "elapsed", s->last.elapsed, "peak_memory_bytes",
+                                        (json_int_t)fcmae_measure_peak_memory()));
     char time[32], memory[32];
     if (s->updates == 0)
-        printf("Nothing was left to do: update %" PRId64 " is in %s\n", s->last.step, s->checkpoint);
+        printf("Nothing was left to do: update %" PRId64 " is in %s\n", s->last.step,
+               s->checkpoint);
     else
         printf("Update %" PRId64 ", loss %.4f (mean of this sitting %.4f), %.1f images/s, %s, peak "
                "memory %s\nCheckpoint: %s\n",
@@ -330,13 +332,16 @@ const cli_command cli_command_pretrain = {
     .name = "pretrain",
     .purpose = "train a masked autoencoder on a folder of images",
     .description =
-        "Removes most cells of each image, shows the rest to a sparse ConvNeXt encoder and learns to "
+        "Removes most cells of each image, shows the rest to a sparse ConvNeXt encoder and learns "
+        "to "
         "predict the removed pixels (ConvNeXt V2's FCMAE).\n\n"
-        "The run can be stopped at any moment, by Ctrl-C, a signal or a power cut: the same command "
+        "The run can be stopped at any moment, by Ctrl-C, a signal or a power cut: the same "
+        "command "
         "line continues it, and it ends in the same bytes as if it had never stopped. Ctrl-C saves "
         "first; a second Ctrl-C does not wait.",
-    .example = "fcmae pretrain --data photos --output run\n"
-               "fcmae pretrain --data photos --model tiny --input-size 160 --epochs 20 --output run",
+    .example =
+        "fcmae pretrain --data photos --output run\n"
+        "fcmae pretrain --data photos --model tiny --input-size 160 --epochs 20 --output run",
     .options = options,
     .option_count = CLI_COUNT(options),
     .values_size = sizeof(struct pretrain_values),

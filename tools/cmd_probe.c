@@ -16,7 +16,8 @@ struct probe_values {
     const char *model, *output;
     cli_texts rates;
     int64_t seed, views, probe_batch;
-    double label_fraction, crop_scale, epochs, warmup_epochs, momentum, trust, weight_decay, held_out;
+    double label_fraction, crop_scale, epochs, warmup_epochs, momentum, trust, weight_decay,
+        held_out;
     int optimiser;
     bool json;
 };
@@ -90,8 +91,8 @@ static int read_rates(const cli_arguments *arguments, double *rates, fcmae_probe
 }
 
 /** Encoder and probe in one file. */
-static fcmae_status write_classifier(const cli_frozen *f, const fcmae_probe *probe, const char *path,
-                                     fcmae_error *error)
+static fcmae_status write_classifier(const cli_frozen *f, const fcmae_probe *probe,
+                                     const char *path, fcmae_error *error)
 {
     char size[32];
     int pixels = f->dense.pass.input_size;
@@ -113,18 +114,21 @@ static int print_result(const cli_frozen *f, const fcmae_probe *probe,
     const cli_arguments *arguments = f->dense.arguments;
     const struct probe_values *o = arguments->values;
     double images = (double)f->validation.count;
-    double correct = (double)fcmae_probe_correct(probe, &f->validation), top1 = 100 * correct / images;
+    double correct = (double)fcmae_probe_correct(probe, &f->validation),
+           top1 = 100 * correct / images;
     if (o->json) {
         json_t *list = json_array();
         for (int i = 0; i < used->rate_count; i++)
-            json_array_append_new(list, json_pack("{s:f, s:f}", "rate", used->rates[i], "held_out_top1",
-                                                  100 * probe->held_out_accuracy[i]));
-        return cli_print_json(
-            arguments, json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:o}", "checkpoint",
-                                 f->dense.path, "training_features", (json_int_t)f->training.count,
-                                 "validation_images", (json_int_t)f->validation.count, "top1", top1,
-                                 "top1_error", cli_binomial_error(correct, images), "rate",
-                                 probe->rate, "training_loss", probe->training_loss, "rates", list));
+            json_array_append_new(list,
+                                  json_pack("{s:f, s:f}", "rate", used->rates[i], "held_out_top1",
+                                            100 * probe->held_out_accuracy[i]));
+        return cli_print_json(arguments,
+                              json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:o}", "checkpoint",
+                                        f->dense.path, "training_features",
+                                        (json_int_t)f->training.count, "validation_images",
+                                        (json_int_t)f->validation.count, "top1", top1, "top1_error",
+                                        cli_binomial_error(correct, images), "rate", probe->rate,
+                                        "training_loss", probe->training_loss, "rates", list));
     }
     printf("%" PRId64 " training features, %" PRId64 " validation images, %d features\n",
            f->training.count, f->validation.count, f->training.dimension);
@@ -160,9 +164,11 @@ static int run(const cli_arguments *arguments)
     cli_frozen f = {0};
     fcmae_probe probe = {0};
     fcmae_error error = {0};
-    const cli_frozen_wish wish = {.model = o->model, .seed = (uint64_t)o->seed,
+    const cli_frozen_wish wish = {.model = o->model,
+                                  .seed = (uint64_t)o->seed,
                                   .label_fraction = o->label_fraction,
-                                  .output = FCMAE_PASS_NORMALISED, .views = (int)o->views,
+                                  .output = FCMAE_PASS_NORMALISED,
+                                  .views = (int)o->views,
                                   .crop_scale = o->crop_scale};
     cli_stop_on_signals();
     fcmae_status status = cli_frozen_collect(&f, arguments, &wish, &error);
@@ -178,12 +184,14 @@ static int run(const cli_arguments *arguments)
 const cli_command cli_command_probe = {
     .name = "probe",
     .purpose = "train a linear classifier on frozen features",
-    .description =
-        "Computes the features of every image once, then trains BatchNorm and a linear layer on them "
-        "for several learning rates at a time. The rate is chosen on a held-out share of the training "
-        "images, the accuracy is that of the validation images.",
+    .description = "Computes the features of every image once, then trains BatchNorm and a linear "
+                   "layer on them "
+                   "for several learning rates at a time. The rate is chosen on a held-out share "
+                   "of the training "
+                   "images, the accuracy is that of the validation images.",
     .example = "fcmae probe --checkpoint run --data photos\n"
-               "fcmae probe --checkpoint run --data photos --label-fraction 0.1 --output probe.safetensors",
+               "fcmae probe --checkpoint run --data photos --label-fraction 0.1 --output "
+               "probe.safetensors",
     .options = options,
     .option_count = CLI_COUNT(options),
     .values_size = sizeof(struct probe_values),

@@ -21,8 +21,7 @@ static const cli_option options[] = {
      .help = "A pretraining checkpoint, with its decoder."},
     {"data", CLI_TEXT, AT(data), .required = true, .unit = "DIR",
      .help = "Folder of images; subfolders are searched, labels not needed."},
-    {"output", CLI_TEXT, AT(output), .required = true, .unit = "PNG",
-     .help = "Picture to write."},
+    {"output", CLI_TEXT, AT(output), .required = true, .unit = "PNG", .help = "Picture to write."},
     {"count", CLI_INTEGER, AT(count), .fallback = "8", .range = "[1, 256]",
      .help = "Images, one per row, drawn from the folder."},
     {"seed", CLI_INTEGER, AT(seed), .fallback = "0", .range = "[0, inf)",
@@ -51,9 +50,12 @@ static fcmae_status load_model(const struct reconstruct_values *o, fcmae_model *
 static fcmae_status predict(const struct reconstruct_values *o, fcmae_model *model,
                             cli_reconstruction *r, fcmae_error *error)
 {
-    fcmae_engine_options settings = {.mode = FCMAE_MODE_INFERENCE, .height = r->side,
-                                    .width = r->side, .visible_cells = r->visible,
-                                    .batch = r->count, .threads = (int)o->threads};
+    fcmae_engine_options settings = {.mode = FCMAE_MODE_INFERENCE,
+                                     .height = r->side,
+                                     .width = r->side,
+                                     .visible_cells = r->visible,
+                                     .batch = r->count,
+                                     .threads = (int)o->threads};
     fcmae_engine *engine = NULL;
     fcmae_status status = fcmae_engine_create(&engine, model, &settings, error);
     if (status == FCMAE_OK) status = cli_reconstruction_predict(r, engine, error);
@@ -93,8 +95,10 @@ static int run(const cli_arguments *arguments)
     fcmae_status status = load_model(o, &model, &error);
     if (status == FCMAE_OK) {
         cli_reconstruction_options what = {.config = *fcmae_model_configuration(model),
-                                           .data = o->data, .side = (int)o->input_size,
-                                           .count = (int)o->count, .mask_unit = (int)o->mask_unit,
+                                           .data = o->data,
+                                           .side = (int)o->input_size,
+                                           .count = (int)o->count,
+                                           .mask_unit = (int)o->mask_unit,
                                            .threads = (int)o->threads,
                                            .mask_ratio = o->mask_ratio,
                                            .seed = (uint64_t)o->seed,

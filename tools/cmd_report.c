@@ -15,8 +15,8 @@ static const cli_option options[] = {
     {"RUN", CLI_TEXTS, AT(runs), .positional = true, .required = true,
      .help = "Run folders, as written by pretrain and finetune. Several are drawn into the same "
              "charts and their options compared."},
-    {"output", CLI_TEXT, AT(output), .unit = "FILE", .otherwise = "RUN/report.html of the first run",
-     .help = "The page to write."},
+    {"output", CLI_TEXT, AT(output), .unit = "FILE",
+     .otherwise = "RUN/report.html of the first run", .help = "The page to write."},
 };
 
 static int run(const cli_arguments *arguments)

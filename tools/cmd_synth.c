@@ -43,10 +43,13 @@ static int run(const cli_arguments *arguments)
         return cli_usage_error(arguments->command,
                                "--images %lld: must be at least --classes (%lld)",
                                (long long)o->images, (long long)o->classes);
-    fcmae_synthetic_options synthetic = {
-        .classes = (int)o->classes, .images = o->images, .validation_images = o->validation_images,
-        .size = (int)o->size, .seed = (uint64_t)o->seed, .png = o->format == 1,
-        .threads = (int)o->threads};
+    fcmae_synthetic_options synthetic = {.classes = (int)o->classes,
+                                         .images = o->images,
+                                         .validation_images = o->validation_images,
+                                         .size = (int)o->size,
+                                         .seed = (uint64_t)o->seed,
+                                         .png = o->format == 1,
+                                         .threads = (int)o->threads};
     fcmae_error error = {0};
     if (fcmae_synthetic_write(o->output, &synthetic, &error) != FCMAE_OK)
         return cli_fail(arguments, &error);
@@ -67,11 +70,10 @@ static int run(const cli_arguments *arguments)
         fcmae_dataset_close(&dataset);
     }
     if (o->json)
-        return cli_print_json(arguments, json_pack("{s:s, s:i, s:I, s:I, s:I}", "output", o->output,
-                                                   "classes", classes, "train",
-                                                   (json_int_t)counts[0], "val",
-                                                   (json_int_t)counts[1], "size",
-                                                   (json_int_t)o->size));
+        return cli_print_json(arguments,
+                              json_pack("{s:s, s:i, s:I, s:I, s:I}", "output", o->output, "classes",
+                                        classes, "train", (json_int_t)counts[0], "val",
+                                        (json_int_t)counts[1], "size", (json_int_t)o->size));
     printf("%s: %lld training and %lld validation images of %d classes, %lld x %lld pixels\n",
            o->output, (long long)counts[0], (long long)counts[1], classes, (long long)o->size,
            (long long)o->size);
@@ -82,7 +84,8 @@ const cli_command cli_command_synth = {
     .name = "synth",
     .purpose = "write a labelled synthetic image set to try things on",
     .description =
-        "Writes train/class_NNN/ and val/class_NNN/: shaded objects before a textured background. A "
+        "Writes train/class_NNN/ and val/class_NNN/: shaded objects before a textured background. "
+        "A "
         "class is a shape and a texture; colour, place, size, rotation and light vary, so that a "
         "classifier has something to learn and a masked autoencoder something to see.",
     .example = "fcmae synth --output demo/data --classes 10 --images 2000 --size 96",

@@ -72,8 +72,7 @@ static bool names_preset(const char *what)
     return stat(what, &info) != 0 && !strchr(what, '/') && !strchr(what, '.');
 }
 
-static fcmae_status load(collapse_model *model, const char *what, uint64_t seed,
-                         fcmae_error *error)
+static fcmae_status load(collapse_model *model, const char *what, uint64_t seed, fcmae_error *error)
 {
     if (names_preset(what)) {
         fcmae_status status = fcmae_preset_load(what, &model->config, NULL, error);
@@ -85,9 +84,8 @@ static fcmae_status load(collapse_model *model, const char *what, uint64_t seed,
         if (status == FCMAE_OK) fcmae_model_initialise(model->model, seed);
         return status;
     }
-    fcmae_status status =
-        fcmae_checkpoint_load_model(&model->model, model->path, NULL, FCMAE_KIND_ENCODER, 0, seed,
-                                    NULL, NULL, error);
+    fcmae_status status = fcmae_checkpoint_load_model(
+        &model->model, model->path, NULL, FCMAE_KIND_ENCODER, 0, seed, NULL, NULL, error);
     if (status == FCMAE_OK) model->config = *fcmae_model_configuration(model->model);
     return status;
 }
@@ -141,9 +139,9 @@ fcmae_status collapse_model_forward(collapse_model *model, const fcmae_samples *
 {
     int64_t cells = (int64_t)model->grid * model->grid;
     for (int i = 0; model->removed && i < samples->count; i++) {
-        fcmae_status status = fcmae_mask_generate(
-            model->seed, 0, (uint64_t)samples->indices[i], model->grid, model->grid, 1,
-            model->visible, 1, model->removed + i * cells, error);
+        fcmae_status status = fcmae_mask_generate(model->seed, 0, (uint64_t)samples->indices[i],
+                                                  model->grid, model->grid, 1, model->visible, 1,
+                                                  model->removed + i * cells, error);
         if (status != FCMAE_OK) return status;
     }
     fcmae_batch batch = {.images = {.count = samples->count,

@@ -26,8 +26,8 @@ typedef struct collapse_model {
 } collapse_model;
 
 /**
- * @param what   a tensor file, a run folder (the checkpoint that RUN/latest names), or a preset (name
- *               or .ini).
+ * @param what   a tensor file, a run folder (the checkpoint that RUN/latest names), or a preset
+ * (name or .ini).
  * @param label  NULL: from the path.
  */
 fcmae_status collapse_model_open(collapse_model *model, const char *what, const char *label,

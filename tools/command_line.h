@@ -4,8 +4,8 @@
 #ifndef TOOLS_COMMAND_LINE_H
 #define TOOLS_COMMAND_LINE_H
 
-/** "fcmae pretrain --data 'my photos' ...", quoted so that a shell reads it back; NULL if the system
- *  does not tell or memory is short. Caller frees. */
+/** "fcmae pretrain --data 'my photos' ...", quoted so that a shell reads it back; NULL if the
+ * system does not tell or memory is short. Caller frees. */
 char *cli_command_line(void);
 
 #endif

@@ -8,20 +8,20 @@
 
 /* One line per command: tools/cmd_NAME.c defines cli_command_NAME. */
 #define CLI_COMMANDS(COMMAND) \
-    COMMAND(synth) \
-    COMMAND(pretrain) \
-    COMMAND(reconstruct) \
-    COMMAND(convert) \
-    COMMAND(finetune) \
-    COMMAND(probe) \
-    COMMAND(knn) \
-    COMMAND(eval) \
-    COMMAND(predict) \
-    COMMAND(embed) \
-    COMMAND(collapse) \
-    COMMAND(report) \
-    COMMAND(info) \
-    COMMAND(bench) \
+    COMMAND(synth)            \
+    COMMAND(pretrain)         \
+    COMMAND(reconstruct)      \
+    COMMAND(convert)          \
+    COMMAND(finetune)         \
+    COMMAND(probe)            \
+    COMMAND(knn)              \
+    COMMAND(eval)             \
+    COMMAND(predict)          \
+    COMMAND(embed)            \
+    COMMAND(collapse)         \
+    COMMAND(report)           \
+    COMMAND(info)             \
+    COMMAND(bench)            \
     COMMAND(parity)
 
 #define CLI_DECLARE(name) extern const cli_command cli_command_##name;

@@ -72,17 +72,17 @@ void cli_dense_bar(cli_dense *dense, const char *label, int64_t images)
 static void set_pass(cli_dense *d, const struct cli_dense_values *o, const cli_arguments *arguments,
                      int recorded_size)
 {
-    d->pass = (fcmae_pass_options){
-        .input_size = o->input_size > 0 ? (int)o->input_size : recorded_size,
-        .crop_ratio = o->crop_ratio,
-        .batch = (int)o->batch_size,
-        .threads = (int)o->threads,
-        .workers = (int)o->workers,
-        .precision = (fcmae_precision)o->precision,
-        .log = cli_progress_log(&d->bar),
-        .progress = show_pass,
-        .should_stop = stop_pass,
-        .cookie = &d->bar};
+    d->pass = (fcmae_pass_options){.input_size = o->input_size > 0 ? (int)o->input_size
+                                                                   : recorded_size,
+                                   .crop_ratio = o->crop_ratio,
+                                   .batch = (int)o->batch_size,
+                                   .threads = (int)o->threads,
+                                   .workers = (int)o->workers,
+                                   .precision = (fcmae_precision)o->precision,
+                                   .log = cli_progress_log(&d->bar),
+                                   .progress = show_pass,
+                                   .should_stop = stop_pass,
+                                   .cookie = &d->bar};
     if (cli_given(arguments, "bad-share")) d->pass.bad_share = o->bad_share > 0 ? o->bad_share : -1;
 }
 
@@ -118,8 +118,8 @@ static fcmae_status inspect(cli_dense *d, const char *key, const cli_dense_wish 
     return status;
 }
 
-fcmae_status cli_dense_load(cli_dense *d, const cli_arguments *arguments, const cli_dense_wish *wish,
-                            fcmae_error *error)
+fcmae_status cli_dense_load(cli_dense *d, const cli_arguments *arguments,
+                            const cli_dense_wish *wish, fcmae_error *error)
 {
     const struct cli_dense_values *o = arguments->values;
     int size = 0;
@@ -157,9 +157,9 @@ static bool part_folders(const char *data, char *train, char *val)
 fcmae_status cli_data_folders(const char *data, char *train, char *val, fcmae_error *error)
 {
     if (part_folders(data, train, val)) return FCMAE_OK;
-    return cli_error(error, FCMAE_ERR_NOT_FOUND,
-                     "%.800s must hold the folders train and val, with a folder for each class in both",
-                     data);
+    return cli_error(
+        error, FCMAE_ERR_NOT_FOUND,
+        "%.800s must hold the folders train and val, with a folder for each class in both", data);
 }
 
 fcmae_status cli_open_part(fcmae_dataset **dataset, const char *data, const char *part, bool both,

@@ -18,45 +18,64 @@ struct cli_dense_values {
     int precision;
 };
 
-#define CLI_HELP_CHECKPOINT                                                                        \
-    "Checkpoint: safetensors, PyTorch or NumPy file, or a run folder, which stands for its best "   \
+#define CLI_HELP_CHECKPOINT                                                                       \
+    "Checkpoint: safetensors, PyTorch or NumPy file, or a run folder, which stands for its best " \
     "checkpoint if it has one, else its latest."
-#define CLI_HELP_KEY                                                                               \
-    "Which weights of the file, where it holds several: model, model_ema, ... or ema for any "      \
+#define CLI_HELP_KEY                                                                           \
+    "Which weights of the file, where it holds several: model, model_ema, ... or ema for any " \
     "average."
 
 /* Rows of the option table; `values` is the command's struct, whose first member is `dense`. */
-#define CLI_DENSE_AT(values, member)                                                               \
+#define CLI_DENSE_AT(values, member) \
     (offsetof(struct values, dense) + offsetof(struct cli_dense_values, member))
-#define CLI_DENSE_OPTIONS(values)                                                                  \
-    {"input-size", CLI_INTEGER, CLI_DENSE_AT(values, input_size), .range = "[32, 4096]",           \
-     .unit = "PX", .otherwise = "the checkpoint's, else 224",                                      \
-     .help = "Side of the input, a multiple of the patch (32)."},                                  \
-    {"crop-ratio", CLI_NUMBER, CLI_DENSE_AT(values, crop_ratio), .range = "(0, 1]",                \
-     .otherwise = "0.875; from 384 pixels on the whole picture is squeezed",                       \
-     .help = "Evaluation: the shorter side is resized to input-size / crop-ratio, the centre is "  \
-             "kept."},                                                                             \
-    {"batch-size", CLI_INTEGER, CLI_DENSE_AT(values, batch_size), .fallback = "32",                \
-     .range = "[1, 65536]", .help = "Images per batch."},                                          \
-    {"precision", CLI_CHOICE, CLI_DENSE_AT(values, precision), .fallback = "f32",              \
-     .choices = "f32|bf16", .help = CLI_HELP_PRECISION},                                   \
-    {"bad-share", CLI_NUMBER, CLI_DENSE_AT(values, bad_share), .range = "[0, 1]",                  \
-     .otherwise = "5 %, of a small set a little more",                                             \
-     .help = "Share of unreadable files above which the command fails; below it they are left "    \
-             "out."},                                                                              \
-    {"threads", CLI_INTEGER, CLI_DENSE_AT(values, threads), .fallback = "0",                       \
-     .range = "[0, 1024]", .help = CLI_HELP_THREADS},                                              \
-    {"workers", CLI_INTEGER, CLI_DENSE_AT(values, workers), .fallback = "0", .range = "[0, 1024]", \
-     .help = "Threads that prepare images; 0: as threads. Never changes a result."}
+#define CLI_DENSE_OPTIONS(values)                                                                 \
+    {"input-size",                                                                                \
+     CLI_INTEGER,                                                                                 \
+     CLI_DENSE_AT(values, input_size),                                                            \
+     .range = "[32, 4096]",                                                                       \
+     .unit = "PX",                                                                                \
+     .otherwise = "the checkpoint's, else 224",                                                   \
+     .help = "Side of the input, a multiple of the patch (32)."},                                 \
+        {"crop-ratio",                                                                            \
+         CLI_NUMBER,                                                                              \
+         CLI_DENSE_AT(values, crop_ratio),                                                        \
+         .range = "(0, 1]",                                                                       \
+         .otherwise = "0.875; from 384 pixels on the whole picture is squeezed",                  \
+         .help =                                                                                  \
+             "Evaluation: the shorter side is resized to input-size / crop-ratio, the centre is " \
+             "kept."},                                                                            \
+        {"batch-size",     CLI_INTEGER,           CLI_DENSE_AT(values, batch_size),               \
+         .fallback = "32", .range = "[1, 65536]", .help = "Images per batch."},                   \
+        {"precision",                                                                             \
+         CLI_CHOICE,                                                                              \
+         CLI_DENSE_AT(values, precision),                                                         \
+         .fallback = "f32",                                                                       \
+         .choices = "f32|bf16",                                                                   \
+         .help = CLI_HELP_PRECISION},                                                             \
+        {"bad-share",                                                                             \
+         CLI_NUMBER,                                                                              \
+         CLI_DENSE_AT(values, bad_share),                                                         \
+         .range = "[0, 1]",                                                                       \
+         .otherwise = "5 %, of a small set a little more",                                        \
+         .help =                                                                                  \
+             "Share of unreadable files above which the command fails; below it they are left "   \
+             "out."},                                                                             \
+        {"threads",       CLI_INTEGER,          CLI_DENSE_AT(values, threads),                    \
+         .fallback = "0", .range = "[0, 1024]", .help = CLI_HELP_THREADS},                        \
+    {                                                                                             \
+        "workers", CLI_INTEGER, CLI_DENSE_AT(values, workers),                                    \
+            .fallback = "0", .range = "[0, 1024]",                                                \
+            .help = "Threads that prepare images; 0: as threads. Never changes a result."         \
+    }
 
 /** A network ready for use. Zero-initialise; cli_dense_release() afterwards. */
 typedef struct cli_dense {
     const cli_arguments *arguments;
     cli_progress bar;
-    char path[CLI_PATH];          /**< of the checkpoint file, "" for a fresh network */
+    char path[CLI_PATH]; /**< of the checkpoint file, "" for a fresh network */
     fcmae_model *model;
-    fcmae_class_names names;      /**< of its outputs, if known */
-    bool has_head;                /**< of the checkpoint */
+    fcmae_class_names names; /**< of its outputs, if known */
+    bool has_head;           /**< of the checkpoint */
     fcmae_pass_options pass;
 } cli_dense;
 
@@ -67,11 +86,11 @@ fcmae_status cli_checkpoint_path(const char *given, char *path, fcmae_error *err
 
 /** How a network is to be built. Zero-initialise. */
 typedef struct cli_dense_wish {
-    int classes;             /**< of the head; 0: the checkpoint's, which must have one */
-    bool fresh_head;         /**< norm and head may be missing or of other classes */
-    const char *model;       /**< preset for the checkpoint "none" */
-    uint64_t seed;           /**< for what is drawn freshly */
-    const char *names_file;  /**< class names instead of the checkpoint's, or NULL */
+    int classes;            /**< of the head; 0: the checkpoint's, which must have one */
+    bool fresh_head;        /**< norm and head may be missing or of other classes */
+    const char *model;      /**< preset for the checkpoint "none" */
+    uint64_t seed;          /**< for what is drawn freshly */
+    const char *names_file; /**< class names instead of the checkpoint's, or NULL */
 } cli_dense_wish;
 
 /** Loads a classifier and sets the pass options from the command's. */

@@ -19,8 +19,8 @@ static fcmae_status renumber(cli_frozen *f, const fcmae_dataset *validation, fcm
 {
     int32_t *output_of = calloc((size_t)fcmae_dataset_classes(validation) + 1, sizeof *output_of);
     if (!output_of) return cli_error(error, FCMAE_ERR_MEMORY, "out of memory");
-    fcmae_status status = fcmae_class_names_match(&f->classes_of_folder, f->classes, validation, NULL,
-                                                  output_of, &f->dense.pass.log, error);
+    fcmae_status status = fcmae_class_names_match(&f->classes_of_folder, f->classes, validation,
+                                                  NULL, output_of, &f->dense.pass.log, error);
     for (int64_t i = 0; i < f->validation.count && status == FCMAE_OK; i++)
         f->validation.labels[i] = output_of[f->validation.labels[i]];
     free(output_of);
@@ -63,8 +63,8 @@ fcmae_status cli_frozen_collect(cli_frozen *f, const cli_arguments *arguments,
     if (status == FCMAE_OK)
         status = fcmae_class_names_of_dataset(&f->classes_of_folder, training, error);
     f->classes = f->classes_of_folder.count;
-    const cli_dense_wish network = {.classes = f->classes, .fresh_head = true, .model = wish->model,
-                                    .seed = wish->seed};
+    const cli_dense_wish network = {
+        .classes = f->classes, .fresh_head = true, .model = wish->model, .seed = wish->seed};
     if (status == FCMAE_OK) status = cli_dense_load(&f->dense, arguments, &network, error);
     if (status == FCMAE_OK) status = collect(f, training, validation, wish, error);
     fcmae_dataset_close(&training);

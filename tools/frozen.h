@@ -7,11 +7,11 @@
 #include "dense.h"
 
 typedef struct cli_frozen_wish {
-    const char *model;     /**< preset for the checkpoint "none" */
+    const char *model; /**< preset for the checkpoint "none" */
     uint64_t seed;
     double label_fraction; /**< share of the training images, of every class */
     fcmae_pass_output output;
-    int views;             /**< see fcmae_features_collect() */
+    int views; /**< see fcmae_features_collect() */
     double crop_scale;
 } cli_frozen_wish;
 

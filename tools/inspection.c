@@ -71,7 +71,8 @@ static fcmae_status draw_pictures(cli_inspection *inspection, int64_t step, fcma
     char path[4200];
     fcmae_status status = FCMAE_OK;
     if (inspection->reconstruction.count == 0) status = prepare_pictures(inspection, engine, error);
-    int length = snprintf(path, sizeof path, "%s/reconstructions", inspection->pretrain->run.output);
+    int length = snprintf(path, sizeof path, "%s/reconstructions",
+                          inspection->pretrain->run.output);
     if (length < 0 || length > (int)sizeof path - 40)
         return cli_error(error, FCMAE_ERR_ARGUMENT, "the path of the run is too long");
     if (status == FCMAE_OK && mkdir(path, 0777) != 0 && errno != EEXIST)
@@ -80,7 +81,8 @@ static fcmae_status draw_pictures(cli_inspection *inspection, int64_t step, fcma
     snprintf(path + length, sizeof path - (size_t)length, "/step-%06" PRId64 ".png", step);
     if (status == FCMAE_OK)
         status = cli_reconstruction_predict(&inspection->reconstruction, engine, error);
-    if (status == FCMAE_OK) status = cli_reconstruction_draw(&inspection->reconstruction, path, error);
+    if (status == FCMAE_OK)
+        status = cli_reconstruction_draw(&inspection->reconstruction, path, error);
     return status;
 }
 

@@ -9,7 +9,8 @@
 static json_t *texts_json(const cli_texts *texts)
 {
     json_t *list = json_array();
-    for (int i = 0; i < texts->count; i++) json_array_append_new(list, json_string(texts->items[i]));
+    for (int i = 0; i < texts->count; i++)
+        json_array_append_new(list, json_string(texts->items[i]));
     return list;
 }
 

@@ -23,17 +23,19 @@ fcmae_status cli_memory_plan(cli_memory *m, const fcmae_model_config *config,
         fcmae_model_config c = *config;
         c.kind = u == CLI_USE_PRETRAIN ? FCMAE_KIND_PRETRAIN : FCMAE_KIND_CLASSIFIER;
         if (u != CLI_USE_PRETRAIN) c.grn_scope = FCMAE_GRN_IMAGE; /* as those commands set it */
-        fcmae_memory_use use = {
-            .engine = *engine, .average = u == CLI_USE_FINETUNE && recipe->ema > 0,
-            .mixing = recipe->mixup > 0 || recipe->cutmix > 0 || recipe->random_erasing > 0,
-            .validation = true};
+        fcmae_memory_use use = {.engine = *engine,
+                                .average = u == CLI_USE_FINETUNE && recipe->ema > 0,
+                                .mixing = recipe->mixup > 0 || recipe->cutmix > 0 ||
+                                          recipe->random_erasing > 0,
+                                .validation = true};
         use.engine.mode = modes[u];
         use.engine.visible_cells = u == CLI_USE_PRETRAIN ? visible : 0;
         fcmae_status status = fcmae_plan_memory(&c, &use, &m->use[u].plan, error);
         if (status == FCMAE_OK)
             status = fcmae_plan_memory_growth(&c, &use, &m->use[u].growth, error);
         if (status == FCMAE_OK)
-            status = fcmae_plan_largest_batch(&c, &use, (uint64_t)gib, &m->use[u].largest_per_gib, error);
+            status = fcmae_plan_largest_batch(&c, &use, (uint64_t)gib, &m->use[u].largest_per_gib,
+                                              error);
         if (status == FCMAE_OK && m->machine)
             status = fcmae_plan_largest_batch(&c, &use, m->machine, &m->use[u].largest_here, error);
         if (status != FCMAE_OK) return status;
@@ -50,7 +52,7 @@ static void print_parts(const cli_memory *m)
     for (int u = 0; u < CLI_USE_COUNT; u++) {
         const fcmae_memory_plan *p = &m->use[u].plan;
         const fcmae_engine_plan_info *e = &p->engine;
-        const uint64_t parts[] = {e->parameter_bytes,  e->packed_bytes, e->gradient_bytes,
+        const uint64_t parts[] = {e->parameter_bytes,  e->packed_bytes,    e->gradient_bytes,
                                   e->activation_bytes, p->optimiser_bytes, p->image_bytes,
                                   p->total_bytes};
         printf("  %-12s", use_names[u]);
@@ -110,12 +112,12 @@ json_t *cli_memory_json(const cli_memory *m)
             "total", (json_int_t)p->total_bytes, "lanes", e->options.lanes, "micro_batch",
             e->options.micro_batch);
         json_object_update_new(
-            object, json_pack("{s:I, s:I, s:i, s:i, s:I, s:o}", "fixed",
-                              (json_int_t)g->fixed_bytes, "per_image", (json_int_t)g->sample_bytes,
-                              "from_batch", g->from, "largest_batch_per_gib",
-                              m->use[u].largest_per_gib, "images_per_further_gib",
-                              (json_int_t)m->use[u].further, "largest_batch_of_machine",
-                              m->machine ? json_integer(m->use[u].largest_here) : json_null()));
+            object,
+            json_pack("{s:I, s:I, s:i, s:i, s:I, s:o}", "fixed", (json_int_t)g->fixed_bytes,
+                      "per_image", (json_int_t)g->sample_bytes, "from_batch", g->from,
+                      "largest_batch_per_gib", m->use[u].largest_per_gib, "images_per_further_gib",
+                      (json_int_t)m->use[u].further, "largest_batch_of_machine",
+                      m->machine ? json_integer(m->use[u].largest_here) : json_null()));
         json_object_set_new(memory, use_keys[u], object);
     }
     return memory;

@@ -56,17 +56,17 @@ typedef struct cli_texts {
 } cli_texts;
 
 typedef struct cli_option {
-    const char *name;     /**< without dashes; a positional argument's name in capitals            */
+    const char *name; /**< without dashes; a positional argument's name in capitals            */
     cli_type type;
-    size_t offset;        /**< of the member in the values                                         */
-    const char *fallback; /**< default, as it would be typed; NULL: the member stays zero          */
-    const char *otherwise; /**< without fallback, what happens: "from the model's recipe"          */
-    const char *range;    /**< numbers: "[1, 64]", "(0, 1)", "[0, inf)"                            */
-    const char *choices;  /**< CLI_CHOICE: "image|batch"                                           */
-    const char *unit;     /**< placeholder of the value in the help: "PX"; NULL: from the type      */
-    const char *help;     /**< what it does, one or two sentences                                  */
+    size_t offset; /**< of the member in the values                                         */
+    const char *fallback;  /**< default, as it would be typed; NULL: the member stays zero  */
+    const char *otherwise; /**< without fallback, what happens: "from the model's recipe" */
+    const char *range;   /**< numbers: "[1, 64]", "(0, 1)", "[0, inf)"                            */
+    const char *choices; /**< CLI_CHOICE: "image|batch"                                           */
+    const char *unit; /**< placeholder of the value in the help: "PX"; NULL: from the type      */
+    const char *help; /**< what it does, one or two sentences                                  */
     bool required;
-    bool positional;      /**< given by place; a CLI_TEXTS one takes all that remain                */
+    bool positional; /**< given by place; a CLI_TEXTS one takes all that remain                */
 } cli_option;
 
 struct cli_command;
@@ -74,20 +74,20 @@ struct cli_command;
 /** What a command is given. */
 typedef struct cli_arguments {
     const struct cli_command *command;
-    void *values;   /**< the command's struct, filled */
-    bool *given;    /**< per option: typed by the user */
-    bool quiet;     /**< --quiet: no progress on standard error (every command has it) */
+    void *values; /**< the command's struct, filled */
+    bool *given;  /**< per option: typed by the user */
+    bool quiet;   /**< --quiet: no progress on standard error (every command has it) */
 } cli_arguments;
 
 typedef struct cli_command {
     const char *name;
-    const char *purpose;     /**< one line, no final stop: shown in the list of commands           */
-    const char *description; /**< paragraphs separated by blank lines; wrapped when shown           */
-    const char *example;     /**< command lines that work, one per line                            */
+    const char *purpose; /**< one line, no final stop: shown in the list of commands           */
+    const char *description; /**< paragraphs separated by blank lines; wrapped when shown */
+    const char *example; /**< command lines that work, one per line                            */
     const cli_option *options;
     int option_count;
     size_t values_size;
-    int (*run)(const cli_arguments *arguments); /**< returns an exit code                           */
+    int (*run)(const cli_arguments *arguments); /**< returns an exit code */
 } cli_command;
 
 #define CLI_COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
@@ -110,7 +110,8 @@ char *cli_options_json(const cli_arguments *arguments);
 
 /** Help of one command on `stream`. */
 void cli_help(FILE *stream, const cli_command *command);
-/** Text wrapped at 80 columns, every line after the first indented; continues at column `column`. */
+/** Text wrapped at 80 columns, every line after the first indented;
+ *  continues at column `column`. */
 void cli_wrap(FILE *stream, const char *text, int column, int indent);
 
 /** "fcmae bench: sentence" on standard error, with a pointer to the help; returns CLI_USAGE. */

@@ -14,10 +14,10 @@ const char *const cli_parity_output_names[CLI_PARITY_OUTPUTS] = {
 
 static const char gradient_prefix[] = "expected.grad.";
 
-#define TRY(call)                                                                                  \
-    do {                                                                                           \
-        fcmae_status try_status = (call);                                                          \
-        if (try_status != FCMAE_OK) return try_status;                                             \
+#define TRY(call)                                      \
+    do {                                               \
+        fcmae_status try_status = (call);              \
+        if (try_status != FCMAE_OK) return try_status; \
     } while (0)
 
 /* Memory for `count` floats, at least one. */
@@ -60,16 +60,16 @@ static fcmae_status check_claims(const fcmae_tensor_file *file, fcmae_model_conf
         TRY(fcmae_preset_load(model, &preset, NULL, error));
         if (memcmp(preset.depths, config->depths, sizeof preset.depths) ||
             memcmp(preset.dims, config->dims, sizeof preset.dims))
-            return cli_error(error, FCMAE_ERR_MISMATCH,
-                        "the metadata say model %s, but the parameters are those of another size",
-                        model);
+            return cli_error(
+                error, FCMAE_ERR_MISMATCH,
+                "the metadata say model %s, but the parameters are those of another size", model);
     }
     if ((depths && !same_numbers(depths, config->depths, FCMAE_STAGES)) ||
         (dims && !same_numbers(dims, config->dims, FCMAE_STAGES)))
         return cli_error(error, FCMAE_ERR_MISMATCH,
-                    "the metadata say depths %s and dims %s, but the parameters are those of "
-                    "another network",
-                    depths ? depths : "-", dims ? dims : "-");
+                         "the metadata say depths %s and dims %s, but the parameters are those of "
+                         "another network",
+                         depths ? depths : "-", dims ? dims : "-");
     return FCMAE_OK;
 }
 
@@ -79,8 +79,8 @@ static fcmae_status read_choice(const fcmae_tensor_file *file, const char *key, 
     const char *text = fcmae_tensor_file_text(file, key);
     if (!text) return FCMAE_OK;
     if (strcmp(text, zero) && strcmp(text, one))
-        return cli_error(error, FCMAE_ERR_FORMAT, "metadata %s is '%s', but must be %s or %s", key, text,
-                    zero, one);
+        return cli_error(error, FCMAE_ERR_FORMAT, "metadata %s is '%s', but must be %s or %s", key,
+                         text, zero, one);
     *value = strcmp(text, one) == 0;
     return FCMAE_OK;
 }
@@ -90,7 +90,8 @@ static fcmae_status build_model(cli_parity_case *p, bool masked, fcmae_error *er
     const fcmae_checkpoint_info *info = fcmae_checkpoint_describe(p->file);
     const fcmae_tensor_file *file = fcmae_checkpoint_file(p->file);
     if (!info->recognised)
-        return cli_error(error, FCMAE_ERR_FORMAT, "the file holds no parameters under official names");
+        return cli_error(error, FCMAE_ERR_FORMAT,
+                         "the file holds no parameters under official names");
     fcmae_model_config config = info->config;
     TRY(check_claims(file, &config, error));
     int norm_pix = config.norm_pix, batch_scope = config.grn_scope == FCMAE_GRN_BATCH;
@@ -119,8 +120,8 @@ static fcmae_status read_image(cli_parity_case *p, fcmae_error *error)
         image->shape[2] % patch || image->shape[3] % patch || image->shape[0] > 65536 ||
         image->shape[2] > 65536 || image->shape[3] > 65536)
         return cli_error(error, FCMAE_ERR_SHAPE,
-                    "'image' must be [N, %d, H, W] with H and W multiples of %d", config->channels,
-                    patch);
+                         "'image' must be [N, %d, H, W] with H and W multiples of %d",
+                         config->channels, patch);
     p->samples = image->shape[0];
     p->height = image->shape[2];
     p->width = image->shape[3];
@@ -134,18 +135,19 @@ static fcmae_status read_mask(cli_parity_case *p, fcmae_error *error)
     const fcmae_tensor *mask = fcmae_tensor_file_find(file, "mask");
     if (!mask) return FCMAE_OK;
     if (mask->rank < 2 || mask->shape[0] != p->samples || mask->count != p->samples * p->cells)
-        return cli_error(error, FCMAE_ERR_SHAPE, "'mask' must be [%" PRId64 ", %" PRId64 "]", p->samples,
-                    p->cells);
+        return cli_error(error, FCMAE_ERR_SHAPE, "'mask' must be [%" PRId64 ", %" PRId64 "]",
+                         p->samples, p->cells);
     float *values = NULL;
     fcmae_status status = read_values(file, mask, &values, error);
     p->removed = malloc((size_t)mask->count);
-    if (status == FCMAE_OK && !p->removed) status = cli_error(error, FCMAE_ERR_MEMORY, "out of memory");
+    if (status == FCMAE_OK && !p->removed)
+        status = cli_error(error, FCMAE_ERR_MEMORY, "out of memory");
     for (int64_t i = 0; status == FCMAE_OK && i < mask->count; i++) {
         if (values[i] != 0 && values[i] != 1)
             status = cli_error(error, FCMAE_ERR_FORMAT,
-                          "'mask' has %g at sample %" PRId64 ", cell %" PRId64
-                          "; it must be 0 or 1 = removed",
-                          values[i], i / p->cells, i % p->cells);
+                               "'mask' has %g at sample %" PRId64 ", cell %" PRId64
+                               "; it must be 0 or 1 = removed",
+                               values[i], i / p->cells, i % p->cells);
         else
             p->removed[i] = values[i] != 0;
     }
@@ -168,8 +170,8 @@ static fcmae_status read_labels(cli_parity_case *p, fcmae_error *error)
         if (!(values[i] >= 0 && values[i] < (float)config->classes) ||
             values[i] != (float)(int64_t)values[i])
             status = cli_error(error, FCMAE_ERR_FORMAT,
-                          "'labels' has %g for sample %" PRId64 "; classes are 0 .. %d", values[i],
-                          i, config->classes - 1);
+                               "'labels' has %g for sample %" PRId64 "; classes are 0 .. %d",
+                               values[i], i, config->classes - 1);
         else
             p->targets[i * config->classes + (int64_t)values[i]] = 1;
     }
@@ -211,8 +213,8 @@ static fcmae_status read_output(cli_parity_case *p, const fcmae_tensor *tensor, 
     t->rank = output_shape(p, output, t->shape);
     if (t->rank == 0)
         return cli_error(error, FCMAE_ERR_FORMAT,
-                    "%s is expected, but the network of this file (%s) has none", tensor->name,
-                    p->removed ? "masked" : "without mask");
+                         "%s is expected, but the network of this file (%s) has none", tensor->name,
+                         p->removed ? "masked" : "without mask");
     int64_t count = 1;
     for (int i = 0; i < t->rank; i++) count *= t->shape[i];
     bool same = tensor->count == count;
@@ -220,9 +222,9 @@ static fcmae_status read_output(cli_parity_case *p, const fcmae_tensor *tensor, 
         same = tensor->shape[i] == t->shape[i];
     if (!same)
         return cli_error(error, FCMAE_ERR_SHAPE,
-                    "%s has the wrong shape: [%" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64
-                    "] was expected (%d of them)",
-                    tensor->name, t->shape[0], t->shape[1], t->shape[2], t->shape[3], t->rank);
+                         "%s has the wrong shape: [%" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64
+                         "] was expected (%d of them)",
+                         tensor->name, t->shape[0], t->shape[1], t->shape[2], t->shape[3], t->rank);
     TRY(allocate(&t->computed, count, error));
     return read_values(fcmae_checkpoint_file(p->file), tensor, &t->expected, error);
 }
@@ -248,8 +250,7 @@ static fcmae_status read_expectations(cli_parity_case *p, fcmae_error *error)
 {
     int count = 0, found = 0;
     bool gradients = false;
-    const fcmae_tensor *tensors =
-        fcmae_tensor_file_tensors(fcmae_checkpoint_file(p->file), &count);
+    const fcmae_tensor *tensors = fcmae_tensor_file_tensors(fcmae_checkpoint_file(p->file), &count);
     for (int i = 0; i < count; i++) {
         if (strncmp(tensors[i].name, "expected.", 9) != 0) continue;
         found++;
@@ -259,10 +260,11 @@ static fcmae_status read_expectations(cli_parity_case *p, fcmae_error *error)
         }
         int output = output_index(tensors[i].name);
         if (output < 0)
-            return cli_error(error, FCMAE_ERR_FORMAT,
-                        "'%s' is expected, but only expected.loss, expected.pred, "
-                        "expected.encoder, expected.logits and expected.grad.<parameter> can be",
-                        tensors[i].name);
+            return cli_error(
+                error, FCMAE_ERR_FORMAT,
+                "'%s' is expected, but only expected.loss, expected.pred, "
+                "expected.encoder, expected.logits and expected.grad.<parameter> can be",
+                tensors[i].name);
         TRY(read_output(p, &tensors[i], output, error));
     }
     if (found == 0) return cli_error(error, FCMAE_ERR_FORMAT, "the file expects nothing");
@@ -313,7 +315,9 @@ static fcmae_status run_engine(cli_parity_case *p, fcmae_engine *engine, bool st
                                fcmae_error *error)
 {
     fcmae_batch batch = {.images = {.count = p->samples, .values = p->image},
-                         .samples = p->samples, .removed = p->removed, .targets = p->targets};
+                         .samples = p->samples,
+                         .removed = p->removed,
+                         .targets = p->targets};
     fcmae_outputs outputs = {.logits = p->output[CLI_PARITY_LOGITS].computed,
                              .encoder = p->output[CLI_PARITY_ENCODER].computed,
                              .prediction = p->output[CLI_PARITY_PREDICTION].computed};
@@ -330,10 +334,10 @@ fcmae_status cli_parity_run(cli_parity_case *p, fcmae_error *error)
         return cli_error(error, FCMAE_ERR_FORMAT, "a loss is expected, but there are no 'labels'");
     if (step && kind == FCMAE_KIND_ENCODER)
         return cli_error(error, FCMAE_ERR_FORMAT,
-                    "gradients are expected, but the file has neither decoder nor head");
-    p->engine.mode = !step                           ? FCMAE_MODE_INFERENCE
+                         "gradients are expected, but the file has neither decoder nor head");
+    p->engine.mode = !step                         ? FCMAE_MODE_INFERENCE
                      : kind == FCMAE_KIND_PRETRAIN ? FCMAE_MODE_PRETRAIN
-                                                     : FCMAE_MODE_CLASSIFY;
+                                                   : FCMAE_MODE_CLASSIFY;
     p->engine.height = (int)p->height;
     p->engine.width = (int)p->width;
     p->engine.batch = (int)p->samples;

@@ -20,8 +20,8 @@ struct cli_picture {
 static fcmae_status draw_labels(cli_picture *picture, int columns, const char *const *labels,
                                 fcmae_error *error)
 {
-    cairo_surface_t *surface =
-        cairo_image_surface_create(CAIRO_FORMAT_RGB24, picture->width, LABEL);
+    cairo_surface_t *surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, picture->width,
+                                                          LABEL);
     cairo_t *cairo = cairo_create(surface);
     cairo_set_source_rgb(cairo, 1, 1, 1);
     cairo_paint(cairo);
@@ -47,7 +47,8 @@ static fcmae_status draw_labels(cli_picture *picture, int columns, const char *c
             for (int x = 0; x < picture->width; x++) {
                 uint32_t value;
                 memcpy(&value, rows + y * stride + 4 * x, sizeof value);
-                uint8_t *to = picture->pixels + ((size_t)y * (size_t)picture->width + (size_t)x) * 3;
+                uint8_t *to = picture->pixels +
+                              ((size_t)y * (size_t)picture->width + (size_t)x) * 3;
                 to[0] = (uint8_t)(value >> 16);
                 to[1] = (uint8_t)(value >> 8);
                 to[2] = (uint8_t)value;
@@ -66,9 +67,10 @@ fcmae_status cli_picture_create(cli_picture **out, int rows, int columns, int si
     int64_t width = (int64_t)columns * (side + GAP) + GAP;
     int64_t height = (int64_t)rows * (side + GAP) + LABEL;
     if (width > LARGEST || height > LARGEST) {
-        return cli_error(error, FCMAE_ERR_SHAPE,
-                         "the picture would have %lld x %lld pixels; choose fewer or smaller images",
-                         (long long)width, (long long)height);
+        return cli_error(
+            error, FCMAE_ERR_SHAPE,
+            "the picture would have %lld x %lld pixels; choose fewer or smaller images",
+            (long long)width, (long long)height);
     }
     cli_picture *picture = calloc(1, sizeof *picture);
     if (picture) {

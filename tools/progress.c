@@ -52,8 +52,8 @@ const char *cli_bytes(double bytes, char *text, int size)
 void cli_progress_start(cli_progress *progress, const cli_arguments *arguments, const char *label,
                         const char *unit, int64_t done, int64_t total)
 {
-    *progress = (cli_progress){.label = label, .unit = unit, .total = total, .done = done,
-                               .first = done};
+    *progress = (cli_progress){
+        .label = label, .unit = unit, .total = total, .done = done, .first = done};
     progress->active = !arguments->quiet;
     progress->terminal = isatty(STDERR_FILENO);
     progress->started = progress->recent_time = cli_seconds();
@@ -85,16 +85,17 @@ static void describe(const cli_progress *progress, double loss, double now, char
 {
     char eta[32];
     int used = snprintf(text, size, "%s %lld", progress->unit, (long long)progress->done);
-#define ADD(...)                                                                                   \
-    if (used >= 0 && (size_t)used < size) used += snprintf(text + used, size - (size_t)used, __VA_ARGS__)
+#define ADD(...)                          \
+    if (used >= 0 && (size_t)used < size) \
+    used += snprintf(text + used, size - (size_t)used, __VA_ARGS__)
     if (progress->total > 0) ADD("/%lld", (long long)progress->total);
     if (!isnan(loss)) ADD("  loss %.4f", loss);
     if (progress->rate > 0) ADD("  %.4g images/s", progress->rate);
     int64_t finished = progress->done - progress->first;
     if (progress->total > progress->done && finished > 0) {
         double each = (now - progress->started) / (double)finished;
-        ADD("  ETA %s", cli_duration(each * (double)(progress->total - progress->done), eta,
-                                     sizeof eta));
+        ADD("  ETA %s",
+            cli_duration(each * (double)(progress->total - progress->done), eta, sizeof eta));
     }
 #undef ADD
 }

@@ -16,7 +16,8 @@ static fcmae_status check_size(cli_reconstruction *r, const cli_reconstruction_o
     r->patch = fcmae_config_patch(&r->config);
     r->side = o->side;
     if (r->config.channels != 3)
-        return cli_error(error, FCMAE_ERR_UNSUPPORTED, "pictures can be made of networks on 3 channels");
+        return cli_error(error, FCMAE_ERR_UNSUPPORTED,
+                         "pictures can be made of networks on 3 channels");
     if (r->side % r->patch || r->side < 2 * r->patch)
         return cli_error(error, FCMAE_ERR_SHAPE,
                          "--input-size %d: must be a multiple of %d, the network's patch, and at "
@@ -37,13 +38,16 @@ static fcmae_status load_images(cli_reconstruction *r, const cli_reconstruction_
     if (status != FCMAE_OK) return status;
     int64_t *subset = NULL, chosen = 0, total = fcmae_dataset_count(r->dataset);
     double fraction = fmin(1, (double)o->count / (double)total);
-    status = fcmae_dataset_subset(r->dataset, fraction, (uint64_t)o->seed, &subset, &chosen,
-                                  error);
+    status = fcmae_dataset_subset(r->dataset, fraction, (uint64_t)o->seed, &subset, &chosen, error);
     if (status != FCMAE_OK) return status;
     if (chosen > o->count) chosen = o->count;
-    fcmae_loader_options loading = {.transform = fcmae_transform_evaluate(r->side, 0), .batch = 1,
-                                    .seed = (uint64_t)o->seed, .workers = (int)o->threads,
-                                    .subset = subset, .subset_count = chosen, .log = o->log};
+    fcmae_loader_options loading = {.transform = fcmae_transform_evaluate(r->side, 0),
+                                    .batch = 1,
+                                    .seed = (uint64_t)o->seed,
+                                    .workers = (int)o->threads,
+                                    .subset = subset,
+                                    .subset_count = chosen,
+                                    .log = o->log};
     fcmae_loader *loader = NULL;
     size_t bytes = (size_t)r->side * (size_t)r->side * 3;
     status = fcmae_loader_create(&loader, r->dataset, &loading, error);
@@ -94,9 +98,12 @@ fcmae_status cli_reconstruction_prepare(cli_reconstruction *r, const cli_reconst
 fcmae_status cli_reconstruction_predict(cli_reconstruction *r, fcmae_engine *engine,
                                         fcmae_error *error)
 {
-    fcmae_batch batch = {.images = {.count = r->count, .bytes = r->images, .mean = cli_image_mean,
+    fcmae_batch batch = {.images = {.count = r->count,
+                                    .bytes = r->images,
+                                    .mean = cli_image_mean,
                                     .deviation = cli_image_deviation},
-                         .samples = r->count, .removed = r->removed};
+                         .samples = r->count,
+                         .removed = r->removed};
     fcmae_outputs outputs = {.prediction = r->predictions, .sample_loss = r->losses};
     return fcmae_engine_forward(engine, &batch, &outputs, error);
 }
@@ -131,8 +138,10 @@ static void patch_statistics(const cli_reconstruction *r, const uint8_t *image, 
                 for (int c = 0; c < 3; c++) {
                     double value = (image[(y * r->side + x) * 3 + c] / 255.0 - cli_image_mean[c]) /
                                    cli_image_deviation[c];
-                    if (pass == 0) sum += value;
-                    else squares += (value - *mean) * (value - *mean);
+                    if (pass == 0)
+                        sum += value;
+                    else
+                        squares += (value - *mean) * (value - *mean);
                 }
         if (pass == 0) *mean = sum / count;
     }
@@ -155,8 +164,7 @@ static void paint_cell(const cli_reconstruction *r, int sample, int cell, const 
                 int at = ((top + y) * r->side + left + x) * 3 + c;
                 double value = prediction[(y * r->patch + x) * 3 + c] * deviation + mean;
                 masked[at] = 128;
-                filled[at] =
-                    to_byte(255 * (value * cli_image_deviation[c] + cli_image_mean[c]));
+                filled[at] = to_byte(255 * (value * cli_image_deviation[c] + cli_image_mean[c]));
             }
 }
 

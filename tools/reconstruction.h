@@ -9,11 +9,11 @@
 
 typedef struct cli_reconstruction_options {
     fcmae_model_config config;
-    const char *data;    /**< folder the images are drawn from */
+    const char *data; /**< folder the images are drawn from */
     int side, count, mask_unit, threads;
     double mask_ratio;
-    uint64_t seed;       /**< of the choice of images and of the masks */
-    fcmae_log log;       /**< unreadable files; used while preparing */
+    uint64_t seed; /**< of the choice of images and of the masks */
+    fcmae_log log; /**< unreadable files; used while preparing */
 } cli_reconstruction_options;
 
 /** Zero-initialise; release in any case. */

@@ -16,8 +16,9 @@
     "Lanes: images worked on side by side, each with gradients of its own; 0: one per processor, " \
     "fewer where memory is short. Part of a run: it decides the last bits of the result."
 #define CLI_HELP_MICRO_BATCH "Images a lane carries at a time; 0: 8, fewer if the batch is small."
-#define CLI_HELP_PRECISION                                                                         \
-    "bf16 multiplies in bfloat16 and keeps weights, sums and norms in float32: about 1.5 times as " \
+#define CLI_HELP_PRECISION                                                                       \
+    "bf16 multiplies in bfloat16 and keeps weights, sums and norms in float32: about 1.5 times " \
+    "as "                                                                                        \
     "fast on processors with AVX-512 BF16, emulated (slower than f32) elsewhere."
 
 /**

@@ -6,8 +6,9 @@
 
 #include <stdbool.h>
 
-/** From now on SIGINT, SIGTERM and SIGHUP (unless it is ignored, as under nohup) set a flag; another
- *  one ends the program at once. Writing past a file size limit becomes an error, not a death. */
+/** From now on SIGINT, SIGTERM and SIGHUP (unless it is ignored, as under nohup) set a flag;
+ * another one ends the program at once. Writing past a file size limit becomes an error, not a
+ * death. */
 void cli_stop_on_signals(void);
 /** Whether a signal has come. */
 bool cli_stop_requested(void);

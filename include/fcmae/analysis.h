@@ -15,11 +15,11 @@
  *
  * A dead channel has no direction, hence no cosine. Code that divides by max(norm, eps) gives it
  * cosine 0 with everything, which RAISES d: a layer that dies would look more diverse. Here:
- *  - `distance` counts every pair with a dead channel in it as cosine 1 (distance 0): a dead channel
- *    adds nothing to what the layer can tell, exactly like a copy of another channel;
+ *  - `distance` counts every pair with a dead channel in it as cosine 1 (distance 0): a dead
+ * channel adds nothing to what the layer can tell, exactly like a copy of another channel;
  *  - `distance_alive` is the distance among the living channels alone (0 if fewer than two live).
- * With L of C channels alive, distance = distance_alive * (L / C)^2 holds for every image. The share
- * of dead channels stands beside them.
+ * With L of C channels alive, distance = distance_alive * (L / C)^2 holds for every image. The
+ * share of dead channels stands beside them.
  *
  * Conventions, per image: a channel is dead if its norm is at most `dead_threshold` times the root
  * mean square of the norms of its layer; it is saturated if it lives, has two or more sites and
@@ -47,8 +47,8 @@ typedef struct fcmae_channel_statistics {
     double distance;       /**< mean pairwise cosine distance, dead channels as cosine 1          */
     double distance_alive; /**< among living channels only                                        */
     double dead;           /**< share of dead channels, 0 .. 1                                    */
-    double saturated;      /**< share of saturated channels, 0 .. 1; 0 where there is one site     */
-    bool finite;           /**< false: a NaN or infinity was seen; the rest is then 0              */
+    double saturated; /**< share of saturated channels, 0 .. 1; 0 where there is one site     */
+    bool finite;      /**< false: a NaN or infinity was seen; the rest is then 0              */
 } fcmae_channel_statistics;
 
 /** Doubles of scratch fcmae_channel_measure() needs. */
@@ -63,16 +63,17 @@ typedef struct fcmae_channel_statistics {
 FCMAE_API void fcmae_channel_measure(const fcmae_observation *observation, double *scratch,
                                      fcmae_channel_statistics *statistics);
 
-/* ---- every layer over many images, in one pass -------------------------------------------------- */
+/* ---- every layer over many images, in one pass
+ *  -------------------------------------------------- */
 
 /** Zero-initialise, then set what matters. */
 typedef struct fcmae_collapse_options {
-    unsigned points;       /**< sum of 1u << fcmae_observation_point; 0: HIDDEN, and GRN for V2    */
-    int64_t images;        /**< samples that will be shown, >= 1                                  */
-    int batch;             /**< most samples between two calls of fcmae_collapse_fold()            */
-    int lanes;             /**< lanes of the engine (fcmae_engine_info()->options.lanes)           */
-    int classes;           /**< number of classes of the labels given to fold(), 0: no selectivity */
-    int gallery_channels;  /**< channels of the first sample kept as pictures, per layer; 0: none  */
+    unsigned points;      /**< sum of 1u << fcmae_observation_point; 0: HIDDEN, and GRN for V2    */
+    int64_t images;       /**< samples that will be shown, >= 1                                  */
+    int batch;            /**< most samples between two calls of fcmae_collapse_fold()            */
+    int lanes;            /**< lanes of the engine (fcmae_engine_info()->options.lanes)           */
+    int classes;          /**< number of classes of the labels given to fold(), 0: no selectivity */
+    int gallery_channels; /**< channels of the first sample kept as pictures, per layer; 0: none  */
     double dead_threshold;      /**< 0: FCMAE_DEAD_THRESHOLD                                      */
     double saturated_threshold; /**< 0: FCMAE_SATURATED_THRESHOLD                                 */
 } fcmae_collapse_options;
@@ -83,13 +84,13 @@ typedef struct fcmae_collapse_options {
 typedef struct fcmae_collapse_layer {
     int stage, block; /**< as in the official names stages.<stage>.<block> */
     fcmae_observation_point point;
-    int index;        /**< number of the block in the encoder, from 0              */
-    double depth;     /**< (index + 1) / blocks                                    */
+    int index;    /**< number of the block in the encoder, from 0              */
+    double depth; /**< (index + 1) / blocks                                    */
     int64_t channels;
-    double sites;     /**< mean number of visible sites                            */
-    double distance, distance_error;             /**< mean over images, its standard error */
+    double sites;                    /**< mean number of visible sites                            */
+    double distance, distance_error; /**< mean over images, its standard error */
     double distance_alive, distance_alive_error;
-    double distance_low, distance_high;          /**< smallest and largest over the images */
+    double distance_low, distance_high; /**< smallest and largest over the images */
     double dead;            /**< mean share of channels dead in an image               */
     double dead_everywhere; /**< share of channels dead in every image                 */
     double saturated;       /**< mean share of saturated channels                      */
@@ -115,15 +116,16 @@ FCMAE_API void fcmae_collapse_destroy(fcmae_collapse **collapse);
 
 /**
  * Give this as fcmae_outputs.observe with the accumulator as cookie. Points that were not asked for
- * and the decoder are ignored. Every value it keeps belongs to its (layer, sample), so results do not
- * depend on lanes, threads or the order of calls.
+ * and the decoder are ignored. Every value it keeps belongs to its (layer, sample), so results do
+ * not depend on lanes, threads or the order of calls.
  */
 FCMAE_API void fcmae_collapse_observe(void *collapse, const struct fcmae_observation *observation);
 
 /**
  * Ends a batch: call after each fcmae_engine_forward() with the number of its samples. Folds what
  * must be summed over images in the order of the samples.
- * @param labels  [samples] 0 .. classes-1, or -1: unknown; NULL if and only if options.classes is 0.
+ * @param labels  [samples] 0 .. classes-1, or -1: unknown; NULL if and only if options.classes is
+ * 0.
  * @return FCMAE_ERR_ARGUMENT: more samples than announced, a layer that was not shown, a bad label;
  *         FCMAE_ERR_NUMERIC: which layer and image hold a NaN or infinity.
  */
@@ -134,7 +136,8 @@ FCMAE_API fcmae_status fcmae_collapse_fold(fcmae_collapse *collapse, int64_t sam
 FCMAE_API fcmae_status fcmae_collapse_finish(fcmae_collapse *collapse, int threads,
                                              fcmae_error *error);
 
-/** Results after fcmae_collapse_finish(): by block, then by point. Lives as long as the accumulator. */
+/** Results after fcmae_collapse_finish(): by block, then by point. Lives as long as the
+ * accumulator. */
 FCMAE_API const fcmae_collapse_layer *fcmae_collapse_layers(const fcmae_collapse *collapse,
                                                             int *count);
 /** Number of samples folded so far. */
@@ -158,14 +161,14 @@ FCMAE_API bool fcmae_collapse_get_gallery(const fcmae_collapse *collapse, int la
 
 /** Judgement on the mean distance over the blocks of one tensor. */
 typedef enum fcmae_collapse_state {
-    FCMAE_DIVERSE,   /**< mean distance >= 0.20                     */
-    FCMAE_WEAKENED,  /**< 0.10 .. 0.20                              */
-    FCMAE_COLLAPSED  /**< below 0.10: a fifth of what is reachable   */
+    FCMAE_DIVERSE,  /**< mean distance >= 0.20                     */
+    FCMAE_WEAKENED, /**< 0.10 .. 0.20                              */
+    FCMAE_COLLAPSED /**< below 0.10: a fifth of what is reachable   */
 } fcmae_collapse_state;
 
 /**
- * A few sentences for people: state, worst block, dead and saturated shares. The limits are ours (the
- * paper prints no numbers); they are rules of thumb for the 4C activation.
+ * A few sentences for people: state, worst block, dead and saturated shares. The limits are ours
+ * (the paper prints no numbers); they are rules of thumb for the 4C activation.
  * @param text  [size] receives UTF-8, cut if too long.
  */
 FCMAE_API fcmae_collapse_state fcmae_collapse_verdict(const fcmae_collapse *collapse, char *text,
@@ -175,33 +178,35 @@ FCMAE_API fcmae_collapse_state fcmae_collapse_verdict(const fcmae_collapse *coll
 FCMAE_API const char *fcmae_observation_point_name(fcmae_observation_point point);
 
 /**
- * Effective rank (Roy and Vetterli 2007; as "RankMe", Garrido et al. 2023): exp of the Shannon entropy
- * of s_k / sum(s), s the singular values of the [rows, columns] matrix after its column means are
- * taken away. 1 .. min(rows - 1, columns); 0 if nothing varies. The collapse analysis gives it one row
- * per image: the layer's features averaged over the visible sites.
- * Cost: min^2 * max / 2 + 4/3 min^3 multiply-adds, min and max of (rows, columns); double.
+ * Effective rank (Roy and Vetterli 2007; as "RankMe", Garrido et al. 2023): exp of the Shannon
+ * entropy of s_k / sum(s), s the singular values of the [rows, columns] matrix after its column
+ * means are taken away. 1 .. min(rows - 1, columns); 0 if nothing varies. The collapse analysis
+ * gives it one row per image: the layer's features averaged over the visible sites. Cost: min^2 *
+ * max / 2 + 4/3 min^3 multiply-adds, min and max of (rows, columns); double.
  */
 FCMAE_API fcmae_status fcmae_effective_rank(const float *values, int64_t rows, int64_t columns,
                                             double *rank, fcmae_error *error);
 
-/* ---- files ------------------------------------------------------------------------------------- */
+/* ---- files
+ *  ------------------------------------------------------------------------------------- */
 
 /** One model of a comparison. Borrowed. */
 typedef struct fcmae_collapse_entry {
     const char *label;              /**< curve name; also part of file names (made safe)          */
     const char *checkpoint;         /**< path, for the record                                     */
     const fcmae_collapse *collapse; /**< finished                                                 */
-    int64_t step;                   /**< optimiser steps of the checkpoint, -1: unknown            */
+    int64_t step; /**< optimiser steps of the checkpoint, -1: unknown            */
 } fcmae_collapse_entry;
 
 /** What the numbers were taken from, for the record. Zero-initialise. */
 typedef struct fcmae_collapse_setup {
-    const char *data;      /**< folder                              */
-    const char *command;   /**< the command line                    */
+    const char *data;    /**< folder                              */
+    const char *command; /**< the command line                    */
     int height, width;
-    double mask_ratio;     /**< 0: dense                            */
+    double mask_ratio; /**< 0: dense                            */
     uint64_t seed;
-    const uint8_t *picture; /**< [height, width, 3] the first image, shown in galleries; may be NULL */
+    const uint8_t
+        *picture; /**< [height, width, 3] the first image, shown in galleries; may be NULL */
 } fcmae_collapse_setup;
 
 /**
@@ -210,15 +215,16 @@ typedef struct fcmae_collapse_setup {
  *   collapse.csv    one line per model, block and tensor
  *   distance.png, distance.svg   distance against relative depth, one curve per model and tensor
  *   activations-<label>-<tensor>.png   one panel of channel maps per block, if galleries were kept
- * Gallery colours: |value| / (largest |value| of that channel in that image), 0 dark, 1 bright; dead
- * channels are crossed out, removed sites grey.
+ * Gallery colours: |value| / (largest |value| of that channel in that image), 0 dark, 1 bright;
+ * dead channels are crossed out, removed sites grey.
  */
 FCMAE_API fcmae_status fcmae_collapse_write(const char *directory,
                                             const fcmae_collapse_setup *setup,
                                             const fcmae_collapse_entry *entries, int count,
                                             fcmae_error *error);
 
-/* ---- during pretraining -------------------------------------------------------------------------- */
+/* ---- during pretraining
+ * -------------------------------------------------------------------------- */
 
 /** The distance of each stage on the few samples of one forward pass. Opaque; one owner. */
 typedef struct fcmae_watch fcmae_watch;
@@ -237,13 +243,15 @@ FCMAE_API void fcmae_watch_observe(void *watch, const struct fcmae_observation *
 FCMAE_API void fcmae_watch_read(fcmae_watch *watch, double distance[FCMAE_STAGES],
                                 double dead[FCMAE_STAGES]);
 
-/* ---- report -------------------------------------------------------------------------------------- */
+/* ---- report
+ * -------------------------------------------------------------------------------------- */
 
 /**
  * One self-contained HTML page about one or more run folders: what was run, curves of log.jsonl,
  * RUN/reconstructions/step-<step>.png, RUN/collapse*.json (as written above, also in RUN/collapse*
- * folders), and the command that reproduces it. Needs no network; light and dark; any width. Whatever
- * a run does not have is left out; damaged lines of a log are skipped and counted on the page.
+ * folders), and the command that reproduces it. Needs no network; light and dark; any width.
+ * Whatever a run does not have is left out; damaged lines of a log are skipped and counted on the
+ * page.
  * @param log  receives a warning for each part that could not be read; may be NULL.
  * @return FCMAE_ERR_NOT_FOUND: a run folder without config.json and log.jsonl; FCMAE_ERR_IO.
  */

@@ -23,11 +23,11 @@ extern "C" {
 
 /** Who names the parameters. */
 typedef enum fcmae_layout {
-    FCMAE_LAYOUT_AUTO = 0,    /**< writing: SPARSE for FCMAE_KIND_PRETRAIN, DENSE otherwise        */
-    FCMAE_LAYOUT_SPARSE,      /**< official FCMAE training checkpoint, Minkowski kernels           */
-    FCMAE_LAYOUT_DENSE,       /**< official dense ConvNeXt V1 / V2                                 */
+    FCMAE_LAYOUT_AUTO = 0, /**< writing: SPARSE for FCMAE_KIND_PRETRAIN, DENSE otherwise        */
+    FCMAE_LAYOUT_SPARSE,   /**< official FCMAE training checkpoint, Minkowski kernels           */
+    FCMAE_LAYOUT_DENSE,    /**< official dense ConvNeXt V1 / V2                                 */
     FCMAE_LAYOUT_TIMM,
-    FCMAE_LAYOUT_HUGGINGFACE  /**< transformers: ConvNextV2ForImageClassification and its kin      */
+    FCMAE_LAYOUT_HUGGINGFACE /**< transformers: ConvNextV2ForImageClassification and its kin      */
 } fcmae_layout;
 
 /** "official sparse", "official dense", "timm", "huggingface"; never NULL. */
@@ -37,7 +37,7 @@ FCMAE_API const char *fcmae_layout_name(fcmae_layout layout);
 
 /** A block of parameter-shaped values: the model's own, an average, a moment of the optimiser. */
 typedef struct fcmae_named_block {
-    const char *prefix; /**< put before every name, e.g. "exp_avg."; "" for the model itself */
+    const char *prefix;  /**< put before every name, e.g. "exp_avg."; "" for the model itself */
     const float *values; /**< layout of fcmae_model_values() */
 } fcmae_named_block;
 
@@ -47,11 +47,12 @@ typedef struct fcmae_extra_tensor {
     const void *bytes; /**< C order, little-endian */
 } fcmae_extra_tensor;
 
-/** What a checkpoint holds. Zero-initialise; the zero values mean the model itself, safetensors, f32. */
+/** What a checkpoint holds. Zero-initialise; the zero values mean the model itself, safetensors,
+ * f32. */
 typedef struct fcmae_checkpoint_contents {
     fcmae_container container; /**< SAFETENSORS or TORCH */
     fcmae_layout layout;
-    fcmae_dtype dtype;         /**< F32, F16, BF16 (or F64) */
+    fcmae_dtype dtype;               /**< F32, F16, BF16 (or F64) */
     const fcmae_named_block *blocks; /**< NULL: the model's values */
     int block_count;
     const fcmae_extra_tensor *extra;
@@ -66,7 +67,8 @@ typedef struct fcmae_checkpoint_contents {
  * Writes a checkpoint, complete or not at all (see fcmae_tensor_file_write()).
  * @param model     gives configuration, names and shapes; borrowed.
  * @param contents  NULL: all defaults.
- * @return as fcmae_tensor_file_write(); FCMAE_ERR_UNSUPPORTED for a decoder in a layout without one.
+ * @return as fcmae_tensor_file_write(); FCMAE_ERR_UNSUPPORTED for a decoder in a layout without
+ * one.
  */
 FCMAE_API fcmae_status fcmae_checkpoint_save(const char *path, fcmae_model *model,
                                              const fcmae_checkpoint_contents *contents,
@@ -76,11 +78,11 @@ FCMAE_API fcmae_status fcmae_checkpoint_save(const char *path, fcmae_model *mode
 
 /** One line of a comparison between a file and a model. */
 typedef enum fcmae_mismatch_kind {
-    FCMAE_TENSOR_MISSING,     /**< the model needs it, the file has not                            */
-    FCMAE_TENSOR_UNEXPECTED,  /**< the file has it, no ConvNeXt of this size does                  */
+    FCMAE_TENSOR_MISSING,    /**< the model needs it, the file has not                            */
+    FCMAE_TENSOR_UNEXPECTED, /**< the file has it, no ConvNeXt of this size does                  */
     FCMAE_TENSOR_WRONG_SHAPE,
-    FCMAE_TENSOR_IGNORED,     /**< decoder or head the model has no use for: harmless              */
-    FCMAE_TENSOR_KEPT         /**< absent or of other classes, allowed: the model keeps its value  */
+    FCMAE_TENSOR_IGNORED, /**< decoder or head the model has no use for: harmless              */
+    FCMAE_TENSOR_KEPT     /**< absent or of other classes, allowed: the model keeps its value  */
 } fcmae_mismatch_kind;
 
 typedef struct fcmae_mismatch {
@@ -92,8 +94,8 @@ typedef struct fcmae_mismatch {
 
 /** Zero-initialise; fcmae_load_report_release() afterwards. */
 typedef struct fcmae_load_report {
-    int loaded;  /**< parameters taken from the file                         */
-    int errors;  /**< MISSING, UNEXPECTED and WRONG_SHAPE entries            */
+    int loaded; /**< parameters taken from the file                         */
+    int errors; /**< MISSING, UNEXPECTED and WRONG_SHAPE entries            */
     int count;
     fcmae_mismatch *entries; /**< owned */
 } fcmae_load_report;
@@ -104,48 +106,49 @@ FCMAE_API const char *fcmae_mismatch_name(fcmae_mismatch_kind kind);
 
 /** What may differ between a file and the model it is loaded into. Zero: nothing. */
 typedef struct fcmae_load_options {
-    bool fresh_head;        /**< norm and head may be absent or have other classes: values are kept */
-    bool fresh_decoder;     /**< mask token, proj, decoder, pred may be absent or of other sizes    */
-    bool ignore_unexpected; /**< tensors of no known name are ignored (parity files)                */
+    bool fresh_head;    /**< norm and head may be absent or have other classes: values are kept */
+    bool fresh_decoder; /**< mask token, proj, decoder, pred may be absent or of other sizes    */
+    bool ignore_unexpected; /**< tensors of no known name are ignored (parity files) */
 } fcmae_load_options;
 
 /** What a file is. */
 typedef struct fcmae_checkpoint_info {
     fcmae_container container;
-    fcmae_layout layout;       /**< never AUTO */
-    bool recognised;           /**< it holds ConvNeXt parameters; otherwise `config` means nothing  */
-    fcmae_model_config config; /**< from the tensors, where they cannot tell from the metadata      */
+    fcmae_layout layout; /**< never AUTO */
+    bool recognised;     /**< it holds ConvNeXt parameters; otherwise `config` means nothing  */
+    fcmae_model_config config; /**< from the tensors, where they cannot tell from the metadata */
     fcmae_dtype dtype;         /**< of most parameters */
-    const char *key;           /**< dictionary the parameters were found in, "" for the file itself */
-    int tensors;               /**< in the file */
-    int parameters;            /**< recognised tensors under `key` */
-    int64_t values;            /**< elements of those */
+    const char *key; /**< dictionary the parameters were found in, "" for the file itself */
+    int tensors;     /**< in the file */
+    int parameters;  /**< recognised tensors under `key` */
+    int64_t values;  /**< elements of those */
     bool has_decoder, has_norm, has_head;
-    fcmae_load_report report;  /**< against a model of `config`: what is missing or odd. Owned. */
+    fcmae_load_report report; /**< against a model of `config`: what is missing or odd. Owned. */
 } fcmae_checkpoint_info;
 
 /** An open checkpoint. Opaque; one owner. */
 typedef struct fcmae_checkpoint fcmae_checkpoint;
 
 /**
- * Opens any readable tensor file; a folder with model.safetensors or pytorch_model.bin in it; or the
- * newest checkpoint of a training run, given by the run's folder or by the file `latest` in it.
+ * Opens any readable tensor file; a folder with model.safetensors or pytorch_model.bin in it; or
+ * the newest checkpoint of a training run, given by the run's folder or by the file `latest` in it.
  * @param key  dictionary to take the parameters from: "model", "model_ema", "state_dict", ...;
- *             "ema": whichever averaged weights there are; NULL: model, state_dict, the file itself,
- *             then averaged weights.
+ *             "ema": whichever averaged weights there are; NULL: model, state_dict, the file
+ * itself, then averaged weights.
  * @return as fcmae_tensor_file_open(); FCMAE_ERR_NOT_FOUND if there is nothing under `key`. A file
  *         without ConvNeXt parameters opens (info->recognised is false).
  */
 FCMAE_API fcmae_status fcmae_checkpoint_open(fcmae_checkpoint **checkpoint, const char *path,
                                              const char *key, fcmae_error *error);
 /** The same for a file held in memory; `bytes` is retained (borrowed) until the close. */
-FCMAE_API fcmae_status fcmae_checkpoint_open_memory(fcmae_checkpoint **checkpoint, const void *bytes,
-                                                    size_t size, const char *key,
+FCMAE_API fcmae_status fcmae_checkpoint_open_memory(fcmae_checkpoint **checkpoint,
+                                                    const void *bytes, size_t size, const char *key,
                                                     fcmae_error *error);
 FCMAE_API void fcmae_checkpoint_close(fcmae_checkpoint **checkpoint);
 
 /** What the file is. Lives as long as the checkpoint. */
-FCMAE_API const fcmae_checkpoint_info *fcmae_checkpoint_describe(const fcmae_checkpoint *checkpoint);
+FCMAE_API const fcmae_checkpoint_info *fcmae_checkpoint_describe(
+    const fcmae_checkpoint *checkpoint);
 /** The file below, for tensors and texts that are no parameters. */
 FCMAE_API const fcmae_tensor_file *fcmae_checkpoint_file(const fcmae_checkpoint *checkpoint);
 

@@ -24,43 +24,42 @@ typedef enum fcmae_format {
     FCMAE_FORMAT_OFFICIAL = 0, /**< sparse or dense names of the published code                 */
     FCMAE_FORMAT_TIMM,
     FCMAE_FORMAT_HUGGINGFACE,
-    FCMAE_FORMAT_ONNX          /**< opset 17, input "image" [batch, channels, S, S], output "logits"
-                                    [batch, classes], or "features" [batch, dims[3]] without head  */
+    FCMAE_FORMAT_ONNX /**< opset 17, input "image" [batch, channels, S, S], output "logits"
+                           [batch, classes], or "features" [batch, dims[3]] without head  */
 } fcmae_format;
 
 /** Zero-initialise; zero values are the defaults. */
 typedef struct fcmae_convert_options {
-    bool sparse;           /**< official only: Minkowski kernels, decoder kept. Otherwise dense.   */
+    bool sparse; /**< official only: Minkowski kernels, decoder kept. Otherwise dense.   */
     fcmae_format format;
-    fcmae_dtype dtype;     /**< F32, F16 or BF16 */
-    const char *key;       /**< dictionary of the input, as fcmae_checkpoint_open()                */
-    int classes;           /**< dense: a head of that many classes, fresh if the input has none or
-                                another; 0: the input's, or none                                    */
-    uint64_t seed;         /**< of a fresh head: weights normal with std 2e-5, bias 0, norm 1 and 0 */
-    int input_size;        /**< image side noted in timm and Hugging Face folders and the dummy shape
-                                of ONNX; 0: 224                                                     */
+    fcmae_dtype dtype; /**< F32, F16 or BF16 */
+    const char *key;   /**< dictionary of the input, as fcmae_checkpoint_open()                */
+    int classes;       /**< dense: a head of that many classes, fresh if the input has none or
+                            another; 0: the input's, or none                                    */
+    uint64_t seed;     /**< of a fresh head: weights normal with std 2e-5, bias 0, norm 1 and 0 */
+    int input_size;    /**< image side noted in timm and Hugging Face folders and the dummy shape
+                            of ONNX; 0: 224                                                     */
     void (*progress)(void *cookie, uint64_t done, uint64_t total); /**< bytes; may be NULL        */
     void *cookie;
 } fcmae_convert_options;
 
 /** What was done. Zero-initialise; fcmae_convert_result_release() afterwards. */
 typedef struct fcmae_convert_result {
-    fcmae_load_report report; /**< tensors left behind (IGNORED) and fresh ones (KEPT)             */
-    fcmae_checkpoint_info from; /**< the input; its report is empty here, its key is not set        */
-    fcmae_model_config config;  /**< the output; kind ENCODER, CLASSIFIER or PRETRAIN               */
+    fcmae_load_report report;   /**< tensors left behind (IGNORED) and fresh ones (KEPT)   */
+    fcmae_checkpoint_info from; /**< the input; its report is empty here, its key is not set */
+    fcmae_model_config config;  /**< the output; kind ENCODER, CLASSIFIER or PRETRAIN  */
     int tensors;
-    uint64_t bytes;             /**< of tensor data written                                         */
-    char path[512];             /**< file with the weights                                          */
+    uint64_t bytes; /**< of tensor data written                                         */
+    char path[512]; /**< file with the weights                                          */
 } fcmae_convert_result;
 FCMAE_API void fcmae_convert_result_release(fcmae_convert_result *result);
 
 /**
  * Converts a file.
  * @param input   anything fcmae_checkpoint_open() takes.
- * @param output  a file: .safetensors, or .pt / .pth / .bin for a torch archive, or .onnx. For timm and
- *                Hugging Face anything without such an ending is a folder, which receives
- *                model.safetensors, config.json and (Hugging Face) preprocessor_config.json. Files
- *                are complete or absent.
+ * @param output  a file: .safetensors, or .pt / .pth / .bin for a torch archive, or .onnx. For timm
+ * and Hugging Face anything without such an ending is a folder, which receives model.safetensors,
+ * config.json and (Hugging Face) preprocessor_config.json. Files are complete or absent.
  * @param result  [out] may be NULL.
  * @return FCMAE_ERR_MISMATCH when the input is no complete encoder (the report lists the tensors),
  *         FCMAE_ERR_ARGUMENT, FCMAE_ERR_UNSUPPORTED, and what reading and writing return.

@@ -57,9 +57,9 @@ typedef struct fcmae_dataset_options {
  *         FCMAE_ERR_MEMORY.
  */
 FCMAE_API fcmae_status fcmae_dataset_open(fcmae_dataset **dataset, const char *path,
-                                          const fcmae_dataset_options *options,
-                                          fcmae_error *error);
-/** A set of given files, label -1, in the given order. The names are copied, the files not opened. */
+                                          const fcmae_dataset_options *options, fcmae_error *error);
+/** A set of given files, label -1, in the given order. The names are
+ *  copied, the files not opened. */
 FCMAE_API fcmae_status fcmae_dataset_from_files(fcmae_dataset **dataset, const char *const *paths,
                                                 int64_t count, fcmae_error *error);
 FCMAE_API void fcmae_dataset_close(fcmae_dataset **dataset);
@@ -100,7 +100,8 @@ typedef enum fcmae_transform_kind {
     FCMAE_TRANSFORM_SQUASH
 } fcmae_transform_kind;
 
-/** Resizing is antialiased bicubic, bit for bit Pillow's. Start from one of the two functions below. */
+/** Resizing is antialiased bicubic, bit for bit Pillow's. Start from one of the two functions
+ * below. */
 typedef struct fcmae_transform {
     fcmae_transform_kind kind;
     int size;                    /**< side of a sample in pixels, 1 .. 4096 */
@@ -109,15 +110,16 @@ typedef struct fcmae_transform {
     double crop_ratio;           /**< CENTRE: in (0, 1] */
     /** TRAIN: RandAugment after crop and flip, see fcmae/augment.h; the recipe's
      *  rand-m9-mstd0.5-inc1 is 2, 9, 0.5. 0 operations: none. */
-    int augment_operations;      /**< 0 .. 16 */
-    double augment_magnitude;    /**< 0 .. 10 */
-    double augment_deviation;    /**< of the magnitude, >= 0 */
+    int augment_operations;   /**< 0 .. 16 */
+    double augment_magnitude; /**< 0 .. 10 */
+    double augment_deviation; /**< of the magnitude, >= 0 */
     /** Decode a JPEG at 1/2, 1/4 or 1/8 if the crop is still at least `size` there. Faster on
      *  pictures much larger than the sample, no longer equal to Pillow. */
     bool fast_decode;
 } fcmae_transform;
 
-/** Training: scale (scale_min, 1), flip 1/2. The recipes: 0.2 for pretraining, 0.08 for fine-tuning. */
+/** Training: scale (scale_min, 1), flip 1/2. The recipes: 0.2 for pretraining, 0.08 for
+ * fine-tuning. */
 FCMAE_API fcmae_transform fcmae_transform_train(int size, double scale_min);
 /** Evaluation. crop_ratio 0 chooses as the paper's code: 0.875 below 384 pixels, else SQUASH.
  *  A positive one is CENTRE with this ratio. */
@@ -128,25 +130,25 @@ FCMAE_API fcmae_transform fcmae_transform_evaluate(int size, double crop_ratio);
 /** Zero-initialise, then set what matters. */
 typedef struct fcmae_loader_options {
     fcmae_transform transform;
-    int batch;      /**< samples per batch, >= 1 */
+    int batch; /**< samples per batch, >= 1 */
     /** true: every epoch in an order of its own, without end, the last incomplete batch left out.
      *  false: once, in the order of the data set, the last batch may be smaller. */
     bool training;
     uint64_t seed;
-    int workers;    /**< threads; 0: one per processor */
-    int prefetch;   /**< batches prepared ahead; 0: 3 */
+    int workers;  /**< threads; 0: one per processor */
+    int prefetch; /**< batches prepared ahead; 0: 3 */
     /** Training on shards: images among which the order is random, so that the disk is read
      *  sequentially; the page cache holds their files. 0: 4096. Part of what determines a batch. */
     int64_t shuffle_buffer;
-    /** Bytes of memory for decoded pictures that are kept from epoch to epoch; 0: none. Batches stay
-     *  the same in every bit. Worth it where all decoded pictures fit; not with fast_decode. */
+    /** Bytes of memory for decoded pictures that are kept from epoch to epoch; 0: none. Batches
+     * stay the same in every bit. Worth it where all decoded pictures fit; not with fast_decode. */
     uint64_t cache_bytes;
     /** Share of unreadable files above which the run stops. 0: 5 %, but of a small set always up to
      *  min(10, a quarter). Negative: the first unreadable file stops the run. */
     double bad_share;
     const int64_t *subset; /**< indices to use, or NULL for all; copied */
     int64_t subset_count;
-    fcmae_log log;  /**< one warning per unreadable file, from the thread that calls next() */
+    fcmae_log log; /**< one warning per unreadable file, from the thread that calls next() */
 } fcmae_loader_options;
 
 /** What next() hands out. Borrowed until the following call of next(), start() or destroy(). */
@@ -156,14 +158,14 @@ typedef struct fcmae_samples {
     const int32_t *labels;  /**< [count] */
     const int64_t *indices; /**< [count] into the data set: the image that was really used */
     uint32_t epoch;
-    int64_t batch;          /**< number within the epoch */
+    int64_t batch; /**< number within the epoch */
 } fcmae_samples;
 
 typedef struct fcmae_loader_statistics {
-    double wait_seconds;    /**< time next() spent waiting for samples */
-    double work_seconds;    /**< time the workers spent, summed */
-    int64_t samples;        /**< delivered */
-    int64_t bad_files;      /**< different files found unreadable */
+    double wait_seconds; /**< time next() spent waiting for samples */
+    double work_seconds; /**< time the workers spent, summed */
+    int64_t samples;     /**< delivered */
+    int64_t bad_files;   /**< different files found unreadable */
 } fcmae_loader_statistics;
 
 typedef struct fcmae_loader fcmae_loader;
@@ -176,12 +178,11 @@ typedef struct fcmae_loader fcmae_loader;
  * smaller by one.
  *
  * @param dataset  retained: must outlive the loader.
- * @return FCMAE_ERR_ARGUMENT: an option outside its range; FCMAE_ERR_SHAPE: training on fewer images
- *         than a batch; FCMAE_ERR_MEMORY.
+ * @return FCMAE_ERR_ARGUMENT: an option outside its range; FCMAE_ERR_SHAPE: training on fewer
+ * images than a batch; FCMAE_ERR_MEMORY.
  */
 FCMAE_API fcmae_status fcmae_loader_create(fcmae_loader **loader, const fcmae_dataset *dataset,
-                                           const fcmae_loader_options *options,
-                                           fcmae_error *error);
+                                           const fcmae_loader_options *options, fcmae_error *error);
 /** Stops the workers and frees everything. */
 FCMAE_API void fcmae_loader_destroy(fcmae_loader **loader);
 /** Batches of one epoch, >= 1. */
@@ -202,13 +203,13 @@ FCMAE_API fcmae_loader_statistics fcmae_loader_get_statistics(const fcmae_loader
 
 /** Zero-initialise, then set what matters. */
 typedef struct fcmae_synthetic_options {
-    int classes;      /**< 1 .. 1000; 0: 10 */
-    int64_t images;   /**< training images in all, dealt evenly; 0: 1000 */
+    int classes;               /**< 1 .. 1000; 0: 10 */
+    int64_t images;            /**< training images in all, dealt evenly; 0: 1000 */
     int64_t validation_images; /**< 0: a fifth of `images`, at least one per class */
-    int size;         /**< side in pixels, 16 .. 2048; 0: 64 */
+    int size;                  /**< side in pixels, 16 .. 2048; 0: 64 */
     uint64_t seed;
-    bool png;         /**< PNG instead of JPEG of quality 90 */
-    int threads;      /**< 0: one per processor. Never changes a file. */
+    bool png;    /**< PNG instead of JPEG of quality 90 */
+    int threads; /**< 0: one per processor. Never changes a file. */
 } fcmae_synthetic_options;
 
 /**

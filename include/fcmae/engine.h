@@ -21,9 +21,9 @@ extern "C" {
 #endif
 
 typedef enum fcmae_engine_mode {
-    FCMAE_MODE_PRETRAIN,  /**< masked forward + backward; model kind PRETRAIN                    */
-    FCMAE_MODE_CLASSIFY,  /**< dense forward + backward; model kind CLASSIFIER                   */
-    FCMAE_MODE_INFERENCE  /**< forward only, any kind; about a tenth of the memory               */
+    FCMAE_MODE_PRETRAIN, /**< masked forward + backward; model kind PRETRAIN                    */
+    FCMAE_MODE_CLASSIFY, /**< dense forward + backward; model kind CLASSIFIER                   */
+    FCMAE_MODE_INFERENCE /**< forward only, any kind; about a tenth of the memory               */
 } fcmae_engine_mode;
 
 typedef enum fcmae_precision { FCMAE_FLOAT32 = 0, FCMAE_BFLOAT16 = 1 } fcmae_precision;
@@ -31,14 +31,14 @@ typedef enum fcmae_precision { FCMAE_FLOAT32 = 0, FCMAE_BFLOAT16 = 1 } fcmae_pre
 /** Zero-initialise, then set what matters; 0 means "choose". */
 typedef struct fcmae_engine_options {
     fcmae_engine_mode mode;
-    int height, width;   /**< input size in pixels, multiples of fcmae_config_patch()             */
-    int visible_cells;   /**< most visible cells of a sample; 0: all of them                      */
-    int batch;           /**< most samples per call; needed to choose lanes and for GRN_BATCH     */
-    int lanes;           /**< 0: one per processor, fewer where memory or the batch is small      */
-    int micro_batch;     /**< samples a lane carries at a time; 0: 8, fewer if the batch is small */
-    int threads;         /**< 0: every processor. Never changes a result.                         */
-    int frozen_blocks;   /**< CLASSIFY: the first encoder blocks, with stem and downsampling before them,
-                              get no gradients and cost no backward pass; 0 .. all blocks           */
+    int height, width; /**< input size in pixels, multiples of fcmae_config_patch()             */
+    int visible_cells; /**< most visible cells of a sample; 0: all of them                      */
+    int batch;         /**< most samples per call; needed to choose lanes and for GRN_BATCH     */
+    int lanes;         /**< 0: one per processor, fewer where memory or the batch is small      */
+    int micro_batch;   /**< samples a lane carries at a time; 0: 8, fewer if the batch is small */
+    int threads;       /**< 0: every processor. Never changes a result.                         */
+    int frozen_blocks; /**< CLASSIFY: the first encoder blocks, with stem and downsampling before
+                          them, get no gradients and cost no backward pass; 0 .. all blocks */
     fcmae_precision precision;
     int instruction_set; /**< 0: the best of this processor; 1 portable, 2 AVX2, 3 AVX-512: the most
                               to use. Results differ between sets in the last bits.              */
@@ -82,20 +82,20 @@ FCMAE_API void fcmae_engine_pack(fcmae_engine *engine);
 /** Images of one call: either bytes or values. Borrowed. */
 typedef struct fcmae_images {
     int64_t count;
-    const uint8_t *bytes; /**< [count, H, W, channels], or NULL                                    */
-    const float *values;  /**< [count, channels, H, W], already normalised, or NULL                */
-    const float *mean;    /**< bytes only: value = (byte / 255 - mean[c]) / deviation[c]           */
+    const uint8_t *bytes; /**< [count, H, W, channels], or NULL */
+    const float *values; /**< [count, channels, H, W], already normalised, or NULL                */
+    const float *mean;   /**< bytes only: value = (byte / 255 - mean[c]) / deviation[c]           */
     const float *deviation;
 } fcmae_images;
 
 /** Samples of one call. Borrowed. Zero-initialise. */
 typedef struct fcmae_batch {
     fcmae_images images;
-    int64_t samples;          /**< masked views of images; usually images.count                   */
-    const int32_t *image_of;  /**< [samples] index of the image, or NULL: sample i is image i      */
-    const uint8_t *removed;   /**< [samples, cells] 1 = removed, or NULL: everything visible        */
-    const float *targets;     /**< [samples, classes] target distribution (rows sum to 1), or NULL */
-    const float *branch_scale; /**< [encoder blocks, samples] drop path: 0 or 1/keep; NULL: none     */
+    int64_t samples;         /**< masked views of images; usually images.count                   */
+    const int32_t *image_of; /**< [samples] index of the image, or NULL: sample i is image i      */
+    const uint8_t *removed; /**< [samples, cells] 1 = removed, or NULL: everything visible        */
+    const float *targets;   /**< [samples, classes] target distribution (rows sum to 1), or NULL */
+    const float *branch_scale; /**< [encoder blocks, samples] drop path: 0 or 1/keep; NULL: none */
 } fcmae_batch;
 
 /** Sets the gradients to zero. */
@@ -125,12 +125,13 @@ FCMAE_API float *fcmae_engine_gradients(fcmae_engine *engine);
 struct fcmae_observation;
 
 typedef struct fcmae_outputs {
-    float *logits;      /**< [samples, classes]                                                   */
-    float *pooled;      /**< [samples, dims[3]] mean over visible sites of the encoder output,
-                             before the final LayerNorm                                           */
-    float *encoder;     /**< [samples, dims[3], h, w], zeros where removed                         */
-    float *prediction;  /**< [samples, h * w, patch_values], every patch                            */
-    double *sample_loss; /**< [samples] PRETRAIN: mean over removed patches; CLASSIFIER: needs targets */
+    float *logits;     /**< [samples, classes]                                                   */
+    float *pooled;     /**< [samples, dims[3]] mean over visible sites of the encoder output,
+                            before the final LayerNorm                                           */
+    float *encoder;    /**< [samples, dims[3], h, w], zeros where removed                         */
+    float *prediction; /**< [samples, h * w, patch_values], every patch */
+    double *sample_loss; /**< [samples] PRETRAIN: mean over removed patches; CLASSIFIER: needs
+                            targets */
     /** Called for every encoder block of every sample, in one thread per lane; NULL to skip. */
     void (*observe)(void *cookie, const struct fcmae_observation *observation);
     void *cookie;
@@ -147,13 +148,13 @@ typedef enum fcmae_observation_point {
 /** One tensor of one image at one block. `values` is [sites, stride], valid during the call. */
 typedef struct fcmae_observation {
     int64_t sample;
-    int stage, block;        /**< the decoder's blocks are not shown */
+    int stage, block; /**< the decoder's blocks are not shown */
     fcmae_observation_point point;
     const float *values;
     int64_t sites, channels, stride;
     const int32_t *position; /**< [sites] y * width + x on the stage's grid */
     int height, width;
-    int lane;                /**< calls of one lane never overlap */
+    int lane; /**< calls of one lane never overlap */
 } fcmae_observation;
 
 /** Forward only, in any mode. */

@@ -23,8 +23,8 @@ extern "C" {
 /* ---------------------------------------------------------------- the network */
 
 /**
- * Opens a checkpoint of any kind and builds the dense classifier: a decoder is left out, GRN takes its
- * norm per image whatever the pretraining did.
+ * Opens a checkpoint of any kind and builds the dense classifier: a decoder is left out, GRN takes
+ * its norm per image whatever the pretraining did.
  * @param classes  of the head; 0: the file's own.
  * @param fresh    norm and head may be missing or of other classes: they are then fresh, drawn from
  *                 `seed`. Else a file without a head is FCMAE_ERR_MISMATCH.
@@ -83,37 +83,38 @@ FCMAE_API fcmae_status fcmae_class_names_match(const fcmae_class_names *names, i
 
 /** How images reach a network. Zero-initialise; 0 means "choose". */
 typedef struct fcmae_pass_options {
-    int input_size;    /**< pixels, a multiple of fcmae_config_patch(); 0: 224                      */
-    double crop_ratio; /**< as for fcmae_transform_evaluate(): 0 is the published rule               */
-    int batch;         /**< 0: 32                                                                  */
-    int threads;       /**< 0: every processor                                                     */
-    int workers;       /**< threads that prepare images; 0: as threads                             */
+    int input_size; /**< pixels, a multiple of fcmae_config_patch(); 0: 224                      */
+    double crop_ratio; /**< as for fcmae_transform_evaluate(): 0 is the published rule */
+    int batch;   /**< 0: 32                                                                  */
+    int threads; /**< 0: every processor                                                     */
+    int workers; /**< threads that prepare images; 0: as threads                             */
     fcmae_precision precision;
-    double bad_share;  /**< as in fcmae_loader_options                                             */
-    const int64_t *subset; /**< images to use, or NULL for all; borrowed                           */
+    double bad_share; /**< as in fcmae_loader_options                                             */
+    const int64_t *subset; /**< images to use, or NULL for all; borrowed */
     int64_t subset_count;
     fcmae_log log;
-    void (*progress)(void *cookie, int64_t done, int64_t total); /**< may be NULL                  */
-    bool (*should_stop)(void *cookie); /**< FCMAE_ERR_INTERRUPTED when it says so; may be NULL      */
+    void (*progress)(void *cookie, int64_t done, int64_t total); /**< may be NULL */
+    bool (*should_stop)(void *cookie); /**< FCMAE_ERR_INTERRUPTED when it says so; may be NULL */
     void *cookie;
 } fcmae_pass_options;
 
 /** What a pass computes. */
 typedef enum fcmae_pass_output {
     FCMAE_PASS_LOGITS = 1,
-    FCMAE_PASS_POOLED = 2,     /**< mean over the sites of the encoder's output                     */
-    FCMAE_PASS_NORMALISED = 4, /**< that through the final LayerNorm (an encoder: without weights)   */
-    FCMAE_PASS_MAP = 8,        /**< the encoder's output                                           */
-    FCMAE_PASS_STAGES = 16     /**< mean over the sites of the output of every stage                */
+    FCMAE_PASS_POOLED = 2, /**< mean over the sites of the encoder's output                     */
+    FCMAE_PASS_NORMALISED =
+        4,                 /**< that through the final LayerNorm (an encoder: without weights)   */
+    FCMAE_PASS_MAP = 8,    /**< the encoder's output                                           */
+    FCMAE_PASS_STAGES = 16 /**< mean over the sites of the output of every stage                */
 } fcmae_pass_output;
 
 /** One batch of a pass; what was not asked for is NULL. Valid during the call. */
 typedef struct fcmae_pass_batch {
     fcmae_samples samples;
-    const float *logits;     /**< [count, classes]                  */
-    const float *pooled;     /**< [count, dims[3]]                  */
-    const float *normalised; /**< [count, dims[3]]                  */
-    const float *map;        /**< [count, dims[3], size/32, size/32] */
+    const float *logits;               /**< [count, classes]                  */
+    const float *pooled;               /**< [count, dims[3]]                  */
+    const float *normalised;           /**< [count, dims[3]]                  */
+    const float *map;                  /**< [count, dims[3], size/32, size/32] */
     const float *stages[FCMAE_STAGES]; /**< [count, dims[s]]         */
 } fcmae_pass_batch;
 
@@ -137,7 +138,8 @@ FCMAE_API fcmae_status fcmae_pass_run(fcmae_model *model, const fcmae_dataset *d
                                       fcmae_pass_result *result, fcmae_error *error);
 
 /** The `count` largest logits of one image, best first, with softmax probabilities over all.
- *  @return how many were written: min(count, classes). Of equal logits the lower number is first. */
+ *  @return how many were written: min(count, classes). Of equal logits the
+ *  lower number is first. */
 FCMAE_API int fcmae_top_classes(const float *logits, int classes, int count, int32_t *best,
                                 double *probability);
 
@@ -152,11 +154,11 @@ typedef struct fcmae_confusion {
 /** Zero-initialise; fcmae_evaluation_release() afterwards. */
 typedef struct fcmae_evaluation {
     fcmae_pass_result pass;
-    int64_t top1, top5; /**< images right; top5: among the best min(5, classes)                     */
-    double loss;        /**< mean cross-entropy, without smoothing                                  */
-    int classes;        /**< outputs of the network                                                */
-    int64_t *class_images, *class_top1; /**< [classes]; owned                                        */
-    fcmae_confusion *confusions; /**< most frequent first; owned                                    */
+    int64_t top1, top5; /**< images right; top5: among the best min(5, classes) */
+    double loss; /**< mean cross-entropy, without smoothing                                  */
+    int classes; /**< outputs of the network                                                */
+    int64_t *class_images, *class_top1; /**< [classes]; owned */
+    fcmae_confusion *confusions;        /**< most frequent first; owned        */
     int64_t confusion_count;
 } fcmae_evaluation;
 
@@ -216,8 +218,8 @@ typedef struct fcmae_knn_options {
     int count;
     double temperature; /**< votes weigh exp(cosine / temperature) (Wu et al., arXiv 1805.01978);
                              0: one each, a tie goes to the nearer class */
-    bool centre;  /**< subtract the mean of the training features first */
-    int threads;  /**< 0: every processor. Never changes a result. */
+    bool centre;        /**< subtract the mean of the training features first */
+    int threads;        /**< 0: every processor. Never changes a result. */
 } fcmae_knn_options;
 
 /**
@@ -231,33 +233,38 @@ FCMAE_API fcmae_status fcmae_knn_classify(const fcmae_features *training,
 
 /* ---------------------------------------------------------------- linear probe */
 
-typedef enum fcmae_probe_optimiser { FCMAE_PROBE_LARS = 0, FCMAE_PROBE_SGD = 1 } fcmae_probe_optimiser;
+typedef enum fcmae_probe_optimiser {
+    FCMAE_PROBE_LARS = 0,
+    FCMAE_PROBE_SGD = 1
+} fcmae_probe_optimiser;
 
 /** Start from fcmae_probe_defaults(). */
 typedef struct fcmae_probe_options {
     fcmae_probe_optimiser optimiser;
-    const double *rates;  /**< [rate_count] learning rates to try, for a batch of 256 (linear rule) */
+    const double
+        *rates; /**< [rate_count] learning rates to try, for a batch of 256 (linear rule) */
     int rate_count;
     double epochs, warmup_epochs; /**< cosine to 0                                               */
-    int batch;            /**< features per update; cut to their number                            */
+    int batch; /**< features per update; cut to their number                            */
     double momentum, trust, weight_decay;
-    double held_out;      /**< share of the training images that chooses the rate, in (0, 1)         */
+    double held_out; /**< share of the training images that chooses the rate, in (0, 1)         */
     uint64_t seed;
-    int threads;          /**< 0: every processor. Never changes a result.                         */
+    int threads; /**< 0: every processor. Never changes a result.                         */
 } fcmae_probe_options;
 
-/** MAE's protocol (He et al., arXiv 2111.06377, table 10): LARS, momentum 0.9, trust 0.001, no weight
- *  decay, 90 epochs, 10 of them warm-up; batch 1024; rates 0.01 to 30; a tenth is held out. */
+/** MAE's protocol (He et al., arXiv 2111.06377, table 10): LARS, momentum 0.9, trust 0.001, no
+ * weight decay, 90 epochs, 10 of them warm-up; batch 1024; rates 0.01 to 30; a
+ * tenth is held out. */
 FCMAE_API fcmae_probe_options fcmae_probe_defaults(void);
 
 /** Zero-initialise; fcmae_probe_release() afterwards. */
 typedef struct fcmae_probe {
     int classes, dimension;
-    float *weight; /**< [classes, dimension]; BatchNorm folded in; owned */
-    float *bias;   /**< [classes]; owned */
-    double rate;   /**< the one chosen */
+    float *weight;             /**< [classes, dimension]; BatchNorm folded in; owned */
+    float *bias;               /**< [classes]; owned */
+    double rate;               /**< the one chosen */
     double *held_out_accuracy; /**< [rate_count]; owned */
-    double training_loss; /**< mean over the last epoch */
+    double training_loss;      /**< mean over the last epoch */
 } fcmae_probe;
 
 FCMAE_API void fcmae_probe_release(fcmae_probe *probe);

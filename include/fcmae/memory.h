@@ -1,12 +1,12 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
 /**
- * Memory of a whole run: engine, optimiser and prepared images, planned without allocating anything by
- * the code that fcmae_pretrain() and fcmae_finetune() ask before they start.
+ * Memory of a whole run: engine, optimiser and prepared images, planned without allocating anything
+ * by the code that fcmae_pretrain() and fcmae_finetune() ask before they start.
  *
- * Micro-batches bound the activations, so beyond the batch that fills the lanes a further sample costs
- * its share of the prepared images and nothing else. GRN over the batch is the exception: it carries
- * the whole batch at once.
+ * Micro-batches bound the activations, so beyond the batch that fills the lanes a further sample
+ * costs its share of the prepared images and nothing else. GRN over the batch is the exception: it
+ * carries the whole batch at once.
  */
 #ifndef FCMAE_MEMORY_H
 #define FCMAE_MEMORY_H
@@ -25,16 +25,16 @@ typedef struct fcmae_memory_use {
     int masks_per_image; /**< PRETRAIN: samples that share an image; 0: 1                         */
     bool average;        /**< training: a moving average of the weights; CLASSIFY keeps a place for
                               the weights as well, while the average is evaluated                 */
-    bool mixing;         /**< CLASSIFY: images are mixed or erased, and held as floats for it      */
-    bool validation;     /**< CLASSIFY: evaluates meanwhile, on batches of its own                 */
+    bool mixing;     /**< CLASSIFY: images are mixed or erased, and held as floats for it      */
+    bool validation; /**< CLASSIFY: evaluates meanwhile, on batches of its own                 */
 } fcmae_memory_use;
 
 typedef struct fcmae_memory_plan {
     fcmae_engine_plan_info engine;
     uint64_t optimiser_bytes; /**< AdamW's moments, averages of the weights; 0 for inference      */
-    uint64_t image_bytes;     /**< batches that are prepared ahead and the one in use              */
-    uint64_t total_bytes;     /**< of all. The program itself, libraries and the decoding of images (a
-                                   few pictures per worker) come on top                            */
+    uint64_t image_bytes; /**< batches that are prepared ahead and the one in use              */
+    uint64_t total_bytes; /**< of all. The program itself, libraries and the decoding of images (a
+                               few pictures per worker) come on top                            */
 } fcmae_memory_plan;
 
 /** Memory at use->engine.batch samples per batch. Errors as those of fcmae_engine_plan(). */
@@ -53,8 +53,9 @@ FCMAE_API fcmae_status fcmae_plan_memory_growth(const fcmae_model_config *config
                                                 const fcmae_memory_use *use,
                                                 fcmae_memory_growth *growth, fcmae_error *error);
 
-/** Largest batch size up to which the plan stays within `bytes`, found by planning; at most 2^20, which
- *  an engine cannot exceed; 0: not even one sample fits. The batch in use->engine does not matter. */
+/** Largest batch size up to which the plan stays within `bytes`, found by planning; at most 2^20,
+ * which an engine cannot exceed; 0: not even one sample fits. The batch in use->engine does not
+ * matter. */
 FCMAE_API fcmae_status fcmae_plan_largest_batch(const fcmae_model_config *config,
                                                 const fcmae_memory_use *use, uint64_t bytes,
                                                 int *batch, fcmae_error *error);

@@ -4,8 +4,8 @@
  * Models: what a ConvNeXt V1/V2 with or without the FCMAE decoder consists of, and its parameters.
  *
  * One table of parameters over one contiguous block drives allocation, initialisation, the
- * optimiser, checkpoints, conversion and gradient checks. Gradients and optimiser moments are blocks
- * of the same layout, so everything that holds for a parameter holds for them.
+ * optimiser, checkpoints, conversion and gradient checks. Gradients and optimiser moments are
+ * blocks of the same layout, so everything that holds for a parameter holds for them.
  *
  * References: ConvNeXt V2 (Woo et al., arXiv 2301.00808), ConvNeXt (Liu et al., arXiv 2201.03545).
  */
@@ -26,30 +26,31 @@ extern "C" {
 
 /** What stands behind the encoder. */
 typedef enum fcmae_model_kind {
-    FCMAE_KIND_PRETRAIN = 0,  /**< encoder + projection, mask token, decoder blocks, prediction   */
-    FCMAE_KIND_CLASSIFIER = 1, /**< encoder + pool, LayerNorm, linear head                         */
-    FCMAE_KIND_ENCODER = 2     /**< encoder alone                                                  */
+    FCMAE_KIND_PRETRAIN = 0, /**< encoder + projection, mask token, decoder blocks, prediction   */
+    FCMAE_KIND_CLASSIFIER = 1, /**< encoder + pool, LayerNorm, linear head */
+    FCMAE_KIND_ENCODER = 2 /**< encoder alone                                                  */
 } fcmae_model_kind;
 
-/** Set of sites over which GRN takes its L2 norm. Image is what the paper's results used. Batch holds
- *  for the encoder, over the samples of one call; the decoder's blocks are always per image. */
+/** Set of sites over which GRN takes its L2 norm. Image is what the paper's results used. Batch
+ * holds for the encoder, over the samples of one call; the decoder's blocks
+ * are always per image. */
 typedef enum fcmae_grn_scope { FCMAE_GRN_IMAGE = 0, FCMAE_GRN_BATCH = 1 } fcmae_grn_scope;
 
 /** Everything that determines the parameters and the function of a network. */
 typedef struct fcmae_model_config {
-    char name[64];              /**< preset name, for people                                      */
+    char name[64]; /**< preset name, for people                                      */
     fcmae_model_kind kind;
-    int version;                /**< 2: GRN; 1: LayerScale instead of GRN                         */
-    int depths[FCMAE_STAGES];   /**< blocks per stage, each >= 1                                  */
-    int dims[FCMAE_STAGES];     /**< channels per stage, each a multiple of 8                     */
-    int channels;               /**< image channels, >= 1; presets: 3                             */
-    int stem_stride;            /**< stem kernel and stride: 2, 4 or 8; presets: 4                */
-    int decoder_depth;          /**< >= 1; used by FCMAE_KIND_PRETRAIN                            */
-    int decoder_dim;            /**< a multiple of 16; presets: 512                               */
-    bool norm_pix;              /**< targets normalised per patch                                 */
+    int version;              /**< 2: GRN; 1: LayerScale instead of GRN                         */
+    int depths[FCMAE_STAGES]; /**< blocks per stage, each >= 1                                  */
+    int dims[FCMAE_STAGES];   /**< channels per stage, each a multiple of 8                     */
+    int channels;             /**< image channels, >= 1; presets: 3                             */
+    int stem_stride;          /**< stem kernel and stride: 2, 4 or 8; presets: 4                */
+    int decoder_depth;        /**< >= 1; used by FCMAE_KIND_PRETRAIN                            */
+    int decoder_dim;          /**< a multiple of 16; presets: 512                               */
+    bool norm_pix;            /**< targets normalised per patch                                 */
     fcmae_grn_scope grn_scope;
-    int classes;                /**< >= 1 for FCMAE_KIND_CLASSIFIER                               */
-    double layer_scale_init;    /**< V1 only; 1e-6                                                */
+    int classes;             /**< >= 1 for FCMAE_KIND_CLASSIFIER                               */
+    double layer_scale_init; /**< V1 only; 1e-6                                                */
 } fcmae_model_config;
 
 /** Side of one mask cell and prediction patch in pixels: 8 * stem_stride (presets: 32). */
@@ -61,9 +62,9 @@ FCMAE_API fcmae_status fcmae_config_check(const fcmae_model_config *config, fcma
 
 /** How an official (PyTorch, dense) tensor is stored as rows x columns. */
 typedef enum fcmae_parameter_order {
-    FCMAE_ORDER_SAME = 0,      /**< (rows, columns) as in the file                              */
-    FCMAE_ORDER_TRANSPOSED = 1, /**< file (columns, rows): linear weights and depthwise kernels    */
-    FCMAE_ORDER_PATCH = 2      /**< file (columns, in, k): row k * in + i: stem, 2x2 downsampling   */
+    FCMAE_ORDER_SAME = 0,       /**< (rows, columns) as in the file                              */
+    FCMAE_ORDER_TRANSPOSED = 1, /**< file (columns, rows): linear weights and depthwise kernels */
+    FCMAE_ORDER_PATCH = 2 /**< file (columns, in, k): row k * in + i: stem, 2x2 downsampling   */
 } fcmae_parameter_order;
 
 typedef enum fcmae_parameter_init {
@@ -83,7 +84,7 @@ typedef enum fcmae_parameter_part {
 
 /** What a parameter is inside its part. */
 typedef enum fcmae_parameter_role {
-    FCMAE_ROLE_WEIGHT,      /**< stem, downsampling, proj, pred, head     */
+    FCMAE_ROLE_WEIGHT, /**< stem, downsampling, proj, pred, head     */
     FCMAE_ROLE_BIAS,
     FCMAE_ROLE_NORM_WEIGHT, /**< LayerNorm                                */
     FCMAE_ROLE_NORM_BIAS,
@@ -100,10 +101,10 @@ typedef enum fcmae_parameter_role {
 } fcmae_parameter_role;
 
 /**
- * One tensor. The official name and shape are those of the dense PyTorch model (`stages.0.0.dwconv.weight`
- * (C,1,7,7)) and, for decoder parts, of the FCMAE checkpoint; file formats rename from here.
- * Stored at block[offset + r * stride + c], r < rows, c < columns; the columns up to `stride`
- * (a multiple of 16) are padding and always zero.
+ * One tensor. The official name and shape are those of the dense PyTorch model
+ * (`stages.0.0.dwconv.weight` (C,1,7,7)) and, for decoder parts, of the FCMAE checkpoint; file
+ * formats rename from here. Stored at block[offset + r * stride + c], r < rows, c < columns; the
+ * columns up to `stride` (a multiple of 16) are padding and always zero.
  */
 typedef struct fcmae_parameter {
     char name[64];
@@ -138,7 +139,8 @@ FCMAE_API fcmae_status fcmae_model_create(fcmae_model **model, const fcmae_model
 FCMAE_API void fcmae_model_destroy(fcmae_model **model);
 
 FCMAE_API const fcmae_model_config *fcmae_model_configuration(const fcmae_model *model);
-/** The table, in the order of a PyTorch state dict of the same model. Lives as long as the model. */
+/** The table, in the order of a PyTorch state dict of the same
+ *  model. Lives as long as the model. */
 FCMAE_API const fcmae_parameter *fcmae_model_parameters(const fcmae_model *model, int *count);
 /** Entry of that official name, or NULL. */
 FCMAE_API const fcmae_parameter *fcmae_model_find(const fcmae_model *model, const char *name);
@@ -156,7 +158,8 @@ FCMAE_API float *fcmae_model_values(fcmae_model *model);
  */
 FCMAE_API void fcmae_model_initialise(fcmae_model *model, uint64_t seed);
 
-/** Copies one tensor out of a block into C order of its official shape, `parameter->count` floats. */
+/** Copies one tensor out of a block into C order of its official
+ *  shape, `parameter->count` floats. */
 FCMAE_API void fcmae_parameter_export(const fcmae_parameter *parameter, const float *block,
                                       float *official);
 /** The inverse of fcmae_parameter_export(); leaves padding zero. */

@@ -34,17 +34,17 @@ FCMAE_API int fcmae_layer_count(const fcmae_model_config *config, fcmae_layer_de
 
 /** Zero means zero here, except where a field says otherwise: start from fcmae_adamw_defaults(). */
 typedef struct fcmae_adamw_options {
-    double beta1, beta2; /**< 0.9 and 0.95 (pretraining) or 0.999 (fine-tuning); in [0, 1)         */
-    double epsilon;      /**< 1e-8; added after the corrected square root                          */
-    double weight_decay; /**< 0.05; applied to the weights of convolutions and linears              */
+    double beta1, beta2; /**< 0.9 and 0.95 (pretraining) or 0.999 (fine-tuning); in [0, 1) */
+    double epsilon; /**< 1e-8; added after the corrected square root                          */
+    double weight_decay; /**< 0.05; applied to the weights of convolutions and linears */
     bool grn_decay;      /**< true: GRN gamma and beta and the mask token decay too, as the official
                               pretraining code does by accident (they are not rank 1 there). false:
-                              only matrices and kernels decay                                       */
-    double clip;         /**< largest gradient norm; 0: no clipping                                 */
+                              only matrices and kernels decay */
+    double clip; /**< largest gradient norm; 0: no clipping                                 */
     fcmae_layer_decay layer_decay;
-    double layer_decay_rate; /**< in (0, 1]; unused without layer decay                             */
-    int frozen_blocks;       /**< the first encoder blocks, with stem and downsampling before them, are
-                                  left as they are: no decay, no part in the gradient's norm          */
+    double layer_decay_rate; /**< in (0, 1]; unused without layer decay */
+    int frozen_blocks; /**< the first encoder blocks, with stem and downsampling before them, are
+                            left as they are: no decay, no part in the gradient's norm          */
 } fcmae_adamw_options;
 
 /** Pretraining values: 0.9, 0.95, 1e-8, weight decay 0.05, no clipping, no layer decay. */

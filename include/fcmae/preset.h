@@ -28,46 +28,46 @@ extern "C" {
 
 /** Masked pretraining (section [pretrain]; key = member). lr = base_lr * batch / 256. */
 typedef struct fcmae_pretrain_recipe {
-    double base_lr;         /**< per 256 images; 1.5e-4                                            */
-    double min_lr;          /**< where the cosine ends; 0                                          */
-    double weight_decay;    /**< 0.05                                                              */
-    double beta1, beta2;    /**< AdamW; 0.9, 0.95                                                  */
-    double epsilon;         /**< AdamW; 1e-8                                                       */
-    int batch;              /**< images per optimiser step, accumulation included; 4096             */
-    double epochs;          /**< 800; may be a fraction                                            */
-    double warmup_epochs;   /**< linear warm-up, per step; 40                                       */
-    double mask_ratio;      /**< part of the cells removed, in (0, 1); 0.6                          */
-    double crop_min, crop_max; /**< area of the random resized crop as part of the image; 0.2, 1     */
-    double flip;            /**< probability of a horizontal flip; 0.5                             */
+    double base_lr;       /**< per 256 images; 1.5e-4                                            */
+    double min_lr;        /**< where the cosine ends; 0                                          */
+    double weight_decay;  /**< 0.05                                                              */
+    double beta1, beta2;  /**< AdamW; 0.9, 0.95                                                  */
+    double epsilon;       /**< AdamW; 1e-8                                                       */
+    int batch;            /**< images per optimiser step, accumulation included; 4096             */
+    double epochs;        /**< 800; may be a fraction                                            */
+    double warmup_epochs; /**< linear warm-up, per step; 40                                       */
+    double mask_ratio;    /**< part of the cells removed, in (0, 1); 0.6                          */
+    double crop_min, crop_max; /**< area of the random resized crop as part of the image; 0.2, 1 */
+    double flip; /**< probability of a horizontal flip; 0.5                             */
 } fcmae_pretrain_recipe;
 
 /** How layer-wise learning-rate decay numbers the layers. */
 typedef enum fcmae_layer_grouping {
-    FCMAE_LAYERS_SINGLE = 0, /**< every block is a layer ("single")                                */
-    FCMAE_LAYERS_GROUP = 1   /**< 12 layers, the third stage in threes ("group"); for 3, 3, 27, 3    */
+    FCMAE_LAYERS_SINGLE = 0, /**< every block is a layer ("single") */
+    FCMAE_LAYERS_GROUP = 1 /**< 12 layers, the third stage in threes ("group"); for 3, 3, 27, 3   */
 } fcmae_layer_grouping;
 
 /** Supervised fine-tuning (section [finetune]; key = member). lr = base_lr * batch / 256. */
 typedef struct fcmae_finetune_recipe {
-    double base_lr;           /**< per 256 images; 8e-4                                            */
-    double min_lr;            /**< where the cosine ends; 1e-6                                     */
-    double weight_decay;      /**< not applied to biases, norms and GRN; 0.05                       */
-    double beta1, beta2;      /**< AdamW; 0.9, 0.999                                               */
-    double epsilon;           /**< AdamW; 1e-8                                                     */
-    int batch;                /**< images per optimiser step, accumulation included; 1024           */
-    double epochs;            /**< 300                                                             */
-    double warmup_epochs;     /**< 40                                                              */
-    double layer_decay;       /**< factor of the learning rate from layer to layer, in (0, 1]; 0.9    */
-    fcmae_layer_grouping layer_grouping; /**< single | group; single                                */
-    double rand_augment_magnitude; /**< 0 .. 10; 9. Two operations per image                         */
-    double rand_augment_deviation; /**< standard deviation of the magnitude; 0.5                     */
-    double random_erasing;    /**< probability; 0.25                                               */
-    double label_smoothing;   /**< in [0, 1); 0.1                                                  */
-    double mixup, cutmix;     /**< alpha of the Beta distribution, 0: off; 0.8, 1.0                   */
-    double mix_switch;        /**< with both on: probability of cutmix; 0.5                         */
-    double drop_path;         /**< rate of the last block, rising linearly from 0; 0.2               */
-    double ema;               /**< decay of the averaged weights per step, 0: off; 0.9999            */
-    double head_init;         /**< standard deviation of the fresh head's weights; 2e-5              */
+    double base_lr;       /**< per 256 images; 8e-4                                            */
+    double min_lr;        /**< where the cosine ends; 1e-6                                     */
+    double weight_decay;  /**< not applied to biases, norms and GRN; 0.05                       */
+    double beta1, beta2;  /**< AdamW; 0.9, 0.999                                               */
+    double epsilon;       /**< AdamW; 1e-8                                                     */
+    int batch;            /**< images per optimiser step, accumulation included; 1024           */
+    double epochs;        /**< 300                                                             */
+    double warmup_epochs; /**< 40                                                              */
+    double layer_decay;   /**< factor of the learning rate from layer to layer, in (0, 1]; 0.9    */
+    fcmae_layer_grouping layer_grouping; /**< single | group; single */
+    double rand_augment_magnitude;       /**< 0 .. 10; 9. Two operations per image       */
+    double rand_augment_deviation;       /**< standard deviation of the magnitude; 0.5       */
+    double random_erasing;  /**< probability; 0.25                                               */
+    double label_smoothing; /**< in [0, 1); 0.1                                                  */
+    double mixup, cutmix; /**< alpha of the Beta distribution, 0: off; 0.8, 1.0                   */
+    double mix_switch;    /**< with both on: probability of cutmix; 0.5                         */
+    double drop_path;     /**< rate of the last block, rising linearly from 0; 0.2               */
+    double ema;           /**< decay of the averaged weights per step, 0: off; 0.9999            */
+    double head_init;     /**< standard deviation of the fresh head's weights; 2e-5              */
 } fcmae_finetune_recipe;
 
 typedef struct fcmae_recipe {
@@ -83,9 +83,9 @@ FCMAE_API void fcmae_config_default(fcmae_model_config *config);
 
 /**
  * Reads a preset.
- * @param name    a built-in name ("atto", "base-v1", see fcmae_preset_names()) or the path of a file.
- *                A name without '/' and '.' that is built in means the built-in one, whatever files
- *                lie about.
+ * @param name    a built-in name ("atto", "base-v1", see fcmae_preset_names()) or the path of a
+ * file. A name without '/' and '.' that is built in means the built-in one, whatever files lie
+ * about.
  * @param config  [out] kind PRETRAIN, 1000 classes: set kind and classes as needed.
  * @param recipe  [out] may be NULL.
  * @return FCMAE_ERR_NOT_FOUND (the sentence lists the names), FCMAE_ERR_IO, FCMAE_ERR_FORMAT with
@@ -94,7 +94,8 @@ FCMAE_API void fcmae_config_default(fcmae_model_config *config);
 FCMAE_API fcmae_status fcmae_preset_load(const char *name, fcmae_model_config *config,
                                          fcmae_recipe *recipe, fcmae_error *error);
 
-/** The same from text; `file` is the name used in errors and, without folder and .ini, config->name. */
+/** The same from text; `file` is the name used in errors and, without folder and .ini,
+ * config->name. */
 FCMAE_API fcmae_status fcmae_preset_parse(const char *text, const char *file,
                                           fcmae_model_config *config, fcmae_recipe *recipe,
                                           fcmae_error *error);

@@ -48,19 +48,22 @@ FCMAE_API const char *fcmae_dtype_name(fcmae_dtype dtype);
 FCMAE_API fcmae_dtype fcmae_dtype_find(const char *name);
 
 /** Elements of any readable dtype to f32 (f64 and integers are rounded to nearest even). */
-FCMAE_API void fcmae_dtype_widen(fcmae_dtype dtype, int64_t count, const void *bytes, float *values);
-/** f32 to F32, F16, BF16 or F64, rounded to nearest even as PyTorch rounds; too large is infinity. */
-FCMAE_API void fcmae_dtype_narrow(fcmae_dtype dtype, int64_t count, const float *values, void *bytes);
+FCMAE_API void fcmae_dtype_widen(fcmae_dtype dtype, int64_t count, const void *bytes,
+                                 float *values);
+/** f32 to F32, F16, BF16 or F64, rounded to nearest even as PyTorch
+ *  rounds; too large is infinity. */
+FCMAE_API void fcmae_dtype_narrow(fcmae_dtype dtype, int64_t count, const float *values,
+                                  void *bytes);
 
 #define FCMAE_TENSOR_RANK 8
 
 /** One tensor of a file. */
 typedef struct fcmae_tensor {
-    const char *name;  /**< UTF-8; names of nested dictionaries are joined with '.' */
+    const char *name; /**< UTF-8; names of nested dictionaries are joined with '.' */
     fcmae_dtype dtype;
-    int rank;          /**< 0 .. FCMAE_TENSOR_RANK */
+    int rank; /**< 0 .. FCMAE_TENSOR_RANK */
     int64_t shape[FCMAE_TENSOR_RANK];
-    int64_t count;     /**< product of shape; 0 is legal */
+    int64_t count; /**< product of shape; 0 is legal */
 } fcmae_tensor;
 
 /** One text of a file, both zero-terminated UTF-8. */
@@ -101,7 +104,8 @@ FCMAE_API const fcmae_tensor *fcmae_tensor_file_tensors(const fcmae_tensor_file 
 /** Tensor of that name, or NULL. */
 FCMAE_API const fcmae_tensor *fcmae_tensor_file_find(const fcmae_tensor_file *file,
                                                      const char *name);
-/** All texts: `__metadata__` of safetensors; numbers and strings beside the tensors of a torch file. */
+/** All texts: `__metadata__` of safetensors; numbers and strings beside the tensors of a torch
+ * file. */
 FCMAE_API const fcmae_metadata *fcmae_tensor_file_metadata(const fcmae_tensor_file *file,
                                                            int *count);
 /** Text of that key, or NULL. */
@@ -111,8 +115,8 @@ FCMAE_API const char *fcmae_tensor_file_text(const fcmae_tensor_file *file, cons
  * Reads one tensor as f32 in C order.
  * @param tensor  an entry of fcmae_tensor_file_tensors().
  * @param values  [out] tensor->count floats.
- * @return FCMAE_ERR_IO, FCMAE_ERR_FORMAT (compressed data is damaged), FCMAE_ERR_UNSUPPORTED (dtype),
- *         FCMAE_ERR_MEMORY.
+ * @return FCMAE_ERR_IO, FCMAE_ERR_FORMAT (compressed data is damaged), FCMAE_ERR_UNSUPPORTED
+ * (dtype), FCMAE_ERR_MEMORY.
  */
 FCMAE_API fcmae_status fcmae_tensor_file_read(const fcmae_tensor_file *file,
                                               const fcmae_tensor *tensor, float *values,
@@ -139,10 +143,10 @@ typedef struct fcmae_tensor_contents {
 /**
  * Writes a file so that it is complete or absent: under a temporary name in the same folder,
  * flushed to the disk, renamed. A failure leaves an older file of that name as it was.
- * @param container  SAFETENSORS or TORCH. In torch archives, metadata go into a dictionary `metadata`
- *                   beside the state dict `model`; without metadata the state dict is the object.
- * @return FCMAE_ERR_IO (disk full, no permission), FCMAE_ERR_ARGUMENT, FCMAE_ERR_MEMORY, or what `fill`
- *         returned.
+ * @param container  SAFETENSORS or TORCH. In torch archives, metadata go into a dictionary
+ * `metadata` beside the state dict `model`; without metadata the state dict is the object.
+ * @return FCMAE_ERR_IO (disk full, no permission), FCMAE_ERR_ARGUMENT, FCMAE_ERR_MEMORY, or what
+ * `fill` returned.
  */
 FCMAE_API fcmae_status fcmae_tensor_file_write(const char *path, fcmae_container container,
                                                const fcmae_tensor_contents *contents,

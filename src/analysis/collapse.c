@@ -1,10 +1,10 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
 /*
- * Filling the accumulator. An observation writes only what belongs to its (layer, sample): a cell of
- * a table, a row of pooled features, a row of the batch buffers. Lanes therefore need no locks, and
- * what is summed over images is summed by fcmae_collapse_fold() in the order of the samples: the
- * same bits whichever lane carried which image.
+ * Filling the accumulator. An observation writes only what belongs to its (layer, sample): a cell
+ * of a table, a row of pooled features, a row of the batch buffers. Lanes therefore need no locks,
+ * and what is summed over images is summed by fcmae_collapse_fold() in the order of the samples:
+ * the same bits whichever lane carried which image.
  */
 #include "analysis/collapse.h"
 
@@ -65,14 +65,14 @@ static fcmae_status check_options(const fcmae_model_config *config,
 {
     FCMAE_TRY(fcmae_config_check(config, error));
     if (options->images < 1 || options->images > INT32_MAX)
-        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "collapse analysis: %lld images; give 1 or more",
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                          "collapse analysis: %lld images; give 1 or more",
                           (long long)options->images);
     if (options->batch < 1 || options->lanes < 1)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
                           "collapse analysis: batch %d and lanes %d must be at least 1",
                           options->batch, options->lanes);
-    if (options->points > 15 ||
-        (config->version == 1 && options->points & 1u << FCMAE_OBSERVE_GRN))
+    if (options->points > 15 || (config->version == 1 && options->points & 1u << FCMAE_OBSERVE_GRN))
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
                           "collapse analysis: tensor set %#x does not exist in a ConvNeXt V%d",
                           options->points, config->version);
@@ -117,8 +117,8 @@ static void allocate_slot(fcmae_collapse *self, fcmae_collapse_slot *slot, bool 
     slot->dead_images = take(1, channels, sizeof *slot->dead_images, short_of_memory);
     if (options->classes > 0) {
         slot->activity = take(batch, channels, sizeof *slot->activity, short_of_memory);
-        slot->class_sum =
-            take((size_t)options->classes, channels, sizeof *slot->class_sum, short_of_memory);
+        slot->class_sum = take((size_t)options->classes, channels, sizeof *slot->class_sum,
+                               short_of_memory);
     }
     if (options->gallery_channels > 0) {
         slot->gallery_count = options->gallery_channels < slot->result.channels
@@ -139,7 +139,8 @@ static void describe_layers(fcmae_collapse *self, bool *short_of_memory)
         for (int block = 0; block < self->config.depths[stage]; block++, index++)
             for (int i = 0; i < 4; i++) {
                 if (self->point_rank[i] < 0) continue;
-                fcmae_collapse_slot *slot = &self->slots[index * self->points + self->point_rank[i]];
+                fcmae_collapse_slot *slot =
+                    &self->slots[index * self->points + self->point_rank[i]];
                 slot->result = (fcmae_collapse_layer){
                     .stage = stage,
                     .block = block,
@@ -172,10 +173,8 @@ fcmae_status fcmae_collapse_create(fcmae_collapse **collapse, const fcmae_model_
     for (int stage = 0; stage < FCMAE_STAGES; stage++)
         if (4 * config->dims[stage] > widest) widest = 4 * config->dims[stage];
     for (int i = 0; self->scratch && i < options->lanes; i++)
-        self->scratch[i] =
-            take(FCMAE_CHANNEL_SCRATCH(widest), 1, sizeof(double), &short_of_memory);
-    self->class_images =
-        take((size_t)options->classes, 1, sizeof(int64_t), &short_of_memory);
+        self->scratch[i] = take(FCMAE_CHANNEL_SCRATCH(widest), 1, sizeof(double), &short_of_memory);
+    self->class_images = take((size_t)options->classes, 1, sizeof(int64_t), &short_of_memory);
     if (!short_of_memory) describe_layers(self, &short_of_memory);
     if (short_of_memory) {
         fcmae_collapse_destroy(&self);
@@ -221,8 +220,8 @@ void fcmae_collapse_observe(void *collapse, const struct fcmae_observation *obse
     int block = self->first_block[stage] + observation->block;
     fcmae_collapse_slot *slot = &self->slots[block * self->points + self->point_rank[point]];
     int64_t channels = slot->result.channels;
-    if (observation->channels != channels || observation->sites < 1 ||
-        observation->lane < 0 || observation->lane >= self->options.lanes)
+    if (observation->channels != channels || observation->sites < 1 || observation->lane < 0 ||
+        observation->lane >= self->options.lanes)
         return; /* fold reports that nothing arrived */
 
     fcmae_channel_detail detail = {
@@ -259,11 +258,12 @@ static fcmae_status fold_slot(fcmae_collapse *self, fcmae_collapse_slot *slot, i
                               layer->stage, layer->block,
                               fcmae_observation_point_name(layer->point), (long long)image);
         if (sites < 0)
-            return fcmae_fail(error, FCMAE_ERR_NUMERIC,
-                              "collapse analysis: stages.%d.%d (%s) of image %lld holds a NaN or an "
-                              "infinity; the checkpoint is broken or the input is not finite",
-                              layer->stage, layer->block,
-                              fcmae_observation_point_name(layer->point), (long long)image);
+            return fcmae_fail(
+                error, FCMAE_ERR_NUMERIC,
+                "collapse analysis: stages.%d.%d (%s) of image %lld holds a NaN or an "
+                "infinity; the checkpoint is broken or the input is not finite",
+                layer->stage, layer->block, fcmae_observation_point_name(layer->point),
+                (long long)image);
         for (int64_t c = 0; c < channels; c++)
             slot->dead_images[c] += slot->dead[sample * channels + c];
         int32_t label = labels ? labels[sample] : -1;
@@ -276,8 +276,8 @@ static fcmae_status fold_slot(fcmae_collapse *self, fcmae_collapse_slot *slot, i
     return FCMAE_OK;
 }
 
-static fcmae_status check_labels(const fcmae_collapse *self, int64_t samples,
-                                 const int32_t *labels, fcmae_error *error)
+static fcmae_status check_labels(const fcmae_collapse *self, int64_t samples, const int32_t *labels,
+                                 fcmae_error *error)
 {
     if ((labels != NULL) != (self->options.classes > 0))
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT,

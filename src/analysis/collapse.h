@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/** The accumulator behind fcmae_collapse, shared by collapse.c (filling) and summary.c (results). */
+/** The accumulator behind fcmae_collapse, shared by collapse.c
+ *  (filling) and summary.c (results). */
 #ifndef FCMAE_ANALYSIS_COLLAPSE_H
 #define FCMAE_ANALYSIS_COLLAPSE_H
 
@@ -31,13 +32,13 @@ typedef struct fcmae_collapse_slot {
 struct fcmae_collapse {
     fcmae_model_config config;
     fcmae_collapse_options options;
-    int blocks, points;                 /**< encoder blocks, tensors per block */
+    int blocks, points; /**< encoder blocks, tensors per block */
     int first_block[FCMAE_STAGES];
-    int point_rank[4];                  /**< place of a point within its block, -1: not wanted */
-    fcmae_collapse_slot *slots;         /**< [blocks * points] */
-    fcmae_collapse_layer *layers;       /**< [blocks * points] filled by finish */
-    int64_t *class_images;              /**< [classes] or NULL */
-    double **scratch;                   /**< [lanes] */
+    int point_rank[4];            /**< place of a point within its block, -1: not wanted */
+    fcmae_collapse_slot *slots;   /**< [blocks * points] */
+    fcmae_collapse_layer *layers; /**< [blocks * points] filled by finish */
+    int64_t *class_images;        /**< [classes] or NULL */
+    double **scratch;             /**< [lanes] */
     int64_t folded;
     bool finished;
 };

@@ -92,7 +92,8 @@ void fcmae_symmetric_eigenvalues(double *matrix, int64_t n, double *work, double
 }
 
 /* out [small, large] = centred values, transposed where that makes the rows the shorter side.
-   Returns whether anything varies beyond rounding: floats differ by 6e-8 of their size or not at all */
+   Returns whether anything varies beyond rounding: floats differ by 6e-8 of their size or not at
+   all */
 static bool centre(const float *values, int64_t rows, int64_t columns, double *out)
 {
     bool transpose = columns < rows;
@@ -130,10 +131,11 @@ fcmae_status fcmae_effective_rank(const float *values, int64_t rows, int64_t col
                                   fcmae_error *error)
 {
     if (!values || !rank || rows < 1 || columns < 1)
-        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
-                          "effective rank: a matrix of %lld x %lld was given; it needs at least one "
-                          "row and one column",
-                          (long long)rows, (long long)columns);
+        return fcmae_fail(
+            error, FCMAE_ERR_ARGUMENT,
+            "effective rank: a matrix of %lld x %lld was given; it needs at least one "
+            "row and one column",
+            (long long)rows, (long long)columns);
     int64_t small = rows < columns ? rows : columns, large = rows < columns ? columns : rows;
     size_t gram_size, matrix_size, bytes;
     if (__builtin_mul_overflow((size_t)small, (size_t)small, &gram_size) ||

@@ -31,7 +31,8 @@ static void add_four_rows(const float *a, int64_t stride, int64_t channels, chan
         double p = a[i], q = b[i], r = c[i], s = d[i];
         sum[i] += (p + q) + (r + s);
         square[i] += (p * p + q * q) + (r * r + s * s);
-        positive[i] += (positive_part(p) + positive_part(q)) + (positive_part(r) + positive_part(s));
+        positive[i] += (positive_part(p) + positive_part(q)) +
+                       (positive_part(r) + positive_part(s));
     }
 }
 
@@ -110,8 +111,8 @@ void fcmae_channel_measure_full(const fcmae_observation *observation, double dea
     }
     double length = 0; /* |sum_i u_i|^2 */
     for (int64_t site = 0; site < sites; site++) {
-        double entry =
-            project(observation->values + site * observation->stride, sums.inverse, channels);
+        double entry = project(observation->values + site * observation->stride, sums.inverse,
+                               channels);
         length += entry * entry;
     }
     double living = (double)alive, share = living / (double)channels;
@@ -130,8 +131,7 @@ void fcmae_channel_measure(const fcmae_observation *observation, double *scratch
                                scratch, NULL, statistics);
 }
 
-double fcmae_class_selectivity(const double *sum, int64_t stride, const int64_t *count,
-                               int classes)
+double fcmae_class_selectivity(const double *sum, int64_t stride, const int64_t *count, int classes)
 {
     double best = -1, total = 0;
     int present = 0;

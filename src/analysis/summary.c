@@ -141,7 +141,7 @@ bool fcmae_collapse_get_gallery(const fcmae_collapse *collapse, int layer,
 /* ---- the verdict ---- */
 
 typedef struct point_means {
-    int blocks, worst;          /* layer with the smallest distance */
+    int blocks, worst; /* layer with the smallest distance */
     double distance, alive, dead, saturated, rank_share;
 } point_means;
 

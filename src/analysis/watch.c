@@ -42,8 +42,8 @@ fcmae_status fcmae_watch_create(fcmae_watch **watch, const fcmae_model_config *c
         if (4 * config->dims[stage] > self->widest) self->widest = 4 * config->dims[stage];
     }
     self->cells = calloc((size_t)self->blocks * (size_t)samples, sizeof *self->cells);
-    self->scratch =
-        calloc((size_t)lanes * FCMAE_CHANNEL_SCRATCH(self->widest), sizeof *self->scratch);
+    self->scratch = calloc((size_t)lanes * FCMAE_CHANNEL_SCRATCH(self->widest),
+                           sizeof *self->scratch);
     if (!self->cells || !self->scratch) {
         fcmae_watch_destroy(&self);
         return fcmae_fail(error, FCMAE_ERR_MEMORY, "collapse watch: out of memory");
@@ -68,23 +68,22 @@ void fcmae_watch_observe(void *watch, const struct fcmae_observation *observatio
     int stage = observation->stage;
     if (observation->point != FCMAE_OBSERVE_HIDDEN || stage < 0 || stage >= FCMAE_STAGES) return;
     if (observation->block < 0 || observation->block >= self->depths[stage] ||
-        observation->sample < 0 || observation->sample >= self->samples ||
-        observation->lane < 0 || observation->lane >= self->lanes || observation->sites < 1 ||
+        observation->sample < 0 || observation->sample >= self->samples || observation->lane < 0 ||
+        observation->lane >= self->lanes || observation->sites < 1 ||
         observation->channels > self->widest)
         return;
     fcmae_channel_statistics statistics;
-    fcmae_channel_measure(
-        observation,
-        self->scratch + (size_t)observation->lane * FCMAE_CHANNEL_SCRATCH(self->widest),
-        &statistics);
+    fcmae_channel_measure(observation,
+                          self->scratch +
+                              (size_t)observation->lane * FCMAE_CHANNEL_SCRATCH(self->widest),
+                          &statistics);
     int64_t block = self->first_block[stage] + observation->block;
     if (statistics.finite)
-        self->cells[block * self->samples + observation->sample] =
-            (watch_cell){statistics.distance, statistics.dead};
+        self->cells[block * self->samples + observation->sample] = (watch_cell){statistics.distance,
+                                                                                statistics.dead};
 }
 
-void fcmae_watch_read(fcmae_watch *watch, double distance[FCMAE_STAGES],
-                      double dead[FCMAE_STAGES])
+void fcmae_watch_read(fcmae_watch *watch, double distance[FCMAE_STAGES], double dead[FCMAE_STAGES])
 {
     for (int stage = 0; stage < FCMAE_STAGES; stage++) {
         const watch_cell *cells = watch->cells + watch->first_block[stage] * watch->samples;

@@ -43,13 +43,14 @@ static fcmae_status key_not_found(const fcmae_checkpoint *c, const char *key, fc
                                  (int)length, last);
     }
     return fcmae_fail(error, FCMAE_ERR_NOT_FOUND,
-                      "%.300s has no ConvNeXt parameters under \"%.60s\"; at its top are: %s", c->path,
-                      key, list);
+                      "%.300s has no ConvNeXt parameters under \"%.60s\"; at its top are: %s",
+                      c->path, key, list);
 }
 
 static fcmae_status choose_key(fcmae_checkpoint *c, const char *key, fcmae_error *error)
 {
-    static const char *const usual[] = {"model", "state_dict", "", "model_ema", "state_dict_ema", "ema"};
+    static const char *const usual[] = {"model",     "state_dict",     "",
+                                        "model_ema", "state_dict_ema", "ema"};
     static const char *const averaged[] = {"state_dict_ema", "model_ema", "ema"};
     const char *const *candidates = usual;
     int count = 6;
@@ -86,8 +87,8 @@ static fcmae_status compare_with_itself(fcmae_checkpoint *c, fcmae_error *error)
     struct fcmae_model plan = {.config = c->info.config};
     fcmae_load_options options = {0};
     fcmae_status status = fcmae_model_build_table(&plan, error);
-    const fcmae_entry **source =
-        status == FCMAE_OK ? calloc((size_t)plan.count + 1, sizeof *source) : NULL;
+    const fcmae_entry **source = status == FCMAE_OK ? calloc((size_t)plan.count + 1, sizeof *source)
+                                                    : NULL;
     if (status == FCMAE_OK && !source)
         status = fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to compare %s", c->path);
     if (status == FCMAE_OK)
@@ -132,8 +133,8 @@ static bool read_latest(const char *path, char *name, size_t size)
     return whole;
 }
 
-/** The file meant by a path: itself, the newest checkpoint of a run (its folder, or the file `latest`
- *  in it), or the weights in a model folder. */
+/** The file meant by a path: itself, the newest checkpoint of a run (its folder, or the file
+ * `latest` in it), or the weights in a model folder. */
 static char *resolve(const char *path)
 {
     static const char *const names[] = {"model.safetensors", "pytorch_model.bin"};

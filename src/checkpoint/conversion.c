@@ -28,7 +28,8 @@ static fcmae_status decide(fcmae_conversion *c, fcmae_error *error)
         c->config.kind = FCMAE_KIND_CLASSIFIER;
         c->config.classes = options->classes;
     }
-    if (c->config.kind == FCMAE_KIND_CLASSIFIER && c->config.classes == 0) { /* head beside a decoder */
+    if (c->config.kind == FCMAE_KIND_CLASSIFIER &&
+        c->config.classes == 0) { /* head beside a decoder */
         const fcmae_entry *bias = fcmae_entries_find(&c->input->entries, "head.bias");
         c->config.classes = bias && bias->tensor->count < 1 << 20 ? (int)bias->tensor->count : 0;
     }
@@ -36,15 +37,18 @@ static fcmae_status decide(fcmae_conversion *c, fcmae_error *error)
     return fcmae_config_check(&c->config, error);
 }
 
-/** Whether the output has the final norm: with a head, where it is kept, and where loaders want it. */
+/** Whether the output has the final norm: with a head, where it is
+ *  kept, and where loaders want it. */
 static bool wants_norm(const fcmae_conversion *c)
 {
     return c->config.kind == FCMAE_KIND_CLASSIFIER || c->input->info.has_norm ||
-           c->options->format == FCMAE_FORMAT_TIMM || c->options->format == FCMAE_FORMAT_HUGGINGFACE ||
+           c->options->format == FCMAE_FORMAT_TIMM ||
+           c->options->format == FCMAE_FORMAT_HUGGINGFACE ||
            c->options->format == FCMAE_FORMAT_ONNX;
 }
 
-/** The table of the output: a classifier's, perhaps without its head; or the pretraining model's. */
+/** The table of the output: a classifier's, perhaps without its
+ *  head; or the pretraining model's. */
 static fcmae_status build_table(fcmae_conversion *c, fcmae_error *error)
 {
     struct fcmae_model plan = {.config = c->config};
@@ -120,8 +124,8 @@ fcmae_status fcmae_conversion_read(fcmae_conversion *c, int index, float *offici
                                    fcmae_error *error)
 {
     if (c->source[index])
-        return fcmae_entry_read(c->input->file, c->source[index], &c->table[index], c->scratch, official,
-                                error);
+        return fcmae_entry_read(c->input->file, c->source[index], &c->table[index], c->scratch,
+                                official, error);
     draw(&c->table[index], c->options->seed, official);
     return FCMAE_OK;
 }

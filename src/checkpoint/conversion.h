@@ -10,11 +10,11 @@
 typedef struct fcmae_conversion {
     const fcmae_convert_options *options;
     fcmae_checkpoint *input;
-    fcmae_model_config config;   /**< of the output */
-    fcmae_parameter *table;      /**< the output's parameters; offsets are meaningless */
-    const fcmae_entry **source;  /**< of each, NULL: fresh */
+    fcmae_model_config config;  /**< of the output */
+    fcmae_parameter *table;     /**< the output's parameters; offsets are meaningless */
+    const fcmae_entry **source; /**< of each, NULL: fresh */
     int count;
-    float *scratch;              /**< room for the largest parameter */
+    float *scratch; /**< room for the largest parameter */
     fcmae_load_report report;
 } fcmae_conversion;
 
@@ -39,6 +39,7 @@ fcmae_status fcmae_onnx_write(fcmae_conversion *conversion, const char *path, ui
                               fcmae_error *error);
 
 /** The sentence for a comparison that failed (load.c). */
-fcmae_status fcmae_load_refuse(const char *path, const fcmae_load_report *report, fcmae_error *error);
+fcmae_status fcmae_load_refuse(const char *path, const fcmae_load_report *report,
+                               fcmae_error *error);
 
 #endif

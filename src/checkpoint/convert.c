@@ -79,14 +79,16 @@ static bool container_of(const char *output, fcmae_container *container)
 static void keep_texts(const fcmae_conversion *c, const fcmae_config_texts *texts,
                        const char *class_names, fcmae_metadata *metadata, int *count)
 {
-    static const char *const outdated[] = {"classes", "decoder_depth", "decoder_dim", "layer_scale_init",
-                                           "class_names"};
+    static const char *const outdated[] = {"classes", "decoder_depth", "decoder_dim",
+                                           "layer_scale_init", "class_names"};
     int own;
     const fcmae_metadata *old = fcmae_tensor_file_metadata(c->input->file, &own);
     bool dropped;
     for (int i = 0; i < own; i++) {
-        dropped = strncmp(old[i].key, "optimizer.", 10) == 0 || strncmp(old[i].key, "args.", 5) == 0;
-        for (int j = 0; j < texts->count; j++) dropped |= strcmp(old[i].key, texts->metadata[j].key) == 0;
+        dropped = strncmp(old[i].key, "optimizer.", 10) == 0 ||
+                  strncmp(old[i].key, "args.", 5) == 0;
+        for (int j = 0; j < texts->count; j++)
+            dropped |= strcmp(old[i].key, texts->metadata[j].key) == 0;
         for (size_t j = 0; j < sizeof outdated / sizeof *outdated; j++)
             dropped |= strcmp(old[i].key, outdated[j]) == 0;
         if (!dropped) metadata[(*count)++] = old[i];
@@ -109,9 +111,13 @@ static fcmae_status write_file(converting *w, const char *path, fcmae_container 
     keep_texts(c, &texts, class_names, metadata, &count);
     /* from_pretrained() wants the state dict itself in pytorch_model.bin */
     if (container == FCMAE_CONTAINER_TORCH && w->layout == FCMAE_LAYOUT_HUGGINGFACE) count = 0;
-    fcmae_tensor_contents contents = {.tensors = w->tensors, .count = c->count, .metadata = metadata,
-                                      .metadata_count = count, .fill = fill,
-                                      .progress = report_progress, .cookie = w};
+    fcmae_tensor_contents contents = {.tensors = w->tensors,
+                                      .count = c->count,
+                                      .metadata = metadata,
+                                      .metadata_count = count,
+                                      .fill = fill,
+                                      .progress = report_progress,
+                                      .cookie = w};
     fcmae_status status = fcmae_tensor_file_write(path, container, &contents, error);
     free(metadata);
     return status;
@@ -151,7 +157,8 @@ static fcmae_status make_folder(const char *path, fcmae_error *error)
     if (mkdir(path, 0777) == 0) return FCMAE_OK;
     if (errno == EEXIST && stat(path, &information) == 0 && S_ISDIR(information.st_mode))
         return FCMAE_OK;
-    return fcmae_fail(error, FCMAE_ERR_IO, "cannot create the folder %s: %s", path, strerror(errno));
+    return fcmae_fail(error, FCMAE_ERR_IO, "cannot create the folder %s: %s", path,
+                      strerror(errno));
 }
 
 /** Writes a file, or a folder with its descriptions first and the weights last. */
@@ -186,11 +193,13 @@ static fcmae_status check_options(const fcmae_convert_options *options, const ch
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
                           "the sparse form exists in the official naming only");
     if (options->sparse && options->classes > 0)
-        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "a sparse checkpoint has no classification head to "
-                                                     "make: leave the classes out, or convert to dense");
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                          "a sparse checkpoint has no classification head to "
+                          "make: leave the classes out, or convert to dense");
     if (options->dtype != FCMAE_DTYPE_F32 && options->dtype != FCMAE_DTYPE_F16 &&
         options->dtype != FCMAE_DTYPE_BF16)
-        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "weights are written as f32, f16 or bf16, not %s",
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                          "weights are written as f32, f16 or bf16, not %s",
                           fcmae_dtype_name(options->dtype));
     if (options->classes < 0 || options->input_size < 0)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "classes and input size cannot be negative");
@@ -205,10 +214,10 @@ static fcmae_status run(fcmae_conversion *c, const char *input, const char *outp
 {
     converting w = {.conversion = c};
     const fcmae_convert_options *options = c->options;
-    w.layout = options->sparse                                ? FCMAE_LAYOUT_SPARSE
-               : options->format == FCMAE_FORMAT_TIMM          ? FCMAE_LAYOUT_TIMM
-               : options->format == FCMAE_FORMAT_HUGGINGFACE   ? FCMAE_LAYOUT_HUGGINGFACE
-                                                               : FCMAE_LAYOUT_DENSE;
+    w.layout = options->sparse                               ? FCMAE_LAYOUT_SPARSE
+               : options->format == FCMAE_FORMAT_TIMM        ? FCMAE_LAYOUT_TIMM
+               : options->format == FCMAE_FORMAT_HUGGINGFACE ? FCMAE_LAYOUT_HUGGINGFACE
+                                                             : FCMAE_LAYOUT_DENSE;
     if (options->format == FCMAE_FORMAT_ONNX) {
         snprintf(result->path, sizeof result->path, "%s", output);
         return fcmae_onnx_write(c, output, &result->bytes, error);

@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/** Which network a set of tensors is: from names and shapes, or from a checkpoint's own metadata. */
+/** Which network a set of tensors is: from names and shapes, or from
+ *  a checkpoint's own metadata. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -22,18 +22,21 @@ const char *fcmae_layout_name(fcmae_layout layout)
 
 const fcmae_leaf_names fcmae_block_leaves[FCMAE_BLOCK_LEAVES] = {
     {FCMAE_ROLE_LAYER_SCALE, {"gamma", "gamma", "gamma", "layer_scale_parameter"}},
-    {FCMAE_ROLE_DEPTHWISE_WEIGHT, {"dwconv.kernel", "dwconv.weight", "conv_dw.weight", "dwconv.weight"}},
+    {FCMAE_ROLE_DEPTHWISE_WEIGHT,
+     {"dwconv.kernel", "dwconv.weight", "conv_dw.weight", "dwconv.weight"}},
     {FCMAE_ROLE_DEPTHWISE_BIAS, {"dwconv.bias", "dwconv.bias", "conv_dw.bias", "dwconv.bias"}},
     {FCMAE_ROLE_NORM_WEIGHT, {"norm.ln.weight", "norm.weight", "norm.weight", "layernorm.weight"}},
     {FCMAE_ROLE_NORM_BIAS, {"norm.ln.bias", "norm.bias", "norm.bias", "layernorm.bias"}},
     {FCMAE_ROLE_EXPAND_WEIGHT,
      {"pwconv1.linear.weight", "pwconv1.weight", "mlp.fc1.weight", "pwconv1.weight"}},
-    {FCMAE_ROLE_EXPAND_BIAS, {"pwconv1.linear.bias", "pwconv1.bias", "mlp.fc1.bias", "pwconv1.bias"}},
+    {FCMAE_ROLE_EXPAND_BIAS,
+     {"pwconv1.linear.bias", "pwconv1.bias", "mlp.fc1.bias", "pwconv1.bias"}},
     {FCMAE_ROLE_GRN_GAMMA, {"grn.gamma", "grn.gamma", "mlp.grn.weight", "grn.weight"}},
     {FCMAE_ROLE_GRN_BETA, {"grn.beta", "grn.beta", "mlp.grn.bias", "grn.bias"}},
     {FCMAE_ROLE_REDUCE_WEIGHT,
      {"pwconv2.linear.weight", "pwconv2.weight", "mlp.fc2.weight", "pwconv2.weight"}},
-    {FCMAE_ROLE_REDUCE_BIAS, {"pwconv2.linear.bias", "pwconv2.bias", "mlp.fc2.bias", "pwconv2.bias"}},
+    {FCMAE_ROLE_REDUCE_BIAS,
+     {"pwconv2.linear.bias", "pwconv2.bias", "mlp.fc2.bias", "pwconv2.bias"}},
 };
 
 const char *fcmae_block_leaf(fcmae_parameter_role role, fcmae_layout layout)
@@ -91,14 +94,15 @@ static void name_downsampling(const fcmae_parameter *p, const char *prefix, fcma
                  inner, leaf);
 }
 
-static void name_block(const fcmae_parameter *p, const char *prefix, fcmae_layout layout, char *name)
+static void name_block(const fcmae_parameter *p, const char *prefix, fcmae_layout layout,
+                       char *name)
 {
     const char *leaf = fcmae_block_leaf(p->role, layout);
     if (layout == FCMAE_LAYOUT_TIMM)
         snprintf(name, FCMAE_NAME_SIZE, "stages.%d.blocks.%d.%s", p->stage, p->block, leaf);
     else if (layout == FCMAE_LAYOUT_HUGGINGFACE)
-        snprintf(name, FCMAE_NAME_SIZE, "%sencoder.stages.%d.layers.%d.%s", prefix, p->stage, p->block,
-                 leaf);
+        snprintf(name, FCMAE_NAME_SIZE, "%sencoder.stages.%d.layers.%d.%s", prefix, p->stage,
+                 p->block, leaf);
     else
         snprintf(name, FCMAE_NAME_SIZE, "%sstages.%d.%d.%s", prefix, p->stage, p->block, leaf);
 }
@@ -111,7 +115,8 @@ static void name_head(const fcmae_parameter *p, const char *prefix, fcmae_layout
     if (layout == FCMAE_LAYOUT_TIMM) module = norm ? "head.norm" : "head.fc";
     if (layout == FCMAE_LAYOUT_HUGGINGFACE) module = norm ? "layernorm" : "classifier";
     snprintf(name, FCMAE_NAME_SIZE, "%s%s.%s",
-             layout == FCMAE_LAYOUT_HUGGINGFACE && norm ? prefix : "", module, bias ? "bias" : "weight");
+             layout == FCMAE_LAYOUT_HUGGINGFACE && norm ? prefix : "", module,
+             bias ? "bias" : "weight");
 }
 
 /** timm builds its smaller models (below Tiny) with 1x1 convolutions instead of linears. */
@@ -120,7 +125,8 @@ static bool timm_uses_convolutions(const fcmae_model_config *config)
     return config->dims[0] < 96;
 }
 
-static void set_shape(fcmae_tensor *tensor, int rank, int64_t d0, int64_t d1, int64_t d2, int64_t d3)
+static void set_shape(fcmae_tensor *tensor, int rank, int64_t d0, int64_t d1, int64_t d2,
+                      int64_t d3)
 {
     tensor->rank = rank;
     tensor->shape[0] = d0;
@@ -193,7 +199,8 @@ bool fcmae_layout_fits(const fcmae_parameter *p, bool kernel, const fcmae_tensor
         if (tensor->rank != wanted.rank) return false;
     }
     int64_t a[FCMAE_TENSOR_RANK], b[FCMAE_TENSOR_RANK];
-    int first = squeeze(wanted.rank, wanted.shape, a), second = squeeze(tensor->rank, tensor->shape, b);
+    int first = squeeze(wanted.rank, wanted.shape, a),
+        second = squeeze(tensor->rank, tensor->shape, b);
     return first == second && memcmp(a, b, (size_t)first * sizeof *a) == 0;
 }
 
@@ -213,12 +220,14 @@ static void permute_kernel(const fcmae_parameter *p, size_t element, const unsig
             }
 }
 
-void fcmae_kernel_import(const fcmae_parameter *p, size_t element, const void *kernel, void *official)
+void fcmae_kernel_import(const fcmae_parameter *p, size_t element, const void *kernel,
+                         void *official)
 {
     permute_kernel(p, element, kernel, official, true);
 }
 
-void fcmae_kernel_export(const fcmae_parameter *p, size_t element, const void *official, void *kernel)
+void fcmae_kernel_export(const fcmae_parameter *p, size_t element, const void *official,
+                         void *kernel)
 {
     permute_kernel(p, element, official, kernel, false);
 }

@@ -17,9 +17,9 @@
 
 /** A tensor name understood. */
 typedef struct fcmae_parsed_name {
-    char official[64];          /**< name in the parameter table */
-    fcmae_layout layout;        /**< SPARSE, TIMM, HUGGINGFACE if only that one spells it so, or DENSE */
-    bool kernel;                /**< Minkowski kernel order */
+    char official[64];   /**< name in the parameter table */
+    fcmae_layout layout; /**< SPARSE, TIMM, HUGGINGFACE if only that one spells it so, or DENSE */
+    bool kernel;         /**< Minkowski kernel order */
     fcmae_parameter_part part;
     int stage, block;
 } fcmae_parsed_name;

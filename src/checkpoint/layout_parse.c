@@ -56,7 +56,8 @@ static void drop(words *w, int count)
 
 static void drop_wrappers(words *w)
 {
-    static const char *const wrappers[] = {"module", "_orig_mod", "encoder", "convnextv2", "convnext"};
+    static const char *const wrappers[] = {"module", "_orig_mod", "encoder", "convnextv2",
+                                           "convnext"};
     for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers && w->count > 1; i++)
         if (is(w, 0, wrappers[i])) {
             drop(w, 1);
@@ -93,7 +94,8 @@ static bool parse_leaf(const words *w, int first, const fcmae_layout *layouts, i
             fcmae_parameter_role role = fcmae_block_leaves[row].role;
             if (strcmp(rest, fcmae_block_leaf(role, layouts[l])) != 0) continue;
             parsed->layout = layouts[l];
-            parsed->kernel = layouts[l] == FCMAE_LAYOUT_SPARSE && role == FCMAE_ROLE_DEPTHWISE_WEIGHT;
+            parsed->kernel = layouts[l] == FCMAE_LAYOUT_SPARSE &&
+                             role == FCMAE_ROLE_DEPTHWISE_WEIGHT;
             snprintf(parsed->official, sizeof parsed->official, "%.24s.%.32s", module,
                      fcmae_block_leaf(role, FCMAE_LAYOUT_DENSE));
             return true;
@@ -128,7 +130,8 @@ static bool parse_decoder(const words *w, fcmae_parsed_name *parsed)
         snprintf(parsed->official, sizeof parsed->official, "mask_token");
         return true;
     }
-    if (is(w, 0, "proj") || is(w, 0, "pred")) return set_official(parsed, w->word[0], leaf_at(w, 1));
+    if (is(w, 0, "proj") || is(w, 0, "pred"))
+        return set_official(parsed, w->word[0], leaf_at(w, 1));
     if (!is(w, 0, "decoder") || !number(w, 1, &parsed->block)) return false;
     snprintf(module, sizeof module, "decoder.%d", parsed->block);
     return parse_leaf(w, 2, layouts, 1, module, parsed);

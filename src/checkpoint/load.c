@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/** Loading parameters: compare everything first, read into a copy, then change the model at once. */
+/** Loading parameters: compare everything first, read into a copy,
+ *  then change the model at once. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,8 @@
 #include "fcmae/preset.h"
 
 /** The sentence for a report with errors: how many, and the first of them. */
-fcmae_status fcmae_load_refuse(const char *path, const fcmae_load_report *report, fcmae_error *error)
+fcmae_status fcmae_load_refuse(const char *path, const fcmae_load_report *report,
+                               fcmae_error *error)
 {
     char list[600] = "";
     size_t used = 0;
@@ -64,9 +66,10 @@ static fcmae_status load_entries(const fcmae_checkpoint *c, const fcmae_entries 
     const fcmae_parameter *table = fcmae_model_parameters(model, &count);
     const fcmae_entry **source = calloc((size_t)count + 1, sizeof *source);
     if (!source) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to compare %s", c->path);
-    fcmae_status status =
-        fcmae_entries_match(entries, table, count, options, source, report, error);
-    if (status == FCMAE_OK && report->errors > 0) status = fcmae_load_refuse(c->path, report, error);
+    fcmae_status status = fcmae_entries_match(entries, table, count, options, source, report,
+                                              error);
+    if (status == FCMAE_OK && report->errors > 0)
+        status = fcmae_load_refuse(c->path, report, error);
     if (status == FCMAE_OK) status = read_parameters(c->file, table, count, source, block, error);
     free(source);
     return status;
@@ -101,8 +104,9 @@ fcmae_status fcmae_checkpoint_load(const fcmae_checkpoint *checkpoint, fcmae_mod
     return status;
 }
 
-fcmae_status fcmae_checkpoint_load_block(const fcmae_checkpoint *checkpoint, const fcmae_model *model,
-                                         const char *prefix, float *block, fcmae_error *error)
+fcmae_status fcmae_checkpoint_load_block(const fcmae_checkpoint *checkpoint,
+                                         const fcmae_model *model, const char *prefix, float *block,
+                                         fcmae_error *error)
 {
     static const fcmae_load_options strict = {0};
     fcmae_load_report report = {0};
@@ -123,8 +127,8 @@ static fcmae_status wanted_config(const fcmae_checkpoint *c, fcmae_model_kind ki
 {
     if (!c->info.recognised)
         return fcmae_fail(error, FCMAE_ERR_MISMATCH,
-                          "%.300s holds no ConvNeXt model: %d of its %d tensors have known names", c->path,
-                          c->info.parameters, c->info.tensors);
+                          "%.300s holds no ConvNeXt model: %d of its %d tensors have known names",
+                          c->path, c->info.parameters, c->info.tensors);
     *config = c->info.config;
     config->kind = kind;
     if (kind == FCMAE_KIND_CLASSIFIER && classes > 0) config->classes = classes;
@@ -149,13 +153,15 @@ static fcmae_status compare_first(const fcmae_checkpoint *c, const fcmae_model_c
 {
     struct fcmae_model plan = {.config = *config};
     fcmae_status status = fcmae_model_build_table(&plan, error);
-    const fcmae_entry **source =
-        status == FCMAE_OK ? calloc((size_t)plan.count + 1, sizeof *source) : NULL;
+    const fcmae_entry **source = status == FCMAE_OK ? calloc((size_t)plan.count + 1, sizeof *source)
+                                                    : NULL;
     if (status == FCMAE_OK && !source)
         status = fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to compare %s", c->path);
     if (status == FCMAE_OK)
-        status = fcmae_entries_match(&c->entries, plan.table, plan.count, options, source, report, error);
-    if (status == FCMAE_OK && report->errors > 0) status = fcmae_load_refuse(c->path, report, error);
+        status = fcmae_entries_match(&c->entries, plan.table, plan.count, options, source, report,
+                                     error);
+    if (status == FCMAE_OK && report->errors > 0)
+        status = fcmae_load_refuse(c->path, report, error);
     free(source);
     free(plan.table);
     free(plan.blocks);

@@ -19,8 +19,7 @@ static fcmae_status read_one(const fcmae_tensor_file *file, const fcmae_entry *e
     if (!scratch)
         return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to read a tensor of %zu values",
                           count);
-    fcmae_status status =
-        fcmae_entry_read(file, entry, parameter, scratch, scratch + count, error);
+    fcmae_status status = fcmae_entry_read(file, entry, parameter, scratch, scratch + count, error);
     if (status == FCMAE_OK) fcmae_parameter_import(parameter, scratch + count, block);
     free(scratch);
     return status;
@@ -35,7 +34,8 @@ static fcmae_status check_known(const fcmae_entries *entries, const fcmae_model 
                           entries->unknown[0]->name);
     for (int i = 0; i < entries->count; i++)
         if (!fcmae_model_find(model, entries->entry[i].parsed.official))
-            return fcmae_fail(error, FCMAE_ERR_MISMATCH, "the model has no parameter for tensor %.200s",
+            return fcmae_fail(error, FCMAE_ERR_MISMATCH,
+                              "the model has no parameter for tensor %.200s",
                               entries->entry[i].tensor->name);
     return FCMAE_OK;
 }

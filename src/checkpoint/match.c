@@ -70,15 +70,16 @@ static fcmae_status match_parameter(const fcmae_entries *entries, const fcmae_pa
     const fcmae_entry *entry = fcmae_entries_find(entries, parameter->name);
     *source = NULL;
     if (!entry)
-        return add_line(report, may_keep(parameter, options) ? FCMAE_TENSOR_KEPT : FCMAE_TENSOR_MISSING,
+        return add_line(report,
+                        may_keep(parameter, options) ? FCMAE_TENSOR_KEPT : FCMAE_TENSOR_MISSING,
                         parameter->name, parameter, NULL, error);
     if (!fcmae_layout_fits(parameter, entry->parsed.kernel, entry->tensor))
         return add_line(report,
                         may_keep(parameter, options) ? FCMAE_TENSOR_KEPT : FCMAE_TENSOR_WRONG_SHAPE,
                         entry->tensor->name, parameter, entry->tensor, error);
     if (fcmae_dtype_size(entry->tensor->dtype) == 0)
-        return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED, "tensor %.200s has elements of an unknown kind",
-                          entry->tensor->name);
+        return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED,
+                          "tensor %.200s has elements of an unknown kind", entry->tensor->name);
     *source = entry;
     report->loaded++;
     return FCMAE_OK;
@@ -87,7 +88,8 @@ static fcmae_status match_parameter(const fcmae_entries *entries, const fcmae_pa
 /** Tensors our own checkpoints and Hugging Face backbones hold beside the parameters. */
 static bool is_companion(const char *name)
 {
-    static const char *const prefixes[] = {"ema.", "exp_avg.", "exp_avg_sq.", "hidden_states_norms."};
+    static const char *const prefixes[] = {"ema.", "exp_avg.", "exp_avg_sq.",
+                                           "hidden_states_norms."};
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0) return true;
     return false;
@@ -105,14 +107,16 @@ static fcmae_status match_leftovers(const fcmae_entries *entries, const fcmae_pa
 {
     fcmae_status status = FCMAE_OK;
     const char **names = calloc((size_t)count + 1, sizeof *names);
-    if (!names) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for a list of %d names", count);
+    if (!names)
+        return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for a list of %d names", count);
     for (int i = 0; i < count; i++) names[i] = table[i].name;
     qsort(names, (size_t)count, sizeof *names, compare_names);
     for (int i = 0; i < entries->count && status == FCMAE_OK; i++) {
         const fcmae_entry *entry = &entries->entry[i];
         const char *name = entry->parsed.official;
         if (bsearch(&name, names, (size_t)count, sizeof *names, compare_names)) continue;
-        bool harmless = entry->parsed.part == FCMAE_PART_DECODER || entry->parsed.part == FCMAE_PART_HEAD;
+        bool harmless = entry->parsed.part == FCMAE_PART_DECODER ||
+                        entry->parsed.part == FCMAE_PART_HEAD;
         status = add_line(report, harmless ? FCMAE_TENSOR_IGNORED : FCMAE_TENSOR_UNEXPECTED,
                           entry->tensor->name, NULL, entry->tensor, error);
     }

@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/** The JSON files that make a folder of weights a timm or Hugging Face model, and names of classes. */
+/** The JSON files that make a folder of weights a timm or Hugging
+ *  Face model, and names of classes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,7 +88,8 @@ static json_t *read_description(const char *weights)
     memcpy(path, weights, folder);
     strcpy(path + folder, "config.json");
     if (fcmae_file_read(&buffer, path, LARGEST_DESCRIPTION, NULL) == FCMAE_OK &&
-        fcmae_json_parse((const char *)buffer.bytes, buffer.size, path, &description, NULL) != FCMAE_OK)
+        fcmae_json_parse((const char *)buffer.bytes, buffer.size, path, &description, NULL) !=
+            FCMAE_OK)
         description = NULL;
     fcmae_buffer_release(&buffer);
     free(path);
@@ -147,18 +149,19 @@ static json_t *describe_huggingface(const fcmae_conversion *c, const json_t *cla
     const char *architecture = head ? (second ? "ConvNextV2ForImageClassification"
                                               : "ConvNextForImageClassification")
                                     : (second ? "ConvNextV2Model" : "ConvNextModel");
-    json_t *d = json_pack("{s:[s], s:s, s:i, s:i, s:i, s:o, s:o, s:s, s:f, s:f, s:f, s:i, s:o, s:s}",
-                          "architectures", architecture, "model_type",
-                          second ? "convnextv2" : "convnext", "num_channels", config->channels,
-                          "patch_size", config->stem_stride, "num_stages", FCMAE_STAGES,
-                          "hidden_sizes", integers(config->dims, FCMAE_STAGES), "depths",
-                          integers(config->depths, FCMAE_STAGES), "hidden_act", "gelu",
-                          "initializer_range", 0.02, "layer_norm_eps", 1e-6, "drop_path_rate", 0.0,
-                          "image_size", input_size(c), "stage_names", texts(stages, 5), "torch_dtype",
-                          c->options->dtype == FCMAE_DTYPE_F16    ? "float16"
-                          : c->options->dtype == FCMAE_DTYPE_BF16 ? "bfloat16"
-                                                                  : "float32");
-    if (!second) json_object_set_new(d, "layer_scale_init_value", json_real(config->layer_scale_init));
+    json_t *d = json_pack(
+        "{s:[s], s:s, s:i, s:i, s:i, s:o, s:o, s:s, s:f, s:f, s:f, s:i, s:o, s:s}", "architectures",
+        architecture, "model_type", second ? "convnextv2" : "convnext", "num_channels",
+        config->channels, "patch_size", config->stem_stride, "num_stages", FCMAE_STAGES,
+        "hidden_sizes", integers(config->dims, FCMAE_STAGES), "depths",
+        integers(config->depths, FCMAE_STAGES), "hidden_act", "gelu", "initializer_range", 0.02,
+        "layer_norm_eps", 1e-6, "drop_path_rate", 0.0, "image_size", input_size(c), "stage_names",
+        texts(stages, 5), "torch_dtype",
+        c->options->dtype == FCMAE_DTYPE_F16    ? "float16"
+        : c->options->dtype == FCMAE_DTYPE_BF16 ? "bfloat16"
+                                                : "float32");
+    if (!second)
+        json_object_set_new(d, "layer_scale_init_value", json_real(config->layer_scale_init));
     json_object_set_new(d, "out_features", texts(stages + 4, 1));
     json_object_set_new(d, "out_indices", json_pack("[i]", 4));
     if (head) add_labels(d, config->classes, classes);
@@ -167,10 +170,11 @@ static json_t *describe_huggingface(const fcmae_conversion *c, const json_t *cla
 
 static json_t *describe_preprocessor(const fcmae_conversion *c)
 {
-    return json_pack("{s:s, s:b, s:{s:i}, s:f, s:i, s:b, s:f, s:b, s:o, s:o}", "image_processor_type",
-                     "ConvNextImageProcessor", "do_resize", 1, "size", "shortest_edge", input_size(c),
-                     "crop_pct", 0.875, "resample", 3, "do_rescale", 1, "rescale_factor", 1.0 / 255.0,
-                     "do_normalize", 1, "image_mean", image_mean(), "image_std", image_deviation());
+    return json_pack("{s:s, s:b, s:{s:i}, s:f, s:i, s:b, s:f, s:b, s:o, s:o}",
+                     "image_processor_type", "ConvNextImageProcessor", "do_resize", 1, "size",
+                     "shortest_edge", input_size(c), "crop_pct", 0.875, "resample", 3, "do_rescale",
+                     1, "rescale_factor", 1.0 / 255.0, "do_normalize", 1, "image_mean",
+                     image_mean(), "image_std", image_deviation());
 }
 
 /* ---------------------------------------------------------------- timm ----------------------- */
@@ -182,10 +186,14 @@ static const char *timm_name(const fcmae_model_config *config)
         const char *first, *second;
         int depth, dim;
     } sizes[] = {
-        {"convnext_atto", "convnextv2_atto", 6, 40},   {"convnext_femto", "convnextv2_femto", 6, 48},
-        {"convnext_pico", "convnextv2_pico", 6, 64},   {"convnext_nano", "convnextv2_nano", 8, 80},
-        {"convnext_tiny", "convnextv2_tiny", 9, 96},   {"convnext_small", "convnextv2_small", 27, 96},
-        {"convnext_base", "convnextv2_base", 27, 128}, {"convnext_large", "convnextv2_large", 27, 192},
+        {"convnext_atto", "convnextv2_atto", 6, 40},
+        {"convnext_femto", "convnextv2_femto", 6, 48},
+        {"convnext_pico", "convnextv2_pico", 6, 64},
+        {"convnext_nano", "convnextv2_nano", 8, 80},
+        {"convnext_tiny", "convnextv2_tiny", 9, 96},
+        {"convnext_small", "convnextv2_small", 27, 96},
+        {"convnext_base", "convnextv2_base", 27, 128},
+        {"convnext_large", "convnextv2_large", 27, 192},
         {NULL, "convnextv2_huge", 27, 352},
     };
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
@@ -206,13 +214,15 @@ static json_t *describe_timm(const fcmae_conversion *c, const json_t *classes)
     const char *name = timm_name(config);
     json_t *pretrained = json_pack(
         "{s:s, s:b, s:[i, i, i], s:b, s:s, s:f, s:s, s:o, s:o, s:i, s:[i, i], s:s, s:s}", "tag",
-        "fcmae", "custom_load", 0, "input_size", config->channels, size, size, "fixed_input_size", 0,
-        "interpolation", "bicubic", "crop_pct", size >= 384 ? 1.0 : 0.875, "crop_mode",
+        "fcmae", "custom_load", 0, "input_size", config->channels, size, size, "fixed_input_size",
+        0, "interpolation", "bicubic", "crop_pct", size >= 384 ? 1.0 : 0.875, "crop_mode",
         size >= 384 ? "squash" : "center", "mean", image_mean(), "std", image_deviation(),
-        "num_classes", config->classes, "pool_size", pool, pool, "first_conv", "stem.0", "classifier",
-        "head.fc");
+        "num_classes", config->classes, "pool_size", pool, pool, "first_conv", "stem.0",
+        "classifier", "head.fc");
     json_t *d = json_pack("{s:s, s:i, s:i}", "architecture",
-                          name ? name : config->version == 2 ? "convnextv2_tiny" : "convnext_tiny",
+                          name                   ? name
+                          : config->version == 2 ? "convnextv2_tiny"
+                                                 : "convnext_tiny",
                           "num_classes", config->classes, "num_features", config->dims[3]);
     json_t *arguments = json_object();
     if (!name) {
@@ -224,8 +234,7 @@ static json_t *describe_timm(const fcmae_conversion *c, const json_t *classes)
         json_object_set_new(arguments, "patch_size", json_integer(config->stem_stride));
     if (config->channels != 3)
         json_object_set_new(arguments, "in_chans", json_integer(config->channels));
-    if (json_object_size(arguments) > 0)
-        json_object_set(d, "model_args", arguments);
+    if (json_object_size(arguments) > 0) json_object_set(d, "model_args", arguments);
     json_decref(arguments);
     if (classes) json_object_set(d, "label_names", (json_t *)(uintptr_t)classes);
     json_object_set_new(d, "pretrained_cfg", pretrained);
@@ -235,7 +244,8 @@ static json_t *describe_timm(const fcmae_conversion *c, const json_t *classes)
 static fcmae_status write_description(const char *folder, const char *name, json_t *description,
                                       fcmae_error *error)
 {
-    char *text = description ? json_dumps(description, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) : NULL;
+    char *text = description ? json_dumps(description, JSON_INDENT(2) | JSON_REAL_PRECISION(15))
+                             : NULL;
     size_t room = strlen(folder) + strlen(name) + 2;
     char *path = malloc(room);
     fcmae_status status = FCMAE_OK;

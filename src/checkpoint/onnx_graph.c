@@ -37,9 +37,10 @@ static char *text(builder *b, const char *format, ...)
     va_start(arguments, format);
     int length = vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
-    char *copy = fcmae_pool_text(&b->g->pool, line, (size_t)length < sizeof line ? (size_t)length : 0);
+    char *copy = fcmae_pool_text(&b->g->pool, line,
+                                 (size_t)length < sizeof line ? (size_t)length : 0);
     if (!copy) b->g->failed = true;
-    return copy ? copy : (char *)(uintptr_t)"";
+    return copy ? copy : (char *)(uintptr_t) "";
 }
 
 /** Doubles an array of pointers in the pool when it is full. */
@@ -130,7 +131,8 @@ static char *initializer(builder *b, char *name, fcmae_onnx_value value, int ran
     size_t count = g->graph.n_initializer, capacity = g->initializer_capacity;
     Fcmae__Onnx__Tensor *t = take(b, sizeof *t);
     int64_t *dims = take(b, FCMAE_TENSOR_RANK * sizeof *dims);
-    if (!t || !dims || !grow(b, &g->graph.initializer, count, &g->initializer_capacity)) return name;
+    if (!t || !dims || !grow(b, &g->graph.initializer, count, &g->initializer_capacity))
+        return name;
     if (capacity != g->initializer_capacity) {
         fcmae_onnx_value *values = take(b, g->initializer_capacity * sizeof *values);
         if (!values) return name;
@@ -168,7 +170,8 @@ static char *parameter(builder *b, const char *name, bool transposed)
             shape[0] = p->shape[1];
             shape[1] = p->shape[0];
         }
-        return initializer(b, text(b, "%s", name), (fcmae_onnx_value){i, transposed, 0}, p->rank, shape);
+        return initializer(b, text(b, "%s", name), (fcmae_onnx_value){i, transposed, 0}, p->rank,
+                           shape);
     }
     return NULL;
 }
@@ -266,8 +269,8 @@ static char *block(builder *b, const char *x, int stage, int index)
     return node(b, "Add", x, to_first(b, y), NULL);
 }
 
-static void value_info(builder *b, Fcmae__Onnx__ValueInfo ***list, size_t *count, char *name, int rank,
-                       const char *const *symbols, const int64_t *sizes)
+static void value_info(builder *b, Fcmae__Onnx__ValueInfo ***list, size_t *count, char *name,
+                       int rank, const char *const *symbols, const int64_t *sizes)
 {
     Fcmae__Onnx__ValueInfo *value = take(b, sizeof *value), **values = take(b, sizeof *values);
     Fcmae__Onnx__Type *type = take(b, sizeof *type);
@@ -322,13 +325,14 @@ static void build_network(builder *b)
     Fcmae__Onnx__Graph *graph = &b->g->graph;
     value_info(b, &graph->input, &graph->n_input, text(b, "image"), 4, symbols,
                (int64_t[]){0, config->channels, 0, 0});
-    char *x = convolution(b, "image", "downsample_layers.0.0", config->stem_stride, config->stem_stride, 0,
-                          1);
+    char *x = convolution(b, "image", "downsample_layers.0.0", config->stem_stride,
+                          config->stem_stride, 0, 1);
     x = to_first(b, layer_norm(b, to_last(b, x), "downsample_layers.0.1"));
     for (int stage = 0; stage < FCMAE_STAGES; stage++) {
         if (stage > 0) {
             x = layer_norm(b, to_last(b, x), text(b, "downsample_layers.%d.0", stage));
-            x = convolution(b, to_first(b, x), text(b, "downsample_layers.%d.1", stage), 2, 2, 0, 1);
+            x = convolution(b, to_first(b, x), text(b, "downsample_layers.%d.1", stage), 2, 2, 0,
+                            1);
         }
         for (int i = 0; i < config->depths[stage]; i++) x = block(b, x, stage, i);
     }

@@ -16,12 +16,12 @@ typedef struct fcmae_onnx_value {
 } fcmae_onnx_value;
 
 typedef struct fcmae_onnx_graph {
-    fcmae_pool pool;              /**< owns everything below */
-    Fcmae__Onnx__Graph graph;     /**< initialisers have names and shapes, no data */
-    fcmae_onnx_value *values;     /**< of each initialiser */
+    fcmae_pool pool;          /**< owns everything below */
+    Fcmae__Onnx__Graph graph; /**< initialisers have names and shapes, no data */
+    fcmae_onnx_value *values; /**< of each initialiser */
     size_t node_capacity, initializer_capacity;
     int next_name;
-    bool failed;                  /**< memory ran out */
+    bool failed; /**< memory ran out */
 } fcmae_onnx_graph;
 
 /** Builds nodes, inputs and outputs of the conversion's network. Zero-initialise `graph`. */

@@ -26,12 +26,13 @@ static int64_t count_of(const Fcmae__Onnx__Tensor *tensor)
 
 static fcmae_status write_failed(const fcmae_atomic_file *file, fcmae_error *error)
 {
-    return fcmae_fail(error, FCMAE_ERR_IO, "writing %s: %s", file->path, strerror(errno ? errno : EIO));
+    return fcmae_fail(error, FCMAE_ERR_IO, "writing %s: %s", file->path,
+                      strerror(errno ? errno : EIO));
 }
 
 /** The values of initialiser `index`; `scratch` is as large. */
-static fcmae_status read_values(fcmae_onnx_graph *g, fcmae_conversion *c, size_t index, float *values,
-                                float *scratch, fcmae_error *error)
+static fcmae_status read_values(fcmae_onnx_graph *g, fcmae_conversion *c, size_t index,
+                                float *values, float *scratch, fcmae_error *error)
 {
     const fcmae_onnx_value *from = &g->values[index];
     if (from->parameter < 0) {
@@ -86,7 +87,8 @@ static fcmae_status write_data(fcmae_onnx_graph *g, fcmae_conversion *c, fcmae_a
     uint64_t position = 0, done = 0;
     int64_t largest = 1;
     for (size_t i = 0; i < g->graph.n_initializer; i++)
-        if (count_of(g->graph.initializer[i]) > largest) largest = count_of(g->graph.initializer[i]);
+        if (count_of(g->graph.initializer[i]) > largest)
+            largest = count_of(g->graph.initializer[i]);
     float *values = fcmae_allocate_aligned(2 * (size_t)largest, sizeof *values);
     fcmae_status status = values ? FCMAE_OK
                                  : fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for a tensor");
@@ -128,18 +130,20 @@ static fcmae_status put_outside(fcmae_onnx_graph *g, fcmae_conversion *c, const 
 }
 
 /** Reads every initialiser into memory; `owned` receives what to free. */
-static fcmae_status put_inside(fcmae_onnx_graph *g, fcmae_conversion *c, float **owned, uint64_t total,
-                               fcmae_error *error)
+static fcmae_status put_inside(fcmae_onnx_graph *g, fcmae_conversion *c, float **owned,
+                               uint64_t total, fcmae_error *error)
 {
     uint64_t done = 0;
     for (size_t i = 0; i < g->graph.n_initializer; i++) {
         Fcmae__Onnx__Tensor *tensor = g->graph.initializer[i];
         size_t count = (size_t)count_of(tensor);
-        float *scratch = g->values[i].transposed ? fcmae_allocate_aligned(count, sizeof *scratch) : NULL;
+        float *scratch = g->values[i].transposed ? fcmae_allocate_aligned(count, sizeof *scratch)
+                                                 : NULL;
         owned[i] = fcmae_allocate_aligned(count, sizeof(float));
         fcmae_status status = FCMAE_OK;
         if (!owned[i] || (g->values[i].transposed && !scratch))
-            status = fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for the weights of an ONNX file");
+            status = fcmae_fail(error, FCMAE_ERR_MEMORY,
+                                "no memory for the weights of an ONNX file");
         if (status == FCMAE_OK) status = read_values(g, c, i, owned[i], scratch, error);
         free(scratch);
         FCMAE_TRY(status);

@@ -42,7 +42,8 @@ void fcmae_config_describe(const fcmae_model_config *config, fcmae_config_texts 
         add_text(texts, "decoder_dim", "%d", config->decoder_dim);
     }
     if (config->kind == FCMAE_KIND_CLASSIFIER) add_text(texts, "classes", "%d", config->classes);
-    if (config->version == 1) add_text(texts, "layer_scale_init", "%.17g", config->layer_scale_init);
+    if (config->version == 1)
+        add_text(texts, "layer_scale_init", "%.17g", config->layer_scale_init);
 }
 
 /** What the callbacks of a save know. */

@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/** Run-time choice of the instruction set. Built for the baseline: no vector flags reach this file. */
+/** Run-time choice of the instruction set. Built for the baseline:
+ *  no vector flags reach this file. */
 #include "core/kernels.h"
 
 #include <stdbool.h>

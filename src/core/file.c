@@ -17,7 +17,8 @@ fcmae_status fcmae_buffer_reserve(fcmae_buffer *buffer, size_t capacity, fcmae_e
     if (wanted < 64) wanted = 64;
     uint8_t *bytes = realloc(buffer->bytes, wanted);
     if (!bytes)
-        return fcmae_fail(error, FCMAE_ERR_MEMORY, "could not allocate a buffer of %zu bytes", wanted);
+        return fcmae_fail(error, FCMAE_ERR_MEMORY, "could not allocate a buffer of %zu bytes",
+                          wanted);
     buffer->bytes = bytes;
     buffer->capacity = wanted;
     return FCMAE_OK;
@@ -46,7 +47,8 @@ static fcmae_status read_open_file(fcmae_buffer *buffer, int descriptor, const c
     while (buffer->size < expected) {
         ssize_t got = read(descriptor, buffer->bytes + buffer->size, expected - buffer->size);
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return fcmae_fail(error, FCMAE_ERR_IO, "reading %s: %s", path, strerror(errno));
+        if (got < 0)
+            return fcmae_fail(error, FCMAE_ERR_IO, "reading %s: %s", path, strerror(errno));
         if (got == 0) break; /* it became shorter meanwhile: whoever parses it will notice */
         buffer->size += (size_t)got;
     }
@@ -119,7 +121,8 @@ static void sync_folder_of(const char *path)
 fcmae_status fcmae_atomic_commit(fcmae_atomic_file *file, fcmae_error *error)
 {
     errno = 0;
-    int good = fflush(file->stream) == 0 && !ferror(file->stream) && fsync(fileno(file->stream)) == 0;
+    int good = fflush(file->stream) == 0 && !ferror(file->stream) &&
+               fsync(fileno(file->stream)) == 0;
     int reason = errno;
     good = fclose(file->stream) == 0 && good;
     file->stream = NULL;

@@ -25,7 +25,8 @@ void fcmae_buffer_release(fcmae_buffer *buffer);
 /**
  * Reads a regular file into `buffer` (buffer->size is set). Never blocks on a pipe or device.
  * @param limit  files larger than this are refused with FCMAE_ERR_FORMAT.
- * @return FCMAE_ERR_NOT_FOUND, FCMAE_ERR_IO, FCMAE_ERR_FORMAT (not a regular file), FCMAE_ERR_MEMORY.
+ * @return FCMAE_ERR_NOT_FOUND, FCMAE_ERR_IO, FCMAE_ERR_FORMAT (not a regular file),
+ * FCMAE_ERR_MEMORY.
  */
 fcmae_status fcmae_file_read(fcmae_buffer *buffer, const char *path, size_t limit,
                              fcmae_error *error);

@@ -4,9 +4,9 @@
  * Vectors: the one notation in which kernels are written.
  *
  * A kernel file is compiled once per instruction set with FCMAE_ISA = portable, avx2 or avx512 and
- * differs only in the width of `vec` (GCC/clang vector extensions: any machine, hardly an intrinsic).
- * FCMAE_KERNEL(name) gives each copy its own symbol; src/core/kernels.h gathers them in a table.
- * The portable copy is 4 lanes: SSE2 on any x86-64, NEON on AArch64.
+ * differs only in the width of `vec` (GCC/clang vector extensions: any machine, hardly an
+ * intrinsic). FCMAE_KERNEL(name) gives each copy its own symbol; src/core/kernels.h gathers them in
+ * a table. The portable copy is 4 lanes: SSE2 on any x86-64, NEON on AArch64.
  */
 #ifndef FCMAE_CORE_ISA_H
 #define FCMAE_CORE_ISA_H
@@ -19,7 +19,7 @@
 #define FCMAE_KERNEL(name) FCMAE_JOIN(name, FCMAE_ISA)
 
 #if defined(__AVX512F__)
-#include <immintrin.h> /* for what the vector extensions have no word for, or compile to three instructions */
+#include <immintrin.h> /* what the extensions have no word for, or no single instruction */
 #define VEC_LANES 16
 #elif defined(__AVX2__)
 #define VEC_LANES 8
@@ -42,11 +42,24 @@ typedef float vec_unaligned __attribute__((vector_size(VEC_LANES * 4), aligned(4
 #define FCMAE_UNROLL _Pragma("GCC unroll 64")
 #endif
 
-FCMAE_INLINE vec vec_load(const float *p) { return (vec) * (const vec_unaligned *)p; }
-FCMAE_INLINE void vec_store(float *p, vec v) { *(vec_unaligned *)p = v; }
-FCMAE_INLINE vec vec_set(float x) { return x - (vec){0}; }
-FCMAE_INLINE vec vec_zero(void) { return (vec){0}; }
-/** Lanes whose sign bit is set in `mask` take `yes`: a comparison, or the number whose sign decides. */
+FCMAE_INLINE vec vec_load(const float *p)
+{
+    return (vec) * (const vec_unaligned *)p;
+}
+FCMAE_INLINE void vec_store(float *p, vec v)
+{
+    *(vec_unaligned *)p = v;
+}
+FCMAE_INLINE vec vec_set(float x)
+{
+    return x - (vec){0};
+}
+FCMAE_INLINE vec vec_zero(void)
+{
+    return (vec){0};
+}
+/** Lanes whose sign bit is set in `mask` take `yes`: a comparison, or the number whose sign
+ * decides. */
 FCMAE_INLINE vec vec_select(vec_int mask, vec yes, vec no)
 {
 #if VEC_LANES == 16
@@ -65,7 +78,10 @@ FCMAE_INLINE vec vec_max(vec a, vec b)
     return vec_select(a > b, a, b);
 #endif
 }
-FCMAE_INLINE vec vec_abs(vec a) { return (vec)((vec_int)a & 0x7fffffff); }
+FCMAE_INLINE vec vec_abs(vec a)
+{
+    return (vec)((vec_int)a & 0x7fffffff);
+}
 
 /** Sum of the lanes: the upper half is added to the lower one until one lane is left. */
 FCMAE_INLINE float vec_sum(vec v)
@@ -95,18 +111,19 @@ FCMAE_INLINE int vec_group(int width)
     return 1;
 }
 
-/** Loops over the groups of columns of a panel: `column` is a group's first, `group` its vectors. */
-#define VEC_FOR_GROUPS(width, column, group)                                                       \
+/** Loops over the groups of columns of a panel: `column` is a
+ *  group's first, `group` its vectors. */
+#define VEC_FOR_GROUPS(width, column, group) \
     for (int column = 0, group = vec_group(width); column < (width); column += group * VEC_LANES)
 
 /** Calls body(constant, ...) so that the compiler sees the group size. */
-#define VEC_FIX_GROUP(group, body, ...)                                                            \
-    switch (group) {                                                                               \
-    case 1: body(1, __VA_ARGS__); break;                                                           \
-    case 2: body(2, __VA_ARGS__); break;                                                           \
-    case 3: body(3, __VA_ARGS__); break;                                                           \
-    case 4: body(4, __VA_ARGS__); break;                                                           \
-    default: body(5, __VA_ARGS__); break;                                                          \
+#define VEC_FIX_GROUP(group, body, ...)   \
+    switch (group) {                      \
+    case 1: body(1, __VA_ARGS__); break;  \
+    case 2: body(2, __VA_ARGS__); break;  \
+    case 3: body(3, __VA_ARGS__); break;  \
+    case 4: body(4, __VA_ARGS__); break;  \
+    default: body(5, __VA_ARGS__); break; \
     }
 
 #endif

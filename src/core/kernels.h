@@ -40,21 +40,24 @@ typedef struct fcmae_product {
     const float *bias; /**< [width] or NULL */
     const float *add;  /**< [rows][add_row] or NULL */
     int64_t add_row;
-    const float *soon_read; /**< [rows][width] that the caller reads next, fetched meanwhile; or NULL */
-    float *soon_written;    /**< likewise for what it overwrites next */
-    const float *soon_weights; /**< fetched into the L2 cache meanwhile, or NULL: the b of the next one */
-    int soon_lines;            /**< so many cache lines of it, spread over the product */
+    const float
+        *soon_read; /**< [rows][width] that the caller reads next, fetched meanwhile; or NULL */
+    float *soon_written; /**< likewise for what it overwrites next */
+    const float
+        *soon_weights; /**< fetched into the L2 cache meanwhile, or NULL: the b of the next one */
+    int soon_lines;    /**< so many cache lines of it, spread over the product */
 } fcmae_product;
 
-/** Period of the factors of scale_bytes: whole vectors of whole pixels of 1, 2, 3, 4, 6 or 8 channels. */
+/** Period of the factors of scale_bytes: whole vectors of whole pixels of 1, 2, 3, 4, 6 or 8
+ * channels. */
 #define FCMAE_BYTE_PERIOD 48
 
 /** Neighbours of cells, flat: entries start[s] .. start[s + 1] - 1 belong to cell s. */
 typedef struct fcmae_neighbours {
     const int32_t *start;
     const int32_t *row;   /**< first row of the neighbour */
-    const uint8_t *place; /**< where it lies among the cells in reach, row-major, centre in the middle:
-                               7x7 of single sites (then place = tap), 5x5 of 2x2, else 3x3 */
+    const uint8_t *place; /**< where it lies among the cells in reach, row-major, centre in the
+                             middle: 7x7 of single sites (then place = tap), 5x5 of 2x2, else 3x3 */
 } fcmae_neighbours;
 
 /** The same by place: entries start[p] .. start[p + 1] - 1 lie at place p; first rows of both. */
@@ -82,26 +85,27 @@ typedef struct fcmae_kernels {
 
     void (*product)(const fcmae_product *product);
     /** The same with pairs of bfloat16 in every 4-byte element of a and b (the even k in the low
-     *  half); widths, strides and steps count 4-byte elements. Sums, bias, add and c are float32. */
+     *  half); widths, strides and steps count 4-byte elements. Sums, bias, add
+     *  and c are float32. */
     void (*product_pairs)(const fcmae_product *product);
     /** Rows to bfloat16, round to nearest even: out[m][c] from x[m][c]; columns a multiple of 16.
      *  Strides count floats and 2-byte elements. */
     void (*narrow_rows)(int rows, int columns, const float *x, int64_t stride, uint16_t *out,
                         int64_t out_stride);
-    /** Pairs of rows: out[m / 2][c] = (x[m][c], x[m + 1][c]) for even m; a missing last row is zero.
-     *  out: 4-byte elements, [ceil(rows / 2)][out_stride]. */
+    /** Pairs of rows: out[m / 2][c] = (x[m][c], x[m + 1][c]) for even m; a missing last row is
+     * zero. out: 4-byte elements, [ceil(rows / 2)][out_stride]. */
     void (*narrow_pairs)(int rows, int columns, const float *x, int64_t stride, uint32_t *out,
                          int64_t out_stride);
     /** scale_panel of hidden pairs with a bfloat16 result, both [rows][width]. */
     void (*scale_panel_narrow)(int rows, int width, const float *hidden, const float *scale,
                                uint16_t *out);
 
-    /** In place on a panel: value h = gelu(z) with exact erf, slope d = gelu'(z) (NULL: not wanted),
-     *  square[n] = sum over the rows of h^2 (NULL: not wanted; overwritten). */
+    /** In place on a panel: value h = gelu(z) with exact erf, slope d = gelu'(z) (NULL: not
+     * wanted), square[n] = sum over the rows of h^2 (NULL: not wanted; overwritten). */
     void (*gelu)(int rows, int width, float *z, float *slope, float *square);
-    /** The same where products compute in bfloat16: an element becomes a *hidden pair* of bfloat16, the
-     *  value in the low half and the slope in the high half, good to that precision. square is of
-     *  the unrounded values. */
+    /** The same where products compute in bfloat16: an element becomes a *hidden pair* of bfloat16,
+     * the value in the low half and the slope in the high half, good to that precision. square is
+     * of the unrounded values. */
     void (*gelu_pairs)(int rows, int width, float *z, float *square);
     /** out[m][n] = in[m][n] * scale[n] */
     void (*scale_panel)(int rows, int width, const float *in, const float *scale, float *out);
@@ -113,14 +117,14 @@ typedef struct fcmae_kernels {
                             const float *slope, const float *scale, const float *feedback,
                             float *sum);
 
-    /** scale_and_dot of hidden pairs; the scaled panel leaves as pairs of rows in bfloat16. gradient
-     *  and hidden begin at row `first`, pairs [ceil(rows of all / 2)][width] at row 0. Rows are
-     *  handed over in order. */
+    /** scale_and_dot of hidden pairs; the scaled panel leaves as pairs of rows in bfloat16.
+     * gradient and hidden begin at row `first`, pairs [ceil(rows of all / 2)][width] at row 0. Rows
+     * are handed over in order. */
     void (*scale_and_dot_pairs)(int first, int rows, int width, const float *gradient,
                                 const float *hidden, const float *scale, uint32_t *pairs,
                                 float *dot);
-    /** hidden_backward with hidden pairs; the result leaves in bfloat16, [rows of all][width] in narrow
-     *  and as pairs of rows; gradient is only read. Rows likewise. */
+    /** hidden_backward with hidden pairs; the result leaves in bfloat16, [rows of all][width] in
+     * narrow and as pairs of rows; gradient is only read. Rows likewise. */
     void (*hidden_backward_narrow)(int first, int rows, int width, const float *gradient,
                                    const float *hidden, const float *scale, const float *feedback,
                                    uint16_t *narrow, uint32_t *pairs, float *sum);
@@ -170,17 +174,19 @@ typedef struct fcmae_kernels {
     double (*squared_error)(int rows, int width, float *p, const float *target,
                             int64_t target_stride, float factor, float *sum);
 
-    /** out[m * count + i] = in[m * in_row + i] * scale[i % period] + shift[i % period] for rows m and
-     *  i < count; period FCMAE_BYTE_PERIOD */
+    /** out[m * count + i] = in[m * in_row + i] * scale[i % period] + shift[i % period] for rows m
+     * and i < count; period FCMAE_BYTE_PERIOD */
     void (*scale_bytes)(int rows, int count, const uint8_t *in, int64_t in_row, const float *scale,
                         const float *shift, float *out);
     /** x = (x - mean) / sqrt(variance + 1e-6) with the unbiased variance, over count values. */
     void (*standardise)(int count, float *x);
 
-    /** dst = panels of src [K rows][columns]: dst[panel][k][width], rows times row_scale (or NULL). */
+    /** dst = panels of src [K rows][columns]: dst[panel][k][width], rows
+     *  times row_scale (or NULL). */
     void (*pack)(int k_first, int k_last, int columns, int64_t src_stride, const float *src,
                  const float *row_scale, int width, int panel, int64_t k_total, float *dst);
-    /** One panel of the transpose: dst[k][n] = src[n][k] * row_scale[n], n in the panel, k < k_total. */
+    /** One panel of the transpose: dst[k][n] = src[n][k] * row_scale[n], n in the panel, k <
+     * k_total. */
     void (*pack_transposed)(int k_total, int rows, int64_t src_stride, const float *src,
                             const float *row_scale, int width, int panel, float *dst);
 

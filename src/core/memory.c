@@ -45,8 +45,9 @@ fcmae_status fcmae_arena_allocate(fcmae_arena *arena, const char *what, fcmae_er
 {
     arena->base = fcmae_allocate_aligned(arena->used, 1);
     if (!arena->base)
-        return fcmae_fail(error, FCMAE_ERR_MEMORY, "%s needs %.2f GiB, which could not be allocated",
-                          what, (double)arena->used / 1073741824.0);
+        return fcmae_fail(error, FCMAE_ERR_MEMORY,
+                          "%s needs %.2f GiB, which could not be allocated", what,
+                          (double)arena->used / 1073741824.0);
     arena->size = arena->used;
     arena->used = 0;
     return FCMAE_OK;

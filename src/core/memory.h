@@ -22,9 +22,9 @@
 void *fcmae_allocate_aligned(size_t count, size_t element_size);
 
 typedef struct fcmae_arena {
-    char *base;    /**< NULL while measuring */
-    size_t used;   /**< bytes handed out, each piece rounded up to 64 */
-    size_t size;   /**< bytes allocated; 0 while measuring */
+    char *base;  /**< NULL while measuring */
+    size_t used; /**< bytes handed out, each piece rounded up to 64 */
+    size_t size; /**< bytes allocated; 0 while measuring */
 } fcmae_arena;
 
 /** The next `count * element_size` bytes, 64-byte aligned; NULL while measuring. */

@@ -23,7 +23,7 @@ typedef enum fcmae_random_purpose {
     FCMAE_RANDOM_SYNTHETIC = 8,      /**< synthetic images: index = image           */
     FCMAE_RANDOM_SUBSET = 9,         /**< label fraction, images for an analysis    */
     FCMAE_RANDOM_TEST = 10,
-    FCMAE_RANDOM_ERASE = 11          /**< erasing: index = sample position in epoch */
+    FCMAE_RANDOM_ERASE = 11 /**< erasing: index = sample position in epoch */
 } fcmae_random_purpose;
 
 typedef struct fcmae_random {

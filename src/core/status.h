@@ -19,10 +19,10 @@ void fcmae_log_line(const fcmae_log *log, fcmae_log_level level, const char *for
     FCMAE_PRINTF(3, 4);
 
 /** Returns from the enclosing function when a call failed. For functions that own nothing yet. */
-#define FCMAE_TRY(call)                                                                            \
-    do {                                                                                           \
-        fcmae_status try_status_ = (call);                                                         \
-        if (try_status_ != FCMAE_OK) return try_status_;                                           \
+#define FCMAE_TRY(call)                                  \
+    do {                                                 \
+        fcmae_status try_status_ = (call);               \
+        if (try_status_ != FCMAE_OK) return try_status_; \
     } while (0)
 
 #endif

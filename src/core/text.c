@@ -59,11 +59,11 @@ void fcmae_text_format(fcmae_text *text, const char *format, ...)
 /* length of the well-formed UTF-8 sequence at s, 0 if there is none */
 static size_t sequence_length(const unsigned char *s)
 {
-    size_t length = s[0] < 0x80                    ? 1
-                    : s[0] >= 0xC2 && s[0] < 0xE0  ? 2
-                    : (s[0] & 0xF0) == 0xE0        ? 3
-                    : s[0] >= 0xF0 && s[0] < 0xF5  ? 4
-                                                   : 0;
+    size_t length = s[0] < 0x80                   ? 1
+                    : s[0] >= 0xC2 && s[0] < 0xE0 ? 2
+                    : (s[0] & 0xF0) == 0xE0       ? 3
+                    : s[0] >= 0xF0 && s[0] < 0xF5 ? 4
+                                                  : 0;
     for (size_t i = 1; i < length; i++)
         if ((s[i] & 0xC0) != 0x80) return 0;
     if (s[0] == 0xE0 && s[1] < 0xA0) return 0;

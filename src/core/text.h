@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/** Text that grows while it is written; a failed allocation is remembered, not reported each time. */
+/** Text that grows while it is written; a failed allocation is
+ *  remembered, not reported each time. */
 #ifndef FCMAE_CORE_TEXT_H
 #define FCMAE_CORE_TEXT_H
 
@@ -10,7 +11,8 @@
 
 #include "core/status.h"
 
-/** Zero-initialise; fcmae_text_release() frees. `bytes` is zero-terminated once anything was added. */
+/** Zero-initialise; fcmae_text_release() frees. `bytes` is
+ *  zero-terminated once anything was added. */
 typedef struct fcmae_text {
     char *bytes;
     size_t size, capacity;
@@ -23,7 +25,8 @@ void fcmae_text_format(fcmae_text *text, const char *format, ...) FCMAE_PRINTF(2
 /** Well-formed UTF-8 without control characters: what is neither becomes U+FFFD. */
 void fcmae_text_clean(fcmae_text *text, const char *string);
 /** For HTML and SVG content and attributes: & < > " ' escaped, the rest as
- *  fcmae_text_clean() (line breaks and tabs stay), so that no log line or path can become markup. */
+ *  fcmae_text_clean() (line breaks and tabs stay), so that no log line or path
+ *  can become markup. */
 void fcmae_text_escape(fcmae_text *text, const char *string);
 /** A JSON string with its quotes; the same replacements. */
 void fcmae_text_json(fcmae_text *text, const char *string);

@@ -12,7 +12,10 @@ struct fcmae_cache {
     pthread_mutex_t lock;
     uint64_t limit, used;
     int64_t count;
-    struct { uint8_t *pixels; int height, width; } *pictures;
+    struct {
+        uint8_t *pixels;
+        int height, width;
+    } * pictures;
 };
 
 fcmae_status fcmae_cache_create(fcmae_cache **out, int64_t count, uint64_t limit,
@@ -61,7 +64,8 @@ void fcmae_cache_put(fcmae_cache *cache, int64_t index, const fcmae_image *image
     if (wanted) cache->used += bytes;
     pthread_mutex_unlock(&cache->lock);
     uint8_t *pixels = wanted ? malloc(bytes) : NULL;
-    if (!pixels) return; /* short of memory: the room stays reserved, the picture is decoded again */
+    if (!pixels)
+        return; /* short of memory: the room stays reserved, the picture is decoded again */
     memcpy(pixels, image->pixels, bytes);
     pthread_mutex_lock(&cache->lock);
     if (cache->pictures[index].pixels) { /* another worker was faster */

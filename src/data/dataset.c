@@ -29,9 +29,10 @@ fcmae_status fcmae_dataset_add_folder(fcmae_dataset *dataset, const char *path, 
     }
     char *copy = strdup(path);
     if (!copy) return no_memory(error);
-    dataset->folders[dataset->folder_count++] =
-        (fcmae_folder){.path = copy, .label = label, .entries = dataset->entry_count,
-                       .names = dataset->names.size};
+    dataset->folders[dataset->folder_count++] = (fcmae_folder){.path = copy,
+                                                               .label = label,
+                                                               .entries = dataset->entry_count,
+                                                               .names = dataset->names.size};
     return FCMAE_OK;
 }
 
@@ -66,8 +67,8 @@ void fcmae_dataset_number(fcmae_dataset *dataset)
         dataset->count += dataset->folders[i].count;
     }
     if (dataset->count == 0) return;
-    uint32_t *offsets =
-        realloc(dataset->name_offsets, dataset->entry_count * sizeof *dataset->name_offsets);
+    uint32_t *offsets = realloc(dataset->name_offsets,
+                                dataset->entry_count * sizeof *dataset->name_offsets);
     if (offsets) dataset->name_offsets = offsets;
     uint8_t *names = realloc(dataset->names.bytes, dataset->names.size);
     if (names) dataset->names.bytes = names;
@@ -152,8 +153,8 @@ void fcmae_dataset_name(const fcmae_dataset *dataset, int64_t index, char *name,
 {
     const fcmae_folder *folder = folder_of(dataset, index);
     size_t entry = entry_of(folder, index);
-    const char *file =
-        (const char *)dataset->names.bytes + folder->names + dataset->name_offsets[entry];
+    const char *file = (const char *)dataset->names.bytes + folder->names +
+                       dataset->name_offsets[entry];
     size_t length = strlen(folder->path);
     const char *join = length == 0 || folder->path[length - 1] == '/' ? "" : "/";
     snprintf(name, size, "%s%s%s", folder->path, join, file);
@@ -171,8 +172,10 @@ static fcmae_status fetch_place(const char *path, const fcmae_place *place, fcma
     while (file->size < place->size && got > 0) {
         got = pread(shard, file->bytes + file->size, place->size - file->size,
                     (off_t)(place->offset + file->size));
-        if (got < 0 && errno == EINTR) got = 1;
-        else if (got > 0) file->size += (size_t)got;
+        if (got < 0 && errno == EINTR)
+            got = 1;
+        else if (got > 0)
+            file->size += (size_t)got;
     }
     int reason = errno;
     close(shard);

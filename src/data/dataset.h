@@ -17,12 +17,12 @@ typedef struct fcmae_place {
 
 /** One folder with images of its own (not those of its subfolders), or one shard. */
 typedef struct fcmae_folder {
-    char *path;      /**< from the root on; "" in a list of files, whose names are then whole paths */
+    char *path; /**< from the root on; "" in a list of files, whose names are then whole paths */
     int label;
-    uint32_t count;  /**< images */
-    int64_t first;   /**< number of its first image in the data set */
-    size_t entries;  /**< its part of `name_offsets` ... */
-    size_t names;    /**< ... which count from here in `names` */
+    uint32_t count; /**< images */
+    int64_t first;  /**< number of its first image in the data set */
+    size_t entries; /**< its part of `name_offsets` ... */
+    size_t names;   /**< ... which count from here in `names` */
 } fcmae_folder;
 
 /** Lean on purpose: the names in one block and 4 bytes per image. */
@@ -31,7 +31,7 @@ struct fcmae_dataset {
     fcmae_folder *folders; /**< ascending `first` */
     size_t folder_count, folder_capacity;
     uint32_t *name_offsets;
-    fcmae_place *places;    /**< shards: one per entry; NULL for folders */
+    fcmae_place *places; /**< shards: one per entry; NULL for folders */
     size_t entry_count, entry_capacity;
     fcmae_buffer names; /**< zero-terminated, one behind the other */
     char **classes;

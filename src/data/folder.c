@@ -16,8 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "image/codec.h"
 #include "data/shards.h"
+#include "image/codec.h"
 
 typedef struct identity {
     dev_t device;
@@ -32,7 +32,7 @@ typedef struct walk {
     identity *seen; /* open addressing, at most half full */
     size_t seen_count, seen_capacity;
     fcmae_strings pending; /* paths of folders to read ... */
-    int *labels;   /* ... and the class each belongs to */
+    int *labels;           /* ... and the class each belongs to */
     size_t labels_capacity;
     int64_t others; /* files that are no images */
     char first_other[300];
@@ -113,7 +113,9 @@ static unsigned char kind_of(int folder, const struct dirent *entry)
     if (entry->d_type != DT_LNK && entry->d_type != DT_UNKNOWN) return DT_UNKNOWN;
     struct stat information;
     if (fstatat(folder, entry->d_name, &information, 0) != 0) return DT_UNKNOWN;
-    return S_ISREG(information.st_mode) ? DT_REG : S_ISDIR(information.st_mode) ? DT_DIR : DT_UNKNOWN;
+    return S_ISREG(information.st_mode)   ? DT_REG
+           : S_ISDIR(information.st_mode) ? DT_DIR
+                                          : DT_UNKNOWN;
 }
 
 static int compare_names(const void *a, const void *b, void *base)
@@ -203,7 +205,8 @@ static fcmae_status visit(walk *w, size_t number, fcmae_error *error)
         if (number == 0)
             return fcmae_fail(error, reason == ENOENT ? FCMAE_ERR_NOT_FOUND : FCMAE_ERR_IO,
                               "cannot open the folder %s: %s", path, strerror(reason));
-        fcmae_log_line(w->log, FCMAE_LOG_WARNING, "folder left out: %s: %s", path, strerror(reason));
+        fcmae_log_line(w->log, FCMAE_LOG_WARNING, "folder left out: %s: %s", path,
+                       strerror(reason));
         return FCMAE_OK;
     }
     bool known = false;
@@ -235,7 +238,8 @@ static fcmae_status judge(walk *w, const char *path, fcmae_error *error)
                  (long long)w->others, w->first_other);
     if (w->labelled && dataset->class_count == 0)
         return fcmae_fail(error, FCMAE_ERR_FORMAT,
-                          "%s has no subfolders: a labelled set needs one per class%s", path, others);
+                          "%s has no subfolders: a labelled set needs one per class%s", path,
+                          others);
     if (dataset->count == 0)
         return fcmae_fail(error, FCMAE_ERR_FORMAT, "%s holds no JPEG or PNG image%s", path, others);
     if (w->others > 0)

@@ -107,12 +107,13 @@ static fcmae_status allocate(fcmae_loader *loader, fcmae_error *error)
         FCMAE_TRY(fcmae_cache_create(&loader->cache, fcmae_dataset_count(loader->dataset),
                                      o->cache_bytes, error));
     if (!good)
-        return fcmae_fail(error, FCMAE_ERR_MEMORY,
-                          "no memory for %d batches of %d samples (%.2f GiB): use a smaller batch or "
-                          "prefetch fewer",
-                          loader->slot_count, o->batch,
-                          (double)loader->slot_count * (double)batch *
-                              (double)loader->sample_bytes / 1073741824.0);
+        return fcmae_fail(
+            error, FCMAE_ERR_MEMORY,
+            "no memory for %d batches of %d samples (%.2f GiB): use a smaller batch or "
+            "prefetch fewer",
+            loader->slot_count, o->batch,
+            (double)loader->slot_count * (double)batch * (double)loader->sample_bytes /
+                1073741824.0);
     return FCMAE_OK;
 }
 

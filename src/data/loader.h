@@ -39,28 +39,31 @@ struct fcmae_loader {
     pthread_mutex_t lock;
     pthread_cond_t room, ready; /* for workers: a ticket may be free; for next(): a batch is full */
     pthread_t *threads;
-    int running;      /* workers to be joined */
+    int running; /* workers to be joined */
     bool stopping;
-    int busy;         /* workers outside the lock */
+    int busy; /* workers outside the lock */
 
     fcmae_loader_slot *slots;
     int slot_count;
-    int64_t start;    /* serial number (epoch * batches + batch) of the first batch */
-    int64_t planned;  /* serial numbers: the next batch to plan ... */
-    int64_t taken;    /* ... and the next to hand out; its predecessor is with the caller */
-    int next_sample;  /* of the batch planned last; its count when all tickets are gone */
-    int64_t *order;   /* of `order_epoch`; NULL outside training */
-    int64_t *ahead, *shard_order; /* shards: fcmae_dataset_shuffle(); else NULL */
+    int64_t start;   /* serial number (epoch * batches + batch) of the first batch */
+    int64_t planned; /* serial numbers: the next batch to plan ... */
+    int64_t taken;   /* ... and the next to hand out; its predecessor is with the caller */
+    int next_sample; /* of the batch planned last; its count when all tickets are gone */
+    int64_t *order;  /* of `order_epoch`; NULL outside training */
+    int64_t *ahead, *shard_order;   /* shards: fcmae_dataset_shuffle(); else NULL */
     int64_t announced, to_announce; /* places of `ahead` the kernel knows; and is to be told of */
     uint32_t order_epoch;
     bool order_known;
 
     fcmae_cache *cache; /* NULL: none */
 
-    uint8_t *bad;     /* one bit per image of the data set */
+    uint8_t *bad; /* one bit per image of the data set */
     int64_t bad_count, bad_logged, bad_capacity;
-    int64_t tried;    /* samples asked for, readable or not */
-    struct { int64_t index; char reason[200]; } *bad_list;
+    int64_t tried; /* samples asked for, readable or not */
+    struct {
+        int64_t index;
+        char reason[200];
+    } * bad_list;
     fcmae_status failure;
     char failure_message[sizeof((fcmae_error *)0)->message];
     fcmae_loader_statistics statistics;

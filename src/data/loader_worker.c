@@ -31,8 +31,8 @@ static void plan_batch(fcmae_loader *loader)
     s->epoch = (uint32_t)(serial / loader->batches);
     s->batch = serial % loader->batches;
     if (loader->order && (!loader->order_known || loader->order_epoch != s->epoch)) {
-        fcmae_random random =
-            fcmae_random_start(loader->options.seed, FCMAE_RANDOM_SHUFFLE, s->epoch, 0);
+        fcmae_random random = fcmae_random_start(loader->options.seed, FCMAE_RANDOM_SHUFFLE,
+                                                 s->epoch, 0);
         if (loader->subset)
             fcmae_random_permutation(&random, loader->images, loader->order);
         else
@@ -99,8 +99,8 @@ static void note_bad(fcmae_loader *loader, int64_t index, const char *reason)
         }
         if (loader->bad_count < loader->bad_capacity) {
             loader->bad_list[loader->bad_count].index = index;
-            snprintf(loader->bad_list[loader->bad_count].reason,
-                     sizeof loader->bad_list->reason, "%.199s", reason);
+            snprintf(loader->bad_list[loader->bad_count].reason, sizeof loader->bad_list->reason,
+                     "%.199s", reason);
         }
         loader->bad_count++;
     }
@@ -149,8 +149,8 @@ static fcmae_status fill_place(worker *w, fcmae_loader_slot *s, int place, fcmae
     uint8_t *out = s->images + (size_t)place * loader->sample_bytes;
     uint64_t position = (uint64_t)s->batch * (uint64_t)loader->options.batch + (uint64_t)place;
     int64_t index = s->indices[place];
-    fcmae_random random =
-        fcmae_random_start(loader->options.seed, FCMAE_RANDOM_SHUFFLE, s->epoch, 1 + position);
+    fcmae_random random = fcmae_random_start(loader->options.seed, FCMAE_RANDOM_SHUFFLE, s->epoch,
+                                             1 + position);
     for (int attempt = 0; attempt <= MAX_REPLACEMENTS; attempt++) {
         fcmae_status status = load_sample(w, index, s->epoch, position, out, error);
         if (status == FCMAE_ERR_MEMORY) return status;
@@ -171,7 +171,8 @@ static void announce(fcmae_loader *loader)
 {
     int64_t count = loader->to_announce - loader->announced;
     int64_t *indices = malloc((size_t)count * sizeof *indices);
-    if (indices) memcpy(indices, loader->ahead + loader->announced, (size_t)count * sizeof *indices);
+    if (indices)
+        memcpy(indices, loader->ahead + loader->announced, (size_t)count * sizeof *indices);
     loader->announced = loader->to_announce;
     if (!indices) return; /* only slower */
     pthread_mutex_unlock(&loader->lock);

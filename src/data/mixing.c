@@ -35,8 +35,12 @@ typedef struct job {
 
 fcmae_mixing fcmae_mixing_recipe(uint64_t seed)
 {
-    return (fcmae_mixing){.mixup_alpha = 0.8, .cutmix_alpha = 1.0, .mix_probability = 1.0,
-                          .cutmix_probability = 0.5, .smoothing = 0.1, .erase_probability = 0.25,
+    return (fcmae_mixing){.mixup_alpha = 0.8,
+                          .cutmix_alpha = 1.0,
+                          .mix_probability = 1.0,
+                          .cutmix_probability = 0.5,
+                          .smoothing = 0.1,
+                          .erase_probability = 0.25,
                           .seed = seed};
 }
 
@@ -126,8 +130,7 @@ static void prepare_sample(void *argument, int64_t index, int worker)
     for (int c = 0; c < 3; c++)
         for (size_t i = 0; i < plane; i++)
             values[(size_t)c * plane + i] = j->value_of[c][bytes[3 * i + (size_t)c]];
-    uint64_t position =
-        (uint64_t)j->samples->batch * (uint64_t)j->samples->count + (uint64_t)index;
+    uint64_t position = (uint64_t)j->samples->batch * (uint64_t)j->samples->count + (uint64_t)index;
     if (j->mixing->erase_probability > 0)
         erase(j->mixing, j->samples->epoch, position, j->size, values);
 }
@@ -174,18 +177,19 @@ static void fill_targets(const job *j, int classes, float *targets)
     }
 }
 
-static fcmae_status check(const fcmae_mixing *m, const fcmae_samples *samples, int size, int classes,
-                          const float *values, fcmae_error *error)
+static fcmae_status check(const fcmae_mixing *m, const fcmae_samples *samples, int size,
+                          int classes, const float *values, fcmae_error *error)
 {
     if (!(m->mixup_alpha >= 0) || !(m->cutmix_alpha >= 0) || !(m->smoothing >= 0) ||
         m->smoothing > 1 || !(m->mix_probability >= 0 && m->mix_probability <= 1) ||
         !(m->cutmix_probability >= 0 && m->cutmix_probability <= 1) ||
         !(m->erase_probability >= 0 && m->erase_probability <= 1) || size < 1 || classes < 1)
-        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
-                          "mixing: mixup %g, cutmix %g, probabilities %g, %g and %g or smoothing %g "
-                          "is outside its range",
-                          m->mixup_alpha, m->cutmix_alpha, m->mix_probability,
-                          m->cutmix_probability, m->erase_probability, m->smoothing);
+        return fcmae_fail(
+            error, FCMAE_ERR_ARGUMENT,
+            "mixing: mixup %g, cutmix %g, probabilities %g, %g and %g or smoothing %g "
+            "is outside its range",
+            m->mixup_alpha, m->cutmix_alpha, m->mix_probability, m->cutmix_probability,
+            m->erase_probability, m->smoothing);
     if (!values && (m->mixup_alpha > 0 || m->cutmix_alpha > 0 || m->erase_probability > 0))
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "mixing and erasing need room for values");
     for (int i = 0; i < samples->count; i++)
@@ -201,7 +205,10 @@ fcmae_status fcmae_mix_samples(const fcmae_mixing *mixing, const fcmae_samples *
                                int threads, float *values, float *targets, fcmae_error *error)
 {
     FCMAE_TRY(check(mixing, samples, size, classes, values, error));
-    job j = {.mixing = mixing, .samples = samples, .size = size, .values = values,
+    job j = {.mixing = mixing,
+             .samples = samples,
+             .size = size,
+             .values = values,
              .mix = draw_plan(mixing, samples, size)};
     for (int c = 0; c < 3; c++)
         for (int i = 0; i < 256; i++)
@@ -209,8 +216,7 @@ fcmae_status fcmae_mix_samples(const fcmae_mixing *mixing, const fcmae_samples *
     if (threads <= 0) threads = fcmae_processor_count();
     if (values) {
         fcmae_parallel_for(threads, samples->count, prepare_sample, &j);
-        if (j.mix.lambda < 1)
-            fcmae_parallel_for(threads, (samples->count + 1) / 2, mix_pair, &j);
+        if (j.mix.lambda < 1) fcmae_parallel_for(threads, (samples->count + 1) / 2, mix_pair, &j);
     }
     fill_targets(&j, classes, targets);
     return FCMAE_OK;

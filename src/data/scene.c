@@ -103,7 +103,8 @@ static double value_noise(uint32_t noise, double x, double y)
 static double cloud_noise(uint32_t noise, double x, double y)
 {
     return (4 * value_noise(noise, x, y) + 2 * value_noise(noise + 1, 2 * x, 2 * y) +
-            value_noise(noise + 2, 4 * x, 4 * y)) / 7;
+            value_noise(noise + 2, 4 * x, 4 * y)) /
+           7;
 }
 
 /* ------------------------------------------------------------ shapes and textures */
@@ -124,16 +125,16 @@ static double distance_to_shape(int shape, double x, double y)
 {
     double r = hypot(x, y), ax = fabs(x), ay = fabs(y);
     switch (shape) {
-    case 0: return r - 0.9;                                            /* disc */
-    case 1: return fmax(ax, ay) - 0.75;                                /* square */
-    case 2: return polygon(x, y, 3, 0.5);                              /* triangle */
-    case 3: return fabs(r - 0.68) - 0.24;                              /* ring */
-    case 4: return polygon(x, y, 5, 0.42);                             /* star */
+    case 0: return r - 0.9;                                                      /* disc */
+    case 1: return fmax(ax, ay) - 0.75;                                          /* square */
+    case 2: return polygon(x, y, 3, 0.5);                                        /* triangle */
+    case 3: return fabs(r - 0.68) - 0.24;                                        /* ring */
+    case 4: return polygon(x, y, 5, 0.42);                                       /* star */
     case 5: return fmin(fmax(ax - 0.28, ay - 0.95), fmax(ax - 0.95, ay - 0.28)); /* cross */
-    case 6: return fmax(r - 0.95, 0.75 - hypot(x - 0.45, y));          /* crescent */
-    case 7: return hypot(x / 0.95, y / 0.5) * 0.5 - 0.5;               /* ellipse */
-    case 8: return r - 0.72 - 0.2 * cos(7 * atan2(y, x));              /* flower */
-    default: return fmax(fabs(ay - 0.5) - 0.28, ax - 0.9);             /* two bars */
+    case 6: return fmax(r - 0.95, 0.75 - hypot(x - 0.45, y));                    /* crescent */
+    case 7: return hypot(x / 0.95, y / 0.5) * 0.5 - 0.5;                         /* ellipse */
+    case 8: return r - 0.72 - 0.2 * cos(7 * atan2(y, x));                        /* flower */
+    default: return fmax(fabs(ay - 0.5) - 0.28, ax - 0.9);                       /* two bars */
     }
 }
 
@@ -143,16 +144,17 @@ static double texture_value(const object *o, double x, double y)
     double u = x * o->frequency + o->phase_x, v = y * o->frequency + o->phase_y;
     double edge = 0.12;
     switch (o->texture) {
-    case 0: return 0.5 + 0.5 * clamp(y, -1, 1);                               /* shaded */
-    case 1: return step_between(-edge, edge, sin(2 * PI * u) * 0.5);          /* stripes */
-    case 2: return step_between(-edge, edge, sin(2 * PI * u) * sin(2 * PI * v)); /* checks */
-    case 3: return step_between(0.36, 0.26, hypot(u - rint(u), v - rint(v))); /* dots */
+    case 0: return 0.5 + 0.5 * clamp(y, -1, 1);                                       /* shaded */
+    case 1: return step_between(-edge, edge, sin(2 * PI * u) * 0.5);                  /* stripes */
+    case 2: return step_between(-edge, edge, sin(2 * PI * u) * sin(2 * PI * v));      /* checks */
+    case 3: return step_between(0.36, 0.26, hypot(u - rint(u), v - rint(v)));         /* dots */
     case 4: return 0.5 + 0.5 * sin(2 * PI * o->frequency * hypot(x, y) + o->phase_x); /* rings */
     case 5: return step_between(0.35, 0.65, cloud_noise(o->noise, 1.5 * u, 1.5 * v)); /* marble */
-    case 6: return 0.5 + 0.5 * sin(2 * PI * (u + 0.3 * sin(2 * PI * v)));     /* waves */
-    default: return fmod(fabs(floor(2 * v)), 2) > 0                           /* bricks */
-                        ? step_between(0.06, 0.14, fabs(u - rint(u)))
-                        : step_between(0.06, 0.14, fabs(u + 0.5 - rint(u + 0.5)));
+    case 6: return 0.5 + 0.5 * sin(2 * PI * (u + 0.3 * sin(2 * PI * v)));             /* waves */
+    default:
+        return fmod(fabs(floor(2 * v)), 2) > 0 /* bricks */
+                   ? step_between(0.06, 0.14, fabs(u - rint(u)))
+                   : step_between(0.06, 0.14, fabs(u + 0.5 - rint(u + 0.5)));
     }
 }
 
@@ -194,8 +196,8 @@ static void draw_scene(scene *s, fcmae_random *random, int label)
     for (int i = 0; i < s->count; i++) {
         int main_object = i == s->count - 1;
         object *o = &s->objects[i];
-        draw_object(o, random, main_object ? label
-                                           : (int)fcmae_random_below(random, SHAPES * TEXTURES));
+        draw_object(o, random,
+                    main_object ? label : (int)fcmae_random_below(random, SHAPES * TEXTURES));
         o->radius = main_object ? uniform(random, 0.2, 0.38) : uniform(random, 0.08, 0.16);
         double reach = main_object ? 0.5 - 0.8 * o->radius : 0.5, away = main_object ? 0 : 0.3;
         double angle = uniform(random, 0, 2 * PI), far = uniform(random, away, reach);

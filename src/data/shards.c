@@ -36,7 +36,7 @@ typedef struct shard {
     bool labelled;
     fcmae_buffer samples; /* of struct sample */
     fcmae_buffer names;
-    int64_t others;       /* samples without a picture */
+    int64_t others; /* samples without a picture */
     fcmae_status status;
     fcmae_error error;
 
@@ -44,7 +44,7 @@ typedef struct shard {
     char key[PATH_MAX];
     bool open;
     sample current;
-    bool pictured, exact; /* a picture was found; its extension is a single word */
+    bool pictured, exact;    /* a picture was found; its extension is a single word */
     fcmae_buffer extensions; /* of the group, each zero-terminated */
 } shard;
 
@@ -110,8 +110,7 @@ static int parse_label(const fcmae_tar_member *member)
 
 static fcmae_status note_extension(shard *s, const char *extension, fcmae_error *error)
 {
-    for (size_t at = 0; at < s->extensions.size;
-         at += strlen((char *)s->extensions.bytes + at) + 1)
+    for (size_t at = 0; at < s->extensions.size; at += strlen((char *)s->extensions.bytes + at) + 1)
         if (strcasecmp((char *)s->extensions.bytes + at, extension) == 0)
             return fcmae_fail(error, FCMAE_ERR_FORMAT, "%s: sample %s has two members .%s", s->path,
                               s->key, extension);
@@ -259,7 +258,8 @@ fcmae_status fcmae_shards_expand(const char *pattern, fcmae_strings *out, fcmae_
     unsigned long long first = 0, last = 0;
     int digits_start = 0, digits_middle = 0, digits_end = 0;
     if (sscanf(open, "{%n%18llu%n..%18llu%n", &digits_start, &first, &digits_middle, &last,
-               &digits_end) == 2 && open + digits_end == close && first <= last) {
+               &digits_end) == 2 &&
+        open + digits_end == close && first <= last) {
         if (last - first >= MAX_SHARDS)
             return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "%.200s names too many shards", pattern);
         for (unsigned long long i = first; i <= last; i++) {

@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 
 #include "core/parallel.h"
-#include "image/codec.h"
 #include "data/scene.h"
 #include "fcmae/data.h"
+#include "image/codec.h"
 
 #define JPEG_QUALITY 90
 
@@ -115,10 +115,11 @@ fcmae_status fcmae_synthetic_write(const char *folder, const fcmae_synthetic_opt
     if (o.classes > 0 && o.validation_images < o.classes) o.validation_images = o.classes;
     if (o.classes < 1 || o.classes > 1000 || o.images < o.classes || o.images > 100000000 ||
         o.validation_images > 100000000 || o.size < 16 || o.size > 2048)
-        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
-                          "a synthetic set of %d classes (1 to 1000), %lld images (at least one per "
-                          "class) and %d pixels (16 to 2048) cannot be made",
-                          o.classes, (long long)o.images, o.size);
+        return fcmae_fail(
+            error, FCMAE_ERR_ARGUMENT,
+            "a synthetic set of %d classes (1 to 1000), %lld images (at least one per "
+            "class) and %d pixels (16 to 2048) cannot be made",
+            o.classes, (long long)o.images, o.size);
     FCMAE_TRY(write_part(folder, "train", o.images, 0, &o, error));
     return write_part(folder, "val", o.validation_images, 1, &o, error);
 }

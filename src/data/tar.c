@@ -26,7 +26,8 @@ static fcmae_status list_member(struct archive *archive, struct archive_entry *e
         return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED, "%s: member %s is a file with holes", path,
                           name);
     /* the header was consumed, the contents were not: this is where they start */
-    fcmae_tar_member member = {.path = name, .size = (uint64_t)archive_entry_size(entry),
+    fcmae_tar_member member = {.path = name,
+                               .size = (uint64_t)archive_entry_size(entry),
                                .offset = (uint64_t)archive_filter_bytes(archive, 0)};
     if (member.offset > file_size || member.size > file_size - member.offset)
         return fcmae_fail(error, FCMAE_ERR_FORMAT, "%s: the file is truncated within member %s",
@@ -62,7 +63,11 @@ static int looks_compressed(int file)
     uint8_t b[6] = {0};
     if (pread(file, b, sizeof b, 0) != (ssize_t)sizeof b) return 0;
     return (b[0] == 0x1F && b[1] == 0x8B) || memcmp(b, "BZh", 3) == 0 ||
-           memcmp(b, "\xFD" "7zXZ", 5) == 0 || memcmp(b, "\x28\xB5\x2F\xFD", 4) == 0;
+           memcmp(b,
+                  "\xFD"
+                  "7zXZ",
+                  5) == 0 ||
+           memcmp(b, "\x28\xB5\x2F\xFD", 4) == 0;
 }
 
 static fcmae_status list_open_file(int file, const char *path, fcmae_tar_visit visit,

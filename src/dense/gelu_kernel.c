@@ -3,7 +3,8 @@
 /**
  * GELU with the exact error function, value and slope together (docs/equations.md).
  *
- *   Phi(z) = 1 - erfc(z / sqrt 2) / 2,   h = z Phi(z),   d = h' = Phi(z) + z exp(-z^2/2) / sqrt(2 pi)
+ *   Phi(z) = 1 - erfc(z / sqrt 2) / 2,   h = z Phi(z),   d = h' = Phi(z) + z exp(-z^2/2) / sqrt(2
+ * pi)
  *
  * erfc by Abramowitz and Stegun 7.1.26, whose exponential is the one of the density: one exp
  * serves both. Largest error 3.3e-7 for h and 3.0e-7 for d on |z| < 4. The slope is stored so that
@@ -17,8 +18,8 @@
 #include "dense/dense_kernels.h"
 #include "dense/narrow.h"
 
-/** 1 / x; on AVX-512 an architecturally defined estimate and, unless coarse, one Newton step: a third
- *  of a division. */
+/** 1 / x; on AVX-512 an architecturally defined estimate and, unless coarse, one Newton step: a
+ * third of a division. */
 FCMAE_INLINE vec reciprocal(const bool coarse, vec x)
 {
 #if VEC_LANES == 16
@@ -38,7 +39,8 @@ FCMAE_INLINE vec exp2_negative(const bool coarse, vec y)
     vec_int exponent = (vec_int)shifted << 23;
     vec f = y - (shifted - magic);
     if (coarse) {
-        vec p = (5.51716695e-2f * f + 2.42611125e-1f) * (f * f) + (6.93260986e-1f * f + 9.99928073e-1f);
+        vec p = (5.51716695e-2f * f + 2.42611125e-1f) * (f * f) +
+                (6.93260986e-1f * f + 9.99928073e-1f);
         return (vec)((vec_int)p + exponent);
     }
     vec high = 1.32764725e-3f * f + 9.67554096e-3f, middle = 5.55071309e-2f * f + 2.40221202e-1f;
@@ -85,14 +87,14 @@ FCMAE_INLINE void gelu_columns(const int nv, const bool pairs, int rows, int wid
 
 void FCMAE_KERNEL(fcmae_gelu)(int rows, int width, float *z, float *slope, float *square)
 {
-    VEC_FOR_GROUPS (width, column, group)
-        VEC_FIX_GROUP(group, gelu_columns, false, rows, width, z + column,
-                      slope ? slope + column : 0, square ? square + column : 0)
+    VEC_FOR_GROUPS(width, column, group)
+    VEC_FIX_GROUP(group, gelu_columns, false, rows, width, z + column, slope ? slope + column : 0,
+                  square ? square + column : 0)
 }
 
 void FCMAE_KERNEL(fcmae_gelu_pairs)(int rows, int width, float *z, float *square)
 {
-    VEC_FOR_GROUPS (width, column, group)
-        VEC_FIX_GROUP(group, gelu_columns, true, rows, width, z + column, 0,
-                      square ? square + column : 0)
+    VEC_FOR_GROUPS(width, column, group)
+    VEC_FIX_GROUP(group, gelu_columns, true, rows, width, z + column, 0,
+                  square ? square + column : 0)
 }

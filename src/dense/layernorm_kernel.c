@@ -9,8 +9,9 @@
 #define EPSILON 1e-6f
 
 /**
- * Padding of every result is written as zero: results go to scratch that rows of another stride used
- * before, and on narrow vectors a row's padding may be whole vectors that the tail does not reach.
+ * Padding of every result is written as zero: results go to scratch that rows of another stride
+ * used before, and on narrow vectors a row's padding may be whole vectors that the tail does not
+ * reach.
  */
 FCMAE_INLINE void clear_padding(float *row, int channels, int stride)
 {
@@ -49,7 +50,8 @@ void FCMAE_KERNEL(fcmae_layernorm)(int rows, int channels, int stride, const flo
         float scale = 1.0f / sqrtf(vec_sum(square) * inverse + EPSILON);
         rstd[m] = scale;
         float *n = normalised + (int64_t)m * stride;
-        for (int c = 0; c < whole; c += VEC_LANES) vec_store(n + c, (vec_load(x + c) - mean) * scale);
+        for (int c = 0; c < whole; c += VEC_LANES)
+            vec_store(n + c, (vec_load(x + c) - mean) * scale);
         if (tail)
             vec_store(n + whole,
                       vec_select(mask, (vec_load(x + whole) - mean) * scale, vec_zero()));
@@ -82,11 +84,11 @@ void FCMAE_KERNEL(fcmae_layernorm_backward)(int rows, int channels, int stride,
             vec_store(dx + c,
                       (vec_load(dn + c) - mean - vec_load(normalised + c) * slope) * rstd[m]);
         if (tail)
-            vec_store(dx + whole,
-                      vec_select(mask,
-                                 (vec_load(dn + whole) - mean - vec_load(normalised + whole) * slope) *
-                                     rstd[m],
-                                 vec_zero()));
+            vec_store(dx + whole, vec_select(mask,
+                                             (vec_load(dn + whole) - mean -
+                                              vec_load(normalised + whole) * slope) *
+                                                 rstd[m],
+                                             vec_zero()));
         clear_padding(dx, channels, stride);
     }
 }

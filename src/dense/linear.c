@@ -89,16 +89,26 @@ static void multiply(const fcmae_kernels *kernels, const fcmae_packed *packed,
         kernels->product(product);
 }
 
-/** c = a * panel + bias, fetching part `part` of `parts` of the weights behind the panel meanwhile. */
+/** c = a * panel + bias, fetching part `part` of `parts` of the
+ *  weights behind the panel meanwhile. */
 static fcmae_product one_panel(const fcmae_packed *packed, int panel, int rows, const float *a,
                                int64_t a_row, const float *bias, float *c, int64_t c_row, int part,
                                int parts)
 {
     int depth = fcmae_packed_depth(packed), lines = depth * packed->width / 16;
     int first = parts > 0 ? lines * part / parts : 0;
-    return (fcmae_product){.rows = rows, .width = packed->width, .a_panels = 1, .a_panel_width = depth,
-                           .a = a, .a_row = a_row, .a_step = 1, .b = panel_data(packed, panel),
-                           .b_row = packed->width, .c = c, .c_row = c_row, .bias = bias,
+    return (fcmae_product){.rows = rows,
+                           .width = packed->width,
+                           .a_panels = 1,
+                           .a_panel_width = depth,
+                           .a = a,
+                           .a_row = a_row,
+                           .a_step = 1,
+                           .b = panel_data(packed, panel),
+                           .b_row = packed->width,
+                           .c = c,
+                           .c_row = c_row,
+                           .bias = bias,
                            .soon_weights = panel_data(packed, panel + 1) + 16 * (int64_t)first,
                            .soon_lines = parts > 0 ? lines * (part + 1) / parts - first : 0};
 }
@@ -141,7 +151,8 @@ void fcmae_linear_panels(const fcmae_kernels *kernels, const fcmae_packed *packe
                              .bias = bias,
                              .add = add,
                              .add_row = add_row};
-    int panels = fcmae_packed_depth(packed) / a_width, step = a_width < K_BLOCK ? K_BLOCK / a_width : 1;
+    int panels = fcmae_packed_depth(packed) / a_width,
+        step = a_width < K_BLOCK ? K_BLOCK / a_width : 1;
     for (int first = 0; first < panels; first += step) {
         product.a_panels = panels - first < step ? panels - first : step;
         product.a = a + first * a_panel;

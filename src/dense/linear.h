@@ -11,12 +11,12 @@
 #include "core/memory.h"
 
 /**
- * Weights [k][n] as `panels` panels of `width` columns, columns beyond n zero. With `pairs` an element
- * of 4 bytes holds two consecutive k in bfloat16, and so must the operand a that meets it: its
- * rows and strides then count pairs. k is even where pairs are used.
+ * Weights [k][n] as `panels` panels of `width` columns, columns beyond n zero. With `pairs` an
+ * element of 4 bytes holds two consecutive k in bfloat16, and so must the operand a that meets it:
+ * its rows and strides then count pairs. k is even where pairs are used.
  *
- * Weights outgrow the caches, and products of a few dozen rows wait for them: cold weights cost 4 to
- * 7 % of a product. So matrices are reserved in the order in which a step reads them, and each
+ * Weights outgrow the caches, and products of a few dozen rows wait for them: cold weights cost 4
+ * to 7 % of a product. So matrices are reserved in the order in which a step reads them, and each
  * product fetches what lies behind its own panel.
  */
 typedef struct fcmae_packed {
@@ -26,7 +26,8 @@ typedef struct fcmae_packed {
 } fcmae_packed;
 
 /** The operand of a product: float32 rows, or the same rows in bfloat16. `at` counts values. */
-static inline const float *fcmae_operand(bool pairs, const float *wide, const uint16_t *narrow, int64_t at)
+static inline const float *fcmae_operand(bool pairs, const float *wide, const uint16_t *narrow,
+                                         int64_t at)
 {
     return pairs ? (const float *)(const void *)(narrow + at) : wide + at;
 }
@@ -68,8 +69,8 @@ void fcmae_packed_fill_transposed(const fcmae_kernels *kernels, const fcmae_pack
 
 /** c[rows][c_row] panel = a[rows][a_row] * panel (+ bias) (+ add). a has packed->k columns. */
 void fcmae_linear_rows(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
-                       int rows, const float *a, int64_t a_row, const float *bias,
-                       const float *add, int64_t add_row, float *c, int64_t c_row);
+                       int rows, const float *a, int64_t a_row, const float *bias, const float *add,
+                       int64_t add_row, float *c, int64_t c_row);
 /** What the caller of a product touches next and wants fetched meanwhile. */
 typedef struct fcmae_soon {
     const float *read; /**< a panel [rows][width], or NULL              */
@@ -86,8 +87,8 @@ void fcmae_linear_panel(const fcmae_kernels *kernels, const fcmae_packed *packed
 /**
  * The same with `a` in pieces of a_width columns: a_row is the distance of two rows of a piece (in
  * panels [k / width][rows...][width] it is the width), a_panel that of two pieces. k is walked in
- * blocks of about 1280 so that a block of weights stays in the L2 cache; the next block, or the panel
- * that lies behind, is fetched meanwhile.
+ * blocks of about 1280 so that a block of weights stays in the L2 cache; the next block, or the
+ * panel that lies behind, is fetched meanwhile.
  */
 void fcmae_linear_panels(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
                          int rows, const float *a, int a_width, int64_t a_row, int64_t a_panel,

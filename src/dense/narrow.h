@@ -17,15 +17,25 @@ FCMAE_INLINE half_vec vec_narrow(vec x)
     vec_unsigned bits = (vec_unsigned)x;
     vec_unsigned rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
     vec_unsigned is_nan = (vec_unsigned)(x != x); /* rounding could turn a NaN into infinity */
-    return __builtin_convertvector((is_nan & ((bits >> 16) | 0x40)) | (~is_nan & rounded), half_vec);
+    return __builtin_convertvector((is_nan & ((bits >> 16) | 0x40)) | (~is_nan & rounded),
+                                   half_vec);
 #endif
 }
 
-FCMAE_INLINE void vec_store_half(uint16_t *out, half_vec half) { memcpy(out, &half, sizeof half); }
+FCMAE_INLINE void vec_store_half(uint16_t *out, half_vec half)
+{
+    memcpy(out, &half, sizeof half);
+}
 
 /** The low and the high half of pairs as float32. */
-FCMAE_INLINE vec vec_low(vec pairs) { return (vec)((vec_unsigned)pairs << 16); }
-FCMAE_INLINE vec vec_high(vec pairs) { return (vec)((vec_unsigned)pairs & 0xffff0000u); }
+FCMAE_INLINE vec vec_low(vec pairs)
+{
+    return (vec)((vec_unsigned)pairs << 16);
+}
+FCMAE_INLINE vec vec_high(vec pairs)
+{
+    return (vec)((vec_unsigned)pairs & 0xffff0000u);
+}
 
 FCMAE_INLINE vec vec_pair(vec low, vec high)
 {
@@ -41,7 +51,8 @@ FCMAE_INLINE vec vec_pair(vec low, vec high)
 #endif
 }
 
-/** Row m of pairs [ceil(rows / 2)][columns]: even rows are the low halves and clear the high ones. */
+/** Row m of pairs [ceil(rows / 2)][columns]: even rows are the low
+ *  halves and clear the high ones. */
 FCMAE_INLINE void vec_store_pair(uint32_t *out, half_vec half, int m)
 {
     vec_unsigned wide = __builtin_convertvector(half, vec_unsigned), low;

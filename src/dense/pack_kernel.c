@@ -38,10 +38,10 @@ FCMAE_INLINE void transpose_square(const float *src, int64_t src_stride, float *
     quad cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
     *(quad_unaligned *)dst = __builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5) * scale;
     *(quad_unaligned *)(dst + width) = __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7) * scale;
-    *(quad_unaligned *)(dst + 2 * width) =
-        __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5) * scale;
-    *(quad_unaligned *)(dst + 3 * width) =
-        __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7) * scale;
+    *(quad_unaligned *)(dst + 2 * width) = __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5) *
+                                           scale;
+    *(quad_unaligned *)(dst + 3 * width) = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7) *
+                                           scale;
 }
 
 void FCMAE_KERNEL(fcmae_pack_transposed)(int k_total, int rows, int64_t src_stride,
@@ -69,8 +69,8 @@ void FCMAE_KERNEL(fcmae_pack_transposed)(int k_total, int rows, int64_t src_stri
         }
     for (int k = whole; k < k_total; k++)
         for (int n = 0; n < width; n++)
-            dst[(int64_t)k * width + n] =
-                first + n >= rows ? 0.0f
-                                  : src[(first + n) * src_stride + k] *
-                                        (row_scale ? row_scale[first + n] : 1.0f);
+            dst[(int64_t)k * width + n] = first + n >= rows
+                                              ? 0.0f
+                                              : src[(first + n) * src_stride + k] *
+                                                    (row_scale ? row_scale[first + n] : 1.0f);
 }

@@ -174,24 +174,26 @@ typedef void tile_function(const fcmae_product *p, int row, int column, weight_s
 #if VEC_LANES == 16
 /* 32 registers. Tile heights by panel width: 80 -> 5, 64 -> 6, 48 -> 8, 32 -> 12, 16 -> 14. */
 TILE(1, 1)
-TILE(2, 1) TILE(3, 1) TILE(4, 1) TILE(5, 1) TILE(6, 1) TILE(7, 1) TILE(8, 1) TILE(9, 1) TILE(10, 1)
-    TILE(11, 1) TILE(12, 1) TILE(13, 1) TILE(14, 1) TILE(1, 2) TILE(2, 2) TILE(3, 2) TILE(4, 2)
-        TILE(5, 2) TILE(6, 2) TILE(7, 2) TILE(8, 2) TILE(9, 2) TILE(10, 2) TILE(11, 2) TILE(12, 2)
-            TILE(1, 3) TILE(2, 3) TILE(3, 3) TILE(4, 3) TILE(5, 3) TILE(6, 3) TILE(7, 3) TILE(8, 3)
-                TILE(1, 4) TILE(2, 4) TILE(3, 4) TILE(4, 4) TILE(5, 4) TILE(6, 4) TILE(1, 5)
-                    TILE(2, 5) TILE(3, 5) TILE(4, 5) TILE(5, 5) static const
-    int tile_rows[] = {0, 14, 12, 8, 6, 5};
-#define TABLE(T)                                                                                   \
-    {                                                                                              \
-        {0}, {0,       T##_1x1, T##_2x1,  T##_3x1,  T##_4x1,  T##_5x1,  T##_6x1, T##_7x1,          \
-              T##_8x1, T##_9x1, T##_10x1, T##_11x1, T##_12x1, T##_13x1, T##_14x1},                 \
-            {0,       T##_1x2, T##_2x2, T##_3x2,  T##_4x2,  T##_5x2, T##_6x2,                      \
-             T##_7x2, T##_8x2, T##_9x2, T##_10x2, T##_11x2, T##_12x2},                             \
-            {0, T##_1x3, T##_2x3, T##_3x3, T##_4x3, T##_5x3, T##_6x3, T##_7x3, T##_8x3},           \
-            {0, T##_1x4, T##_2x4, T##_3x4, T##_4x4, T##_5x4, T##_6x4},                             \
-        {                                                                                          \
-            0, T##_1x5, T##_2x5, T##_3x5, T##_4x5, T##_5x5                                         \
-        }                                                                                          \
+TILE(2, 1)
+TILE(3, 1)
+TILE(4, 1)
+TILE(5, 1) TILE(6, 1) TILE(7, 1) TILE(8, 1) TILE(9, 1) TILE(10, 1) TILE(11, 1) TILE(12, 1)
+    TILE(13, 1) TILE(14, 1) TILE(1, 2) TILE(2, 2) TILE(3, 2) TILE(4, 2) TILE(5, 2) TILE(6, 2)
+        TILE(7, 2) TILE(8, 2) TILE(9, 2) TILE(10, 2) TILE(11, 2) TILE(12, 2) TILE(1, 3) TILE(2, 3)
+            TILE(3, 3) TILE(4, 3) TILE(5, 3) TILE(6, 3) TILE(7, 3) TILE(8, 3) TILE(1, 4) TILE(2, 4)
+                TILE(3, 4) TILE(4, 4) TILE(5, 4) TILE(6, 4) TILE(1, 5) TILE(2, 5) TILE(3, 5)
+                    TILE(4, 5) TILE(5, 5) static const int tile_rows[] = {0, 14, 12, 8, 6, 5};
+#define TABLE(T)                                                                          \
+    {                                                                                     \
+        {0}, {0,       T##_1x1, T##_2x1,  T##_3x1,  T##_4x1,  T##_5x1,  T##_6x1, T##_7x1, \
+              T##_8x1, T##_9x1, T##_10x1, T##_11x1, T##_12x1, T##_13x1, T##_14x1},        \
+            {0,       T##_1x2, T##_2x2, T##_3x2,  T##_4x2,  T##_5x2, T##_6x2,             \
+             T##_7x2, T##_8x2, T##_9x2, T##_10x2, T##_11x2, T##_12x2},                    \
+            {0, T##_1x3, T##_2x3, T##_3x3, T##_4x3, T##_5x3, T##_6x3, T##_7x3, T##_8x3},  \
+            {0, T##_1x4, T##_2x4, T##_3x4, T##_4x4, T##_5x4, T##_6x4},                    \
+        {                                                                                 \
+            0, T##_1x5, T##_2x5, T##_3x5, T##_4x5, T##_5x5                                \
+        }                                                                                 \
     }
 static int vectors_at_once(int width)
 {
@@ -201,12 +203,12 @@ static int vectors_at_once(int width)
 /* 16 registers: 6 rows of two vectors (12 accumulators), panels in slices of two vectors. */
 TILE(1, 2)
 TILE(2, 2) TILE(3, 2) TILE(4, 2) TILE(5, 2) TILE(6, 2) static const int tile_rows[] = {0, 0, 6};
-#define TABLE(T)                                                                                   \
-    {                                                                                              \
-        {0}, {0},                                                                                  \
-        {                                                                                          \
-            0, T##_1x2, T##_2x2, T##_3x2, T##_4x2, T##_5x2, T##_6x2                                \
-        }                                                                                          \
+#define TABLE(T)                                                    \
+    {                                                               \
+        {0}, {0},                                                   \
+        {                                                           \
+            0, T##_1x2, T##_2x2, T##_3x2, T##_4x2, T##_5x2, T##_6x2 \
+        }                                                           \
     }
 static int vectors_at_once(int width)
 {

@@ -49,8 +49,9 @@ double FCMAE_KERNEL(fcmae_squared_error)(int rows, int width, float *p, const fl
 }
 
 /**
- * A patch of sky has a mean a thousand times its deviation, and a mean is good to a float's 7 digits:
- * x - mean would lose what is to be seen. It is exact, though, so its own mean is taken off as well.
+ * A patch of sky has a mean a thousand times its deviation, and a mean is good to a float's 7
+ * digits: x - mean would lose what is to be seen. It is exact, though, so its own mean is taken off
+ * as well.
  */
 void FCMAE_KERNEL(fcmae_standardise)(int count, float *x)
 {
@@ -99,7 +100,8 @@ float FCMAE_KERNEL(fcmae_dot)(int count, const float *x, const float *y)
 void FCMAE_KERNEL(fcmae_combine)(int count, float a, const float *x, float b, float *y)
 {
     int whole = count / VEC_LANES * VEC_LANES;
-    for (int i = 0; i < whole; i += VEC_LANES) vec_store(y + i, a * vec_load(x + i) + b * vec_load(y + i));
+    for (int i = 0; i < whole; i += VEC_LANES)
+        vec_store(y + i, a * vec_load(x + i) + b * vec_load(y + i));
     for (int i = whole; i < count; i++) y[i] = a * x[i] + b * y[i];
 }
 

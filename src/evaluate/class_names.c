@@ -6,9 +6,9 @@
 
 #include "core/file.h"
 #include "core/json.h"
+#include "core/lossy_text.h"
 #include "core/status.h"
 #include "fcmae/evaluate.h"
-#include "core/lossy_text.h"
 
 #define KEY "class_names"
 
@@ -156,7 +156,8 @@ fcmae_status fcmae_class_names_of_checkpoint(fcmae_class_names *names,
     fcmae_status status = FCMAE_OK;
     if (!json_is_array(list))
         status = fcmae_fail(error, FCMAE_ERR_FORMAT, "the checkpoint's " KEY " is not a list");
-    json_array_foreach(list, i, item) {
+    json_array_foreach(list, i, item)
+    {
         if (status != FCMAE_OK) break;
         if (json_is_string(item))
             status = append(names, json_string_value(item), json_string_length(item), error);
@@ -204,9 +205,10 @@ static fcmae_status read_map_line(const fcmae_class_names *names, int outputs,
     while (*gap == ' ' || *gap == '\t') gap++;
     int folder = fcmae_class_names_find(folders, line), output = read_output(names, outputs, gap);
     if (output < 0)
-        return fcmae_fail(error, FCMAE_ERR_MISMATCH,
-                          "%.300s: %.100s is neither a class of the checkpoint nor a number below %d",
-                          path, gap, outputs);
+        return fcmae_fail(
+            error, FCMAE_ERR_MISMATCH,
+            "%.300s: %.100s is neither a class of the checkpoint nor a number below %d", path, gap,
+            outputs);
     if (folder >= 0) output_of[folder] = output; /* a map may know more folders than there are */
     return FCMAE_OK;
 }
@@ -240,7 +242,8 @@ static fcmae_status report_unmatched(const fcmae_class_names *folders, const int
         if (output_of[i] >= 0) continue;
         size_t used = strlen(list);
         if (missing++ < 5)
-            snprintf(list + used, sizeof list - used, "%s%.80s", used ? ", " : "", folders->names[i]);
+            snprintf(list + used, sizeof list - used, "%s%.80s", used ? ", " : "",
+                     folders->names[i]);
     }
     if (missing == 0) return FCMAE_OK;
     return fcmae_fail(error, FCMAE_ERR_MISMATCH,
@@ -261,8 +264,9 @@ static void remark_missing_folders(const fcmae_class_names *names, const fcmae_c
             snprintf(list + used, sizeof list - used, "%s%.80s", used ? ", " : "", names->names[i]);
     }
     if (missing > 0)
-        fcmae_log_line(log, FCMAE_LOG_WARNING, "%d of the checkpoint's %d classes have no folder: %s%s",
-                       missing, names->count, list, missing > 5 ? ", ..." : "");
+        fcmae_log_line(log, FCMAE_LOG_WARNING,
+                       "%d of the checkpoint's %d classes have no folder: %s%s", missing,
+                       names->count, list, missing > 5 ? ", ..." : "");
 }
 
 static fcmae_status match(const fcmae_class_names *names, int outputs,
@@ -279,10 +283,11 @@ static fcmae_status match(const fcmae_class_names *names, int outputs,
     } else if (folders->count == outputs) {
         for (int i = 0; i < folders->count; i++) output_of[i] = i;
     } else {
-        return fcmae_fail(error, FCMAE_ERR_MISMATCH,
-                          "there are %d class folders, the checkpoint has %d outputs without names: "
-                          "give its class names or a label map",
-                          folders->count, outputs);
+        return fcmae_fail(
+            error, FCMAE_ERR_MISMATCH,
+            "there are %d class folders, the checkpoint has %d outputs without names: "
+            "give its class names or a label map",
+            folders->count, outputs);
     }
     return report_unmatched(folders, output_of, map_file, error);
 }
@@ -294,8 +299,8 @@ fcmae_status fcmae_class_names_match(const fcmae_class_names *names, int outputs
     fcmae_class_names folders = {0};
     if (names->count > 0 && names->count != outputs)
         return fcmae_fail(error, FCMAE_ERR_MISMATCH,
-                          "there are %d class names, but the checkpoint has %d outputs", names->count,
-                          outputs);
+                          "there are %d class names, but the checkpoint has %d outputs",
+                          names->count, outputs);
     FCMAE_TRY(fcmae_class_names_of_dataset(&folders, dataset, error));
     fcmae_status status = folders.count > 0
                               ? match(names, outputs, &folders, map_file, output_of, log, error)

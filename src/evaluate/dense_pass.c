@@ -58,8 +58,10 @@ static fcmae_status reserve_buffers(pass_buffers *b, const fcmae_pass *pass, fcm
     for (int s = 0; s < FCMAE_STAGES && good; s++)
         good = take(&b->stages[s], wanted & FCMAE_PASS_STAGES, images, (size_t)config->dims[s]);
     if (good) return FCMAE_OK;
-    return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for the outputs of %d images: take a "
-                      "smaller batch", pass->batch);
+    return fcmae_fail(error, FCMAE_ERR_MEMORY,
+                      "no memory for the outputs of %d images: take a "
+                      "smaller batch",
+                      pass->batch);
 }
 
 /** Mean over the sites of the last block of every stage. Every image writes its own row. */
@@ -98,8 +100,8 @@ static void normalise(fcmae_model *model, const pass_buffers *b, int count)
     }
 }
 
-static fcmae_status run_batch(const fcmae_pass *pass, const fcmae_samples *samples,
-                              pass_buffers *b, fcmae_error *error)
+static fcmae_status run_batch(const fcmae_pass *pass, const fcmae_samples *samples, pass_buffers *b,
+                              fcmae_error *error)
 {
     const fcmae_batch batch = {.images = {.count = samples->count,
                                           .bytes = samples->images,
@@ -114,8 +116,12 @@ static fcmae_status run_batch(const fcmae_pass *pass, const fcmae_samples *sampl
     FCMAE_TRY(fcmae_engine_forward(pass->engine, &batch, &outputs, error));
     if (b->normalised) normalise(pass->model, b, samples->count);
     const fcmae_pass_batch result = {
-        .samples = *samples, .logits = b->logits, .pooled = b->pooled, .normalised = b->normalised,
-        .map = b->map, .stages = {b->stages[0], b->stages[1], b->stages[2], b->stages[3]}};
+        .samples = *samples,
+        .logits = b->logits,
+        .pooled = b->pooled,
+        .normalised = b->normalised,
+        .map = b->map,
+        .stages = {b->stages[0], b->stages[1], b->stages[2], b->stages[3]}};
     return pass->visit(pass->visitor, &result, error);
 }
 
@@ -151,10 +157,11 @@ fcmae_status fcmae_pass_resolve(fcmae_pass_options *o, const fcmae_model_config 
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
                           "the model takes %d channels, but image files give 3", config->channels);
     if (o->input_size < patch || o->input_size > 4096 || o->input_size % patch != 0)
-        return fcmae_fail(error, FCMAE_ERR_SHAPE,
-                          "the input is %d pixels, but must be a multiple of the patch of %d, at most "
-                          "4096",
-                          o->input_size, patch);
+        return fcmae_fail(
+            error, FCMAE_ERR_SHAPE,
+            "the input is %d pixels, but must be a multiple of the patch of %d, at most "
+            "4096",
+            o->input_size, patch);
     if (o->batch < 1 || o->batch > 65536)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "the batch is %d, but must be 1 to 65536",
                           o->batch);
@@ -174,21 +181,35 @@ fcmae_status fcmae_pass_run_transform(fcmae_model *model, const fcmae_dataset *d
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "a network without a head has no logits");
     int64_t images = o.subset ? o.subset_count : fcmae_dataset_count(dataset);
     if (images < o.batch) o.batch = (int)images; /* a training loader wants a whole batch */
-    const fcmae_loader_options loading = {.transform = *transform, .batch = o.batch,
-                                          .training = epochs > 0, .seed = seed,
-                                          .workers = o.workers, .bad_share = o.bad_share,
-                                          .subset = o.subset, .subset_count = o.subset_count,
+    const fcmae_loader_options loading = {.transform = *transform,
+                                          .batch = o.batch,
+                                          .training = epochs > 0,
+                                          .seed = seed,
+                                          .workers = o.workers,
+                                          .bad_share = o.bad_share,
+                                          .subset = o.subset,
+                                          .subset_count = o.subset_count,
                                           .log = o.log};
-    const fcmae_engine_options engine_options = {.mode = FCMAE_MODE_INFERENCE, .height = o.input_size,
-                                                 .width = o.input_size, .batch = o.batch,
-                                                 .threads = o.threads, .precision = o.precision};
-    fcmae_pass pass = {.model = model, .batch = o.batch, .size = o.input_size, .outputs = outputs,
-                       .visit = visit, .visitor = cookie, .progress = o.progress,
-                       .should_stop = o.should_stop, .cookie = o.cookie};
+    const fcmae_engine_options engine_options = {.mode = FCMAE_MODE_INFERENCE,
+                                                 .height = o.input_size,
+                                                 .width = o.input_size,
+                                                 .batch = o.batch,
+                                                 .threads = o.threads,
+                                                 .precision = o.precision};
+    fcmae_pass pass = {.model = model,
+                       .batch = o.batch,
+                       .size = o.input_size,
+                       .outputs = outputs,
+                       .visit = visit,
+                       .visitor = cookie,
+                       .progress = o.progress,
+                       .should_stop = o.should_stop,
+                       .cookie = o.cookie};
     double began = fcmae_seconds();
     int64_t seen = 0;
     fcmae_status status = fcmae_loader_create(&pass.loader, dataset, &loading, error);
-    if (status == FCMAE_OK) status = fcmae_engine_create(&pass.engine, model, &engine_options, error);
+    if (status == FCMAE_OK)
+        status = fcmae_engine_create(&pass.engine, model, &engine_options, error);
     if (status == FCMAE_OK) {
         pass.batches = fcmae_loader_batches(pass.loader) * (epochs > 0 ? epochs : 1);
         pass.total = epochs > 0 ? pass.batches * o.batch : images;
@@ -197,8 +218,10 @@ fcmae_status fcmae_pass_run_transform(fcmae_model *model, const fcmae_dataset *d
     if (result && pass.loader) {
         double taken = fcmae_seconds() - began;
         *result = (fcmae_pass_result){
-            .images = seen, .bad_files = fcmae_loader_get_statistics(pass.loader).bad_files,
-            .seconds = taken, .images_per_s = taken > 0 ? (double)seen / taken : 0};
+            .images = seen,
+            .bad_files = fcmae_loader_get_statistics(pass.loader).bad_files,
+            .seconds = taken,
+            .images_per_s = taken > 0 ? (double)seen / taken : 0};
     }
     fcmae_engine_destroy(&pass.engine);
     fcmae_loader_destroy(&pass.loader);

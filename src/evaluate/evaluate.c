@@ -145,7 +145,8 @@ fcmae_status fcmae_evaluate(fcmae_model *model, const fcmae_dataset *dataset,
 {
     const fcmae_model_config *config = fcmae_model_configuration(model);
     if (config->kind != FCMAE_KIND_CLASSIFIER)
-        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "a network without a head cannot be evaluated");
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                          "a network without a head cannot be evaluated");
     if (fcmae_dataset_classes(dataset) == 0)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "the images have no labels");
     fcmae_tally tally;

@@ -10,9 +10,9 @@
 /** State of an evaluation under way. */
 typedef struct fcmae_tally {
     int classes;
-    const int32_t *output_of;      /**< borrowed */
-    fcmae_evaluation *evaluation;  /**< counts so far */
-    int32_t *pairs;                /**< [capacity][label, predicted] of the wrong ones */
+    const int32_t *output_of;     /**< borrowed */
+    fcmae_evaluation *evaluation; /**< counts so far */
+    int32_t *pairs;               /**< [capacity][label, predicted] of the wrong ones */
     int64_t pair_count, capacity;
     double loss_sum;
 } fcmae_tally;

@@ -28,8 +28,7 @@ static fcmae_status grow(collection *c, int64_t needed, fcmae_error *error)
     fcmae_features *f = c->features;
     if (needed <= c->capacity) return FCMAE_OK;
     int64_t capacity = c->capacity > needed / 2 ? 2 * c->capacity : needed;
-    float *values =
-        realloc(f->values, (size_t)capacity * (size_t)f->dimension * sizeof *values);
+    float *values = realloc(f->values, (size_t)capacity * (size_t)f->dimension * sizeof *values);
     if (values) f->values = values;
     int32_t *labels = realloc(f->labels, (size_t)capacity * sizeof *labels);
     if (labels) f->labels = labels;
@@ -76,7 +75,8 @@ fcmae_status fcmae_features_collect(fcmae_model *model, const fcmae_dataset *dat
     if (output != FCMAE_PASS_POOLED && output != FCMAE_PASS_NORMALISED)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "features are pooled or normalised");
     if (views < 0 || views > 10000)
-        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "%d views, but there must be 0 to 10000", views);
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "%d views, but there must be 0 to 10000",
+                          views);
     fcmae_features_release(features);
     features->dimension = fcmae_model_configuration(model)->dims[3];
     features->views = views > 0 ? views : 1;
@@ -137,7 +137,8 @@ static fcmae_status write_batch(void *cookie, const fcmae_pass_batch *batch, fcm
 {
     array_writer *w = cookie;
     size_t count = (size_t)batch->samples.count * (size_t)values_per_image(w);
-    if (fwrite(values_of(batch, w->output, w->stage), sizeof(float), count, w->array.stream) != count)
+    if (fwrite(values_of(batch, w->output, w->stage), sizeof(float), count, w->array.stream) !=
+        count)
         return fcmae_fail(error, FCMAE_ERR_IO, "%.300s cannot be written: the disk may be full",
                           w->array.path);
     for (int i = 0; i < batch->samples.count; i++) {

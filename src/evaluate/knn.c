@@ -27,8 +27,8 @@ typedef struct knn_work {
     fcmae_packed packed;
     const float *rows; /* validation features, unit length, [count][stride] */
     int stride, most, classes;
-    uint8_t *correct;  /* [validation][options->count] */
-    bool *failed;      /* [blocks]: memory was short */
+    uint8_t *correct; /* [validation][options->count] */
+    bool *failed;     /* [blocks]: memory was short */
 } knn_work;
 
 /** Rows of unit length in strides of 16, less `mean`. */
@@ -80,8 +80,9 @@ static int32_t elect(const knn_work *work, const neighbour *list, int k, double 
     double temperature = work->options->temperature;
     for (int i = 0; i < k; i++) votes[labels[list[i].image]] = 0;
     for (int i = 0; i < k; i++)
-        votes[labels[list[i].image]] +=
-            temperature > 0 ? exp((list[i].cosine - list[0].cosine) / temperature) : 1;
+        votes[labels[list[i].image]] += temperature > 0
+                                            ? exp((list[i].cosine - list[0].cosine) / temperature)
+                                            : 1;
     int32_t best = labels[list[0].image];
     for (int i = 1; i < k; i++)
         if (votes[labels[list[i].image]] > votes[best]) best = labels[list[i].image];
@@ -134,8 +135,8 @@ static fcmae_status check(const fcmae_features *training, const fcmae_features *
                               options->k[i], MOST_NEIGHBOURS);
     for (int64_t i = 0; i < training->count; i++)
         if (training->labels[i] < 0 || training->labels[i] >= classes)
-            return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "training image %" PRId64 " has label %d", i,
-                              training->labels[i]);
+            return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "training image %" PRId64 " has label %d",
+                              i, training->labels[i]);
     if (!(options->temperature >= 0))
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "the temperature is %g, but must be 0 or more",
                           options->temperature);
@@ -158,7 +159,8 @@ static fcmae_status classify(knn_work *work, int64_t *correct, fcmae_error *erro
     }
     free(work->correct);
     free(work->failed);
-    return failed ? fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to look for neighbours") : FCMAE_OK;
+    return failed ? fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to look for neighbours")
+                  : FCMAE_OK;
 }
 
 fcmae_status fcmae_knn_classify(const fcmae_features *training, const fcmae_features *validation,
@@ -166,23 +168,26 @@ fcmae_status fcmae_knn_classify(const fcmae_features *training, const fcmae_feat
                                 fcmae_error *error)
 {
     FCMAE_TRY(check(training, validation, classes, options, error));
-    knn_work work = {.training = training, .validation = validation, .options = options,
+    knn_work work = {.training = training,
+                     .validation = validation,
+                     .options = options,
                      .kernels = fcmae_kernels_get(fcmae_isa_detect(FCMAE_ISA_AVX512)),
-                     .stride = fcmae_stride(training->dimension), .classes = classes, .most = 1};
+                     .stride = fcmae_stride(training->dimension),
+                     .classes = classes,
+                     .most = 1};
     for (int i = 0; i < options->count; i++)
         if (options->k[i] > work.most) work.most = options->k[i];
     fcmae_arena arena = {0};
     float *mean = options->centre ? mean_of(training) : NULL;
     float *rows = unit_rows(training, mean, work.stride);
     float *asked = unit_rows(validation, mean, work.stride);
-    fcmae_packed_reserve(&work.packed, &arena, training->dimension, (int)training->count,
-                         false);
+    fcmae_packed_reserve(&work.packed, &arena, training->dimension, (int)training->count, false);
     fcmae_status status = fcmae_arena_allocate(&arena, "training features", error);
     if (status == FCMAE_OK && (!rows || !asked || (options->centre && !mean)))
         status = fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for the features of all images");
     if (status == FCMAE_OK) {
         fcmae_packed_reserve(&work.packed, &arena, training->dimension, (int)training->count,
-                         false);
+                             false);
         for (int p = 0; p < work.packed.panels; p++)
             fcmae_packed_fill_transposed(work.kernels, &work.packed, p, rows, work.stride, NULL);
         free(rows);

@@ -4,8 +4,9 @@
  * Linear probes on cached features. All learning rates are trained side by side, one thread each; a
  * run is a function of the features and options alone.
  *
- * LARS (You et al., arXiv 1708.03888) as in MAE's code: for the weights, the update g + wd w is scaled
- * by trust |w| / |g + wd w|; the bias has neither decay nor scaling. m = momentum m + g; w -= lr m.
+ * LARS (You et al., arXiv 1708.03888) as in MAE's code: for the weights, the update g + wd w is
+ * scaled by trust |w| / |g + wd w|; the bias has neither decay nor scaling. m = momentum m + g; w
+ * -= lr m.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -18,10 +19,10 @@
 #include "fcmae/evaluate.h"
 #include "fcmae/optimiser.h"
 
-#define EPSILON 1e-6        /* of the BatchNorm */
+#define EPSILON 1e-6 /* of the BatchNorm */
 #define INITIAL_DEVIATION 0.01
 
-enum { ROWS = 128 };        /* features worked on at a time */
+enum { ROWS = 128 }; /* features worked on at a time */
 
 static const double default_rates[] = {0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30};
 
@@ -30,8 +31,12 @@ fcmae_probe_options fcmae_probe_defaults(void)
     return (fcmae_probe_options){.optimiser = FCMAE_PROBE_LARS,
                                  .rates = default_rates,
                                  .rate_count = (int)(sizeof default_rates / sizeof *default_rates),
-                                 .epochs = 90, .warmup_epochs = 10, .batch = 1024, .momentum = 0.9,
-                                 .trust = 0.001, .held_out = 0.1};
+                                 .epochs = 90,
+                                 .warmup_epochs = 10,
+                                 .batch = 1024,
+                                 .momentum = 0.9,
+                                 .trust = 0.001,
+                                 .held_out = 0.1};
 }
 
 void fcmae_probe_release(fcmae_probe *probe)
@@ -48,10 +53,10 @@ typedef struct probe_data {
     const fcmae_probe_options *options;
     const fcmae_kernels *kernels;
     int dimension, stride, classes, class_stride;
-    float *rows;             /* standardised features [count][stride] */
+    float *rows; /* standardised features [count][stride] */
     const int32_t *labels;
-    double *mean, *scale;    /* of the BatchNorm */
-    int64_t *fitted, *held;  /* row numbers */
+    double *mean, *scale;   /* of the BatchNorm */
+    int64_t *fitted, *held; /* row numbers */
     int64_t count, fitted_count, held_count;
 } probe_data;
 
@@ -61,12 +66,12 @@ typedef struct probe_run {
     double rate;
     const int64_t *rows; /* trained on */
     int64_t row_count;
-    double accuracy;     /* on the held-out rows */
+    double accuracy; /* on the held-out rows */
     double loss;
     fcmae_arena arena;
-    float *weight, *gradient, *momentum; /* [dimension][class_stride] */
+    float *weight, *gradient, *momentum;         /* [dimension][class_stride] */
     float *bias, *bias_gradient, *bias_momentum; /* [class_stride] */
-    float *x, *logits;   /* [ROWS][stride], [ROWS][class_stride] */
+    float *x, *logits;                           /* [ROWS][stride], [ROWS][class_stride] */
     fcmae_packed packed;
     int64_t *order;
     fcmae_status status;
@@ -91,20 +96,20 @@ static fcmae_status reserve_run(probe_run *run)
         fcmae_packed_reserve(&run->packed, arena, d->dimension, d->classes, false);
         if (pass == 0) FCMAE_TRY(fcmae_arena_allocate(arena, "a linear probe", &run->error));
     }
-    fcmae_random random =
-        fcmae_random_start(d->options->seed, FCMAE_RANDOM_INITIALISATION, 1, UINT32_MAX);
+    fcmae_random random = fcmae_random_start(d->options->seed, FCMAE_RANDOM_INITIALISATION, 1,
+                                             UINT32_MAX);
     for (int c = 0; c < d->dimension; c++)
         for (int n = 0; n < d->classes; n++)
-            run->weight[(int64_t)c * d->class_stride + n] =
-                (float)(INITIAL_DEVIATION * fcmae_random_normal(&random));
+            run->weight[(int64_t)c * d->class_stride + n] = (float)(INITIAL_DEVIATION *
+                                                                    fcmae_random_normal(&random));
     return FCMAE_OK;
 }
 
 static void pack(probe_run *run)
 {
     for (int p = 0; p < run->packed.panels; p++)
-        fcmae_packed_fill(run->data->kernels, &run->packed, p, run->weight,
-                          run->data->class_stride, NULL);
+        fcmae_packed_fill(run->data->kernels, &run->packed, p, run->weight, run->data->class_stride,
+                          NULL);
 }
 
 /** Logits of up to ROWS features, whose rows are gathered in run->x. */
@@ -219,7 +224,8 @@ static void train(probe_run *run)
     int64_t count = run->row_count, batch = o->batch < count ? o->batch : count;
     int64_t batches = count / batch, steps = (int64_t)ceil(o->epochs * (double)batches);
     const fcmae_schedule schedule = {.lr = run->rate * (double)batch / 256,
-                                     .warmup_epochs = o->warmup_epochs, .epochs = o->epochs};
+                                     .warmup_epochs = o->warmup_epochs,
+                                     .epochs = o->epochs};
     double loss = 0;
     for (int64_t step = 0; step < steps; step++) {
         int64_t place = step % batches;
@@ -255,11 +261,12 @@ static fcmae_status check(const fcmae_features *f, int classes, const fcmae_prob
         !(o->held_out > 0 && o->held_out < 1) || !(o->momentum >= 0 && o->momentum < 1) ||
         !(o->warmup_epochs >= 0 && o->warmup_epochs <= o->epochs) || !(o->weight_decay >= 0) ||
         !(o->trust > 0))
-        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
-                          "probe: %d rates, %g epochs (%g of them warm-up), batch %d, held-out share "
-                          "%g, momentum %g, weight decay %g or trust %g is outside its range",
-                          o->rate_count, o->epochs, o->warmup_epochs, o->batch, o->held_out,
-                          o->momentum, o->weight_decay, o->trust);
+        return fcmae_fail(
+            error, FCMAE_ERR_ARGUMENT,
+            "probe: %d rates, %g epochs (%g of them warm-up), batch %d, held-out share "
+            "%g, momentum %g, weight decay %g or trust %g is outside its range",
+            o->rate_count, o->epochs, o->warmup_epochs, o->batch, o->held_out, o->momentum,
+            o->weight_decay, o->trust);
     for (int i = 0; i < o->rate_count; i++)
         if (!(o->rates[i] > 0 && isfinite(o->rates[i])))
             return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "the learning rate %g is not positive",
@@ -269,8 +276,9 @@ static fcmae_status check(const fcmae_features *f, int classes, const fcmae_prob
                           f->dimension, classes);
     for (int64_t i = 0; i < f->count; i++)
         if (f->labels[i] < 0 || f->labels[i] >= classes)
-            return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "image %" PRId64 " has label %d of %d classes",
-                              i, f->labels[i], classes);
+            return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                              "image %" PRId64 " has label %d of %d classes", i, f->labels[i],
+                              classes);
     return FCMAE_OK;
 }
 
@@ -287,12 +295,13 @@ static void standardise(probe_data *d, const fcmae_features *f)
         }
         d->scale[c] = 1 / sqrt(square / (double)f->count + EPSILON);
         for (int64_t i = 0; i < f->count; i++)
-            d->rows[i * d->stride + c] =
-                (float)((f->values[i * f->dimension + c] - d->mean[c]) * d->scale[c]);
+            d->rows[i * d->stride + c] = (float)((f->values[i * f->dimension + c] - d->mean[c]) *
+                                                 d->scale[c]);
     }
 }
 
-/** Whether an image is held out depends on the seed and its number, so all its views go together. */
+/** Whether an image is held out depends on the seed and its number,
+ *  so all its views go together. */
 static fcmae_status split(probe_data *d, const fcmae_features *f, fcmae_error *error)
 {
     for (int64_t i = 0; i < f->count; i++) {
@@ -355,7 +364,9 @@ static fcmae_status sweep(const probe_data *d, probe_run *runs, double *accuracy
 {
     int threads = d->options->threads > 0 ? d->options->threads : fcmae_processor_count();
     for (int i = 0; i < d->options->rate_count; i++)
-        runs[i] = (probe_run){.data = d, .rate = d->options->rates[i], .rows = d->fitted,
+        runs[i] = (probe_run){.data = d,
+                              .rate = d->options->rates[i],
+                              .rows = d->fitted,
                               .row_count = d->fitted_count};
     fcmae_parallel_for(threads, d->options->rate_count, run_task, runs);
     fcmae_status status = FCMAE_OK;
@@ -375,16 +386,16 @@ static fcmae_status train_all(probe_data *d, fcmae_probe *probe, fcmae_error *er
     int best = 0;
     probe_run *runs = calloc((size_t)d->options->rate_count, sizeof *runs);
     int64_t *all = malloc((size_t)d->count * sizeof *all);
-    probe->held_out_accuracy =
-        calloc((size_t)d->options->rate_count, sizeof *probe->held_out_accuracy);
+    probe->held_out_accuracy = calloc((size_t)d->options->rate_count,
+                                      sizeof *probe->held_out_accuracy);
     fcmae_status status = runs && all && probe->held_out_accuracy
                               ? FCMAE_OK
                               : fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for linear probes");
     if (status == FCMAE_OK) status = sweep(d, runs, probe->held_out_accuracy, &best, error);
     if (status == FCMAE_OK) {
         for (int64_t i = 0; i < d->count; i++) all[i] = i;
-        probe_run last = {.data = d, .rate = d->options->rates[best], .rows = all,
-                          .row_count = d->count};
+        probe_run last = {
+            .data = d, .rate = d->options->rates[best], .rows = all, .row_count = d->count};
         run_task(&last, 0, 0);
         status = last.status == FCMAE_OK ? fold(&last, probe, error)
                                          : fcmae_fail(error, last.status, "%s", last.error.message);
@@ -401,10 +412,14 @@ fcmae_status fcmae_probe_train(const fcmae_features *training, int classes,
 {
     fcmae_probe_release(probe);
     FCMAE_TRY(check(training, classes, options, error));
-    probe_data d = {.options = options, .labels = training->labels, .count = training->count,
+    probe_data d = {.options = options,
+                    .labels = training->labels,
+                    .count = training->count,
                     .kernels = fcmae_kernels_get(fcmae_isa_detect(FCMAE_ISA_AVX512)),
-                    .dimension = training->dimension, .stride = fcmae_stride(training->dimension),
-                    .classes = classes, .class_stride = fcmae_stride(classes)};
+                    .dimension = training->dimension,
+                    .stride = fcmae_stride(training->dimension),
+                    .classes = classes,
+                    .class_stride = fcmae_stride(classes)};
     fcmae_status status = prepare(&d, training, error);
     if (status == FCMAE_OK) status = train_all(&d, probe, error);
     free(d.rows);
@@ -442,9 +457,10 @@ fcmae_status fcmae_probe_install(const fcmae_probe *probe, fcmae_model *model, f
     const fcmae_model_config *config = fcmae_model_configuration(model);
     if (config->kind != FCMAE_KIND_CLASSIFIER || config->classes != probe->classes ||
         config->dims[3] != probe->dimension)
-        return fcmae_fail(error, FCMAE_ERR_MISMATCH,
-                          "a probe of %d features for %d classes does not fit a network of %d for %d",
-                          probe->dimension, probe->classes, config->dims[3], config->classes);
+        return fcmae_fail(
+            error, FCMAE_ERR_MISMATCH,
+            "a probe of %d features for %d classes does not fit a network of %d for %d",
+            probe->dimension, probe->classes, config->dims[3], config->classes);
     float *values = fcmae_model_values(model);
     fcmae_parameter_import(fcmae_model_find(model, "head.weight"), probe->weight, values);
     fcmae_parameter_import(fcmae_model_find(model, "head.bias"), probe->bias, values);

@@ -69,8 +69,8 @@ static void feedback_of_group(int hidden, const float *t, const float *g, float 
 }
 
 void fcmae_grn_feedback(const fcmae_grn_shape *shape, float *dot_sums, const float *norm,
-                        const float *mean, const float *gamma, const float *branch,
-                        float *feedback, float *dgamma)
+                        const float *mean, const float *gamma, const float *branch, float *feedback,
+                        float *dgamma)
 {
     int hidden = shape->hidden, groups = group_count(shape);
     size_t row = (size_t)hidden * sizeof(float);

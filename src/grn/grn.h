@@ -6,8 +6,9 @@
  *   g_c = sqrt(sum_s h[s,c]^2),  mu = mean_c g_c,  n_c = g_c / (mu + 1e-6)
  *   y[s,c] = h[s,c] * (1 + gamma_c n_c) + beta_c          (beta is folded into the next linear)
  *
- * over the visible sites s of one image (FCMAE_GRN_IMAGE, default: what the paper's results used) or
- * of all images at hand (FCMAE_GRN_BATCH). Backward, with t_c = sum_s e[s,c] h[s,c] for the incoming e:
+ * over the visible sites s of one image (FCMAE_GRN_IMAGE, default: what the paper's results used)
+ * or of all images at hand (FCMAE_GRN_BATCH). Backward, with t_c = sum_s e[s,c] h[s,c] for the
+ * incoming e:
  *
  *   dh = e * (1 + gamma n) + h * k,
  *   k_c = (gamma_c t_c / (mu + eps) - mean_j(gamma_j t_j g_j) / (mu + eps)^2) / g_c,   0 if g_c = 0
@@ -41,7 +42,7 @@ void fcmae_grn_scale(const fcmae_grn_shape *shape, const float *norm, const floa
 /** feedback[image][hidden] = k and dgamma += from dot_sums[segments][hidden] (sums of e * h before
  *  the branch factor). dot_sums is overwritten. gamma NULL: feedback is zero. */
 void fcmae_grn_feedback(const fcmae_grn_shape *shape, float *dot_sums, const float *norm,
-                        const float *mean, const float *gamma, const float *branch,
-                        float *feedback, float *dgamma);
+                        const float *mean, const float *gamma, const float *branch, float *feedback,
+                        float *dgamma);
 
 #endif

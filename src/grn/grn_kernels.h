@@ -23,7 +23,7 @@ void FCMAE_KERNEL(fcmae_scale_and_dot_pairs)(int first, int rows, int width, con
                                              uint32_t *pairs, float *dot);
 void FCMAE_KERNEL(fcmae_hidden_backward_narrow)(int first, int rows, int width,
                                                 const float *gradient, const float *hidden,
-                                                const float *scale, const float *feedback, uint16_t *narrow,
-                                                uint32_t *pairs, float *sum);
+                                                const float *scale, const float *feedback,
+                                                uint16_t *narrow, uint32_t *pairs, float *sum);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
 /**
- * The passes of grn_kernel.c whose results are operands of bfloat16 products: they leave as such, so
- * that they are not written and read once more in float32. Contracts in core/kernels.h.
+ * The passes of grn_kernel.c whose results are operands of bfloat16 products: they leave as such,
+ * so that they are not written and read once more in float32. Contracts in core/kernels.h.
  */
 #include "dense/narrow.h"
 #include "grn/grn_kernels.h"
@@ -12,7 +12,8 @@ void FCMAE_KERNEL(fcmae_scale_panel_narrow)(int rows, int width, const float *hi
 {
     for (int m = 0; m < rows; m++, hidden += width, out += width)
         for (int c = 0; c < width; c += VEC_LANES)
-            vec_store_half(out + c, vec_narrow(vec_low(vec_load(hidden + c)) * vec_load(scale + c)));
+            vec_store_half(out + c,
+                           vec_narrow(vec_low(vec_load(hidden + c)) * vec_load(scale + c)));
 }
 
 FCMAE_INLINE void scale_and_dot_columns(const int nv, int first, int rows, int width,
@@ -25,9 +26,11 @@ FCMAE_INLINE void scale_and_dot_columns(const int nv, int first, int rows, int w
         s[n] = vec_load(scale + n * VEC_LANES);
         sum[n] = vec_zero();
     }
-    for (int m = first, step; m < first + rows; m += step, gradient += step * width, hidden += step * width) {
+    for (int m = first, step; m < first + rows;
+         m += step, gradient += step * width, hidden += step * width) {
         uint32_t *out = pairs + (int64_t)(m / 2) * width;
-        step = m % 2 == 0 && m + 1 < first + rows ? 2 : 1; /* whole pairs where both rows are here */
+        step = m % 2 == 0 && m + 1 < first + rows ? 2
+                                                  : 1; /* whole pairs where both rows are here */
         FCMAE_UNROLL
         for (int n = 0; n < nv; n++) {
             int at = n * VEC_LANES;
@@ -48,15 +51,14 @@ FCMAE_INLINE void scale_and_dot_columns(const int nv, int first, int rows, int w
 
 void FCMAE_KERNEL(fcmae_scale_and_dot_pairs)(int first, int rows, int width, const float *gradient,
                                              const float *hidden, const float *scale,
-                                             uint32_t *pairs, float *dot)
-{
-    VEC_FOR_GROUPS (width, column, group)
+                                             uint32_t *pairs, float *dot){
+    VEC_FOR_GROUPS(width, column, group)
         VEC_FIX_GROUP(group, scale_and_dot_columns, first, rows, width, gradient + column,
-                      hidden + column, scale + column, pairs + column, dot + column)
-}
+                      hidden + column, scale + column, pairs + column, dot + column)}
 
 /** dz of one vector of a row. */
-FCMAE_INLINE vec hidden_gradient(const float *gradient, const float *hidden, vec scale, vec feedback)
+FCMAE_INLINE vec
+    hidden_gradient(const float *gradient, const float *hidden, vec scale, vec feedback)
 {
     vec pair = vec_load(hidden);
     return (vec_load(gradient) * scale + vec_low(pair) * feedback) * vec_high(pair);
@@ -74,10 +76,12 @@ FCMAE_INLINE void hidden_backward_columns(const int nv, int first, int rows, int
         k[n] = vec_load(feedback + n * VEC_LANES);
         total[n] = vec_load(sum + n * VEC_LANES);
     }
-    for (int m = first, step; m < first + rows; m += step, gradient += step * width, hidden += step * width) {
+    for (int m = first, step; m < first + rows;
+         m += step, gradient += step * width, hidden += step * width) {
         uint32_t *both = pairs + (int64_t)(m / 2) * width;
         uint16_t *out = narrow + (int64_t)m * width;
-        step = m % 2 == 0 && m + 1 < first + rows ? 2 : 1; /* whole pairs where both rows are here */
+        step = m % 2 == 0 && m + 1 < first + rows ? 2
+                                                  : 1; /* whole pairs where both rows are here */
         FCMAE_UNROLL
         for (int n = 0; n < nv; n++) {
             int at = n * VEC_LANES;
@@ -103,11 +107,11 @@ FCMAE_INLINE void hidden_backward_columns(const int nv, int first, int rows, int
 
 void FCMAE_KERNEL(fcmae_hidden_backward_narrow)(int first, int rows, int width,
                                                 const float *gradient, const float *hidden,
-                                                const float *scale, const float *feedback, uint16_t *narrow,
-                                                uint32_t *pairs, float *sum)
+                                                const float *scale, const float *feedback,
+                                                uint16_t *narrow, uint32_t *pairs, float *sum)
 {
-    VEC_FOR_GROUPS (width, column, group)
-        VEC_FIX_GROUP(group, hidden_backward_columns, first, rows, width, gradient + column,
-                      hidden + column, scale + column, feedback + column, narrow + column,
-                      pairs + column, sum + column)
+    VEC_FOR_GROUPS(width, column, group)
+    VEC_FIX_GROUP(group, hidden_backward_columns, first, rows, width, gradient + column,
+                  hidden + column, scale + column, feedback + column, narrow + column,
+                  pairs + column, sum + column)
 }

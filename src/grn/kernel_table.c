@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/** Gathers one instruction set's kernels. Lives above dense, sparse and grn, whose kernels it lists. */
+/** Gathers one instruction set's kernels. Lives above dense, sparse and grn, whose kernels it
+ * lists. */
 #include "dense/dense_kernels.h"
 #include "grn/grn_kernels.h"
 #include "sparse/sparse_kernels.h"

@@ -63,7 +63,8 @@ static uint8_t simple_table_value(fcmae_augmentation operation, double value, in
     int number = (int)value;
     switch (operation) {
     case FCMAE_AUGMENT_INVERT: return (uint8_t)(255 - i);
-    case FCMAE_AUGMENT_POSTERIZE: return (uint8_t)(number >= 8 ? i : i & ~((1 << (8 - number)) - 1));
+    case FCMAE_AUGMENT_POSTERIZE:
+        return (uint8_t)(number >= 8 ? i : i & ~((1 << (8 - number)) - 1));
     case FCMAE_AUGMENT_SOLARIZE: return (uint8_t)(i < number ? i : 255 - i);
     default: return (uint8_t)(i >= 128 ? i : i + number > 255 ? 255 : i + number);
     }
@@ -81,8 +82,7 @@ static void table_operation(fcmae_augmentation operation, double value, uint8_t 
         else if (operation == FCMAE_AUGMENT_EQUALIZE)
             equalize_table(histogram[c], t.value[c]);
         else
-            for (int i = 0; i < 256; i++)
-                t.value[c][i] = simple_table_value(operation, value, i);
+            for (int i = 0; i < 256; i++) t.value[c][i] = simple_table_value(operation, value, i);
     }
     apply_tables(&t, pixels, count);
 }
@@ -111,8 +111,8 @@ static void smooth(const uint8_t *pixels, uint8_t *out, int height, int width)
         }
 }
 
-static void degenerate(fcmae_augmentation operation, const uint8_t *pixels, uint8_t *out, int height,
-                       int width)
+static void degenerate(fcmae_augmentation operation, const uint8_t *pixels, uint8_t *out,
+                       int height, int width)
 {
     size_t count = (size_t)height * (size_t)width;
     uint64_t sum = 0;
@@ -214,8 +214,8 @@ void fcmae_randaugment(uint8_t *pixels, uint8_t *scratch, int height, int width,
                        double magnitude, double deviation, fcmae_random *random)
 {
     for (int i = 0; i < operations; i++) {
-        fcmae_augmentation operation =
-            (fcmae_augmentation)fcmae_random_below(random, FCMAE_AUGMENTATIONS);
+        fcmae_augmentation operation = (fcmae_augmentation)fcmae_random_below(random,
+                                                                              FCMAE_AUGMENTATIONS);
         bool skipped = fcmae_random_uniform(random) >= 0.5;
         double m = magnitude + (deviation > 0 ? deviation * fcmae_random_normal(random) : 0);
         m = fmin(fmax(m, 0), MAX_MAGNITUDE);

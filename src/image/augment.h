@@ -21,9 +21,9 @@ typedef enum fcmae_augmentation {
     FCMAE_AUGMENT_CONTRAST,
     FCMAE_AUGMENT_BRIGHTNESS,
     FCMAE_AUGMENT_SHARPNESS,
-    FCMAE_AUGMENT_SHEAR_X,      /**< factor */
+    FCMAE_AUGMENT_SHEAR_X, /**< factor */
     FCMAE_AUGMENT_SHEAR_Y,
-    FCMAE_AUGMENT_TRANSLATE_X,  /**< pixels */
+    FCMAE_AUGMENT_TRANSLATE_X, /**< pixels */
     FCMAE_AUGMENT_TRANSLATE_Y,
     FCMAE_AUGMENTATIONS
 } fcmae_augmentation;
@@ -38,8 +38,8 @@ double fcmae_augment_value(fcmae_augmentation operation, double magnitude, int h
 void fcmae_randaugment(uint8_t *pixels, uint8_t *scratch, int height, int width, int operations,
                        double magnitude, double deviation, fcmae_random *random);
 
-/* augment_affine.c: bicubic (a = -1) inverse mapping by x' = m0 x + m1 y + m2, y' = m3 x + m4 y + m5
- * of pixel centres; outside the picture (124, 116, 104) */
+/* augment_affine.c: bicubic (a = -1) inverse mapping by x' = m0 x + m1 y + m2, y' = m3 x + m4 y +
+ * m5 of pixel centres; outside the picture (124, 116, 104) */
 void fcmae_augment_affine(const uint8_t *source, uint8_t *out, int height, int width,
                           const double matrix[6]);
 /** The matrix of a rotation about the centre. */

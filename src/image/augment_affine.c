@@ -77,7 +77,8 @@ void fcmae_augment_affine(const uint8_t *source, uint8_t *out, int height, int w
         }
 }
 
-/** Python's round(value, 15): through the decimal text, as the product with 1e15 would round too. */
+/** Python's round(value, 15): through the decimal text, as the
+ *  product with 1e15 would round too. */
 static double round_to_15_digits(double value)
 {
     char text[32];

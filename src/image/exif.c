@@ -89,7 +89,8 @@ fcmae_status fcmae_image_turn(const fcmae_image *stored, fcmae_image *upright, i
         stored_place(orientation, width, height, 0, y, &u0, &v0);
         stored_place(orientation, width, height, width - 1, y, &u1, &v1);
         ptrdiff_t step_u = (u1 > u0) - (u1 < u0), step_v = (v1 > v0) - (v1 < v0);
-        const uint8_t *from = stored->pixels + ((size_t)v0 * (size_t)stored->width + (size_t)u0) * 3;
+        const uint8_t *from = stored->pixels +
+                              ((size_t)v0 * (size_t)stored->width + (size_t)u0) * 3;
         ptrdiff_t step = 3 * (step_v * stored->width + step_u);
         uint8_t *to = upright->pixels + (size_t)y * (size_t)width * 3;
         for (int x = 0; x < width; x++, to += 3) {

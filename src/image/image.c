@@ -15,10 +15,11 @@ fcmae_status fcmae_image_reserve(fcmae_image *image, int height, int width, fcma
 {
     if (height < 1 || width < 1 || height > FCMAE_IMAGE_MAX_SIDE || width > FCMAE_IMAGE_MAX_SIDE ||
         (int64_t)height * width > FCMAE_IMAGE_MAX_PIXELS)
-        return fcmae_fail(error, FCMAE_ERR_SHAPE,
-                          "a picture of %d x %d pixels is outside the limits (1 to %d a side, %d in "
-                          "all)",
-                          width, height, FCMAE_IMAGE_MAX_SIDE, FCMAE_IMAGE_MAX_PIXELS);
+        return fcmae_fail(
+            error, FCMAE_ERR_SHAPE,
+            "a picture of %d x %d pixels is outside the limits (1 to %d a side, %d in "
+            "all)",
+            width, height, FCMAE_IMAGE_MAX_SIDE, FCMAE_IMAGE_MAX_PIXELS);
     size_t bytes = (size_t)height * (size_t)width * 3 + FCMAE_IMAGE_MARGIN;
     if (bytes > image->capacity || !image->pixels) {
         free(image->pixels);
@@ -69,10 +70,11 @@ fcmae_status fcmae_image_probe(fcmae_image_info *info, const uint8_t *bytes, siz
     int width = info->stored_width, height = info->stored_height;
     if (width < 1 || height < 1 || width > FCMAE_IMAGE_MAX_SIDE || height > FCMAE_IMAGE_MAX_SIDE ||
         (int64_t)width * height > FCMAE_IMAGE_MAX_PIXELS)
-        return fcmae_fail(error, FCMAE_ERR_FORMAT,
-                          "a picture of %d x %d pixels is outside the limits (1 to %d a side, %d in "
-                          "all)",
-                          width, height, FCMAE_IMAGE_MAX_SIDE, FCMAE_IMAGE_MAX_PIXELS);
+        return fcmae_fail(
+            error, FCMAE_ERR_FORMAT,
+            "a picture of %d x %d pixels is outside the limits (1 to %d a side, %d in "
+            "all)",
+            width, height, FCMAE_IMAGE_MAX_SIDE, FCMAE_IMAGE_MAX_PIXELS);
     info->width = info->orientation >= 5 ? height : width;
     info->height = info->orientation >= 5 ? width : height;
     return FCMAE_OK;
@@ -106,8 +108,8 @@ fcmae_status fcmae_image_decode(fcmae_image *image, const uint8_t *bytes, size_t
     FCMAE_TRY(fcmae_image_probe(&info, bytes, size, error));
     fcmae_region whole = {0, 0, info.width, info.height};
     fcmae_image scratch = {0};
-    fcmae_status status =
-        fcmae_image_decode_region(image, &scratch, &info, bytes, size, 1, &whole, error);
+    fcmae_status status = fcmae_image_decode_region(image, &scratch, &info, bytes, size, 1, &whole,
+                                                    error);
     fcmae_image_release(&scratch);
     return status;
 }

@@ -14,11 +14,11 @@
 #include "image/codec.h"
 
 /* after stdio.h, which they need */
-#include <jpeglib.h>
 #include <jerror.h>
+#include <jpeglib.h>
 
-#define MAX_SCANS 500   /* a hostile progressive file can hold any number of empty scans */
-#define EDGE_PIXELS 16  /* chroma interpolation looks one sample beyond the region */
+#define MAX_SCANS 500  /* a hostile progressive file can hold any number of empty scans */
+#define EDGE_PIXELS 16 /* chroma interpolation looks one sample beyond the region */
 
 typedef struct codec {
     struct jpeg_error_mgr errors; /* first: libjpeg hands it back as a pointer to this struct */
@@ -127,7 +127,7 @@ static fcmae_status run(codec *c, void (*body)(codec *))
     if (failed) {
         int lacking = c->code == JERR_NOT_COMPILED || c->code == JERR_ARITH_NOTIMPL ||
                       c->code == JERR_BAD_PRECISION || c->code == JERR_SOF_UNSUPPORTED;
-        fcmae_status status = lacking                      ? FCMAE_ERR_UNSUPPORTED
+        fcmae_status status = lacking                         ? FCMAE_ERR_UNSUPPORTED
                               : c->code == JERR_OUT_OF_MEMORY ? FCMAE_ERR_MEMORY
                                                               : FCMAE_ERR_FORMAT;
         return fcmae_fail(c->error, status, "JPEG: %s", c->message);
@@ -209,7 +209,8 @@ static void read_pixels(codec *c)
     c->region = (fcmae_region){0, 0, width, height};
     if (!whole && !inks && want.width + 4 * EDGE_PIXELS < width) {
         int left = want.x > EDGE_PIXELS ? want.x - EDGE_PIXELS : 0;
-        int right = want.x + want.width + EDGE_PIXELS < width ? want.x + want.width + EDGE_PIXELS : width;
+        int right = want.x + want.width + EDGE_PIXELS < width ? want.x + want.width + EDGE_PIXELS
+                                                              : width;
         JDIMENSION offset = (JDIMENSION)left, columns = (JDIMENSION)(right - left);
         jpeg_crop_scanline(reader, &offset, &columns);
         c->region.x = (int)offset;
@@ -231,8 +232,12 @@ static void read_pixels(codec *c)
 fcmae_status fcmae_jpeg_decode(fcmae_image *image, const uint8_t *bytes, size_t size, int reduction,
                                fcmae_region *region, fcmae_error *error)
 {
-    codec c = {.bytes = bytes, .size = size, .image = image, .region = *region,
-               .reduction = reduction, .error = error};
+    codec c = {.bytes = bytes,
+               .size = size,
+               .image = image,
+               .region = *region,
+               .reduction = reduction,
+               .error = error};
     FCMAE_TRY(run(&c, read_pixels));
     *region = c.region;
     return FCMAE_OK;
@@ -260,8 +265,8 @@ static void write_pixels(codec *c)
 fcmae_status fcmae_jpeg_encode(fcmae_buffer *out, const uint8_t *pixels, int height, int width,
                                int quality, fcmae_error *error)
 {
-    codec c = {.pixels = pixels, .height = height, .width = width, .quality = quality,
-               .error = error};
+    codec c = {
+        .pixels = pixels, .height = height, .width = width, .quality = quality, .error = error};
     fcmae_status status = run(&c, write_pixels);
     if (status == FCMAE_OK) status = fcmae_buffer_reserve(out, out->size + c.file_size, error);
     if (status == FCMAE_OK) {

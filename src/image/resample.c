@@ -96,7 +96,8 @@ fcmae_status fcmae_resample(const fcmae_axis *columns, const fcmae_axis *rows,
 {
     size_t width = (size_t)columns->count * 3, height = (size_t)(rows->high - rows->low);
     size_t wide_bytes = (3 * (size_t)(columns->high - columns->low) + 4) * sizeof(int32_t);
-    FCMAE_TRY(fcmae_buffer_reserve(scratch, wide_bytes + width * height + FCMAE_RESAMPLE_BLOCK, error));
+    FCMAE_TRY(
+        fcmae_buffer_reserve(scratch, wide_bytes + width * height + FCMAE_RESAMPLE_BLOCK, error));
     int32_t *wide = (int32_t *)(void *)scratch->bytes;
     uint8_t *narrow = scratch->bytes + wide_bytes;
     kernels kernel = choose_kernels();
@@ -117,8 +118,7 @@ fcmae_status fcmae_image_resize(const fcmae_image *input, fcmae_image *output, i
     FCMAE_TRY(fcmae_image_reserve(output, height, width, error));
     fcmae_axis columns = {0}, rows = {0};
     fcmae_buffer scratch = {0};
-    fcmae_status status =
-        fcmae_axis_build(&columns, input->width, width, 0, width, false, error);
+    fcmae_status status = fcmae_axis_build(&columns, input->width, width, 0, width, false, error);
     if (status == FCMAE_OK)
         status = fcmae_axis_build(&rows, input->height, height, 0, height, false, error);
     if (status == FCMAE_OK)

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-#include "core/isa.h"
 #include "image/resample_kernels.h"
+#include "core/isa.h"
 
 typedef int32_t quad __attribute__((vector_size(16)));
 typedef int32_t quad_unaligned __attribute__((vector_size(16), aligned(4), may_alias));
@@ -12,8 +12,8 @@ FCMAE_INLINE uint8_t to_byte(int32_t sum)
     return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
 }
 
-/** Red, green, blue and a neighbour's red, which is ignored, make a vector of four. Widening the row
- *  first costs one pass and saves the conversion at every tap (three times as fast in all). */
+/** Red, green, blue and a neighbour's red, which is ignored, make a vector of four. Widening the
+ * row first costs one pass and saves the conversion at every tap (three times as fast in all). */
 void FCMAE_KERNEL(fcmae_resample_columns)(const fcmae_axis *columns, const uint8_t *source,
                                           int32_t *wide, uint8_t *out)
 {
@@ -45,6 +45,7 @@ void FCMAE_KERNEL(fcmae_resample_rows)(const uint8_t *rows, size_t stride, const
             for (int j = 0; j < FCMAE_RESAMPLE_BLOCK; j++) sum[j] += weights[i] * row[j];
         }
         for (int j = 0; j < FCMAE_RESAMPLE_BLOCK; j++) bytes[j] = to_byte(sum[j]);
-        memcpy(out + x, bytes, stride - x < FCMAE_RESAMPLE_BLOCK ? stride - x : FCMAE_RESAMPLE_BLOCK);
+        memcpy(out + x, bytes,
+               stride - x < FCMAE_RESAMPLE_BLOCK ? stride - x : FCMAE_RESAMPLE_BLOCK);
     }
 }

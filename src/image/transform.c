@@ -12,13 +12,17 @@
 
 fcmae_transform fcmae_transform_train(int size, double scale_min)
 {
-    return (fcmae_transform){.kind = FCMAE_TRANSFORM_TRAIN, .size = size, .scale_min = scale_min,
-                             .scale_max = 1.0, .flip = 0.5};
+    return (fcmae_transform){.kind = FCMAE_TRANSFORM_TRAIN,
+                             .size = size,
+                             .scale_min = scale_min,
+                             .scale_max = 1.0,
+                             .flip = 0.5};
 }
 
 fcmae_transform fcmae_transform_evaluate(int size, double crop_ratio)
 {
-    fcmae_transform transform = {.kind = FCMAE_TRANSFORM_CENTRE, .size = size,
+    fcmae_transform transform = {.kind = FCMAE_TRANSFORM_CENTRE,
+                                 .size = size,
                                  .crop_ratio = crop_ratio != 0 ? crop_ratio : 0.875};
     if (crop_ratio == 0 && size >= 384) transform.kind = FCMAE_TRANSFORM_SQUASH;
     return transform;
@@ -31,9 +35,10 @@ fcmae_status fcmae_transform_check(const fcmae_transform *t, fcmae_error *error)
                           "a sample of %d pixels a side is outside 1 to 4096", t->size);
     if (t->kind == FCMAE_TRANSFORM_TRAIN &&
         !(t->scale_min > 0 && t->scale_min <= t->scale_max && t->scale_max <= 1))
-        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
-                          "crop areas from %g to %g of the picture: need 0 < minimum <= maximum <= 1",
-                          t->scale_min, t->scale_max);
+        return fcmae_fail(
+            error, FCMAE_ERR_ARGUMENT,
+            "crop areas from %g to %g of the picture: need 0 < minimum <= maximum <= 1",
+            t->scale_min, t->scale_max);
     if (t->kind == FCMAE_TRANSFORM_TRAIN && !(t->flip >= 0 && t->flip <= 1))
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "flip probability %g is outside 0 to 1",
                           t->flip);
@@ -45,10 +50,11 @@ fcmae_status fcmae_transform_check(const fcmae_transform *t, fcmae_error *error)
                           t->crop_ratio, t->size);
     if (t->augment_operations < 0 || t->augment_operations > 16 ||
         !(t->augment_magnitude >= 0 && t->augment_magnitude <= 10) || !(t->augment_deviation >= 0))
-        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
-                          "RandAugment: %d operations (0 to 16), magnitude %g (0 to 10) or deviation "
-                          "%g is outside its range",
-                          t->augment_operations, t->augment_magnitude, t->augment_deviation);
+        return fcmae_fail(
+            error, FCMAE_ERR_ARGUMENT,
+            "RandAugment: %d operations (0 to 16), magnitude %g (0 to 10) or deviation "
+            "%g is outside its range",
+            t->augment_operations, t->augment_magnitude, t->augment_deviation);
     return FCMAE_OK;
 }
 
@@ -85,8 +91,8 @@ static fcmae_region random_box(const fcmae_transform *t, fcmae_random *random, i
 fcmae_geometry fcmae_transform_geometry(const fcmae_transform *t, int width, int height,
                                         uint64_t seed, uint32_t epoch, uint64_t position)
 {
-    fcmae_geometry g = {.box = {0, 0, width, height}, .resized_width = t->size,
-                        .resized_height = t->size};
+    fcmae_geometry g = {
+        .box = {0, 0, width, height}, .resized_width = t->size, .resized_height = t->size};
     if (t->kind == FCMAE_TRANSFORM_TRAIN) {
         fcmae_random random = fcmae_random_start(seed, FCMAE_RANDOM_CROP, epoch, position);
         g.box = random_box(t, &random, width, height);
@@ -148,8 +154,7 @@ static fcmae_status finish(const fcmae_transform *t, fcmae_transform_scratch *sc
                            fcmae_random *random, uint8_t *out, fcmae_error *error)
 {
     size_t stride = (size_t)image->width * 3, side = (size_t)t->size;
-    const uint8_t *pixels = image->pixels +
-                            (size_t)(g->box.y + scratch->rows.low - y) * stride +
+    const uint8_t *pixels = image->pixels + (size_t)(g->box.y + scratch->rows.low - y) * stride +
                             (size_t)(g->box.x + scratch->columns.low - x) * 3;
     FCMAE_TRY(fcmae_resample(&scratch->columns, &scratch->rows, pixels, stride, &scratch->narrow,
                              out, error));
@@ -186,8 +191,8 @@ fcmae_status fcmae_transform_run_decoded(const fcmae_transform *t, fcmae_transfo
                                          const fcmae_image *image, uint64_t seed, uint32_t epoch,
                                          uint64_t position, uint8_t *out, fcmae_error *error)
 {
-    fcmae_geometry g =
-        fcmae_transform_geometry(t, image->width, image->height, seed, epoch, position);
+    fcmae_geometry g = fcmae_transform_geometry(t, image->width, image->height, seed, epoch,
+                                                position);
     FCMAE_TRY(build_axes(t, scratch, &g, error));
     fcmae_random random = fcmae_random_start(seed, FCMAE_RANDOM_AUGMENT, epoch, position);
     return finish(t, scratch, &g, image, 0, 0, &random, out, error);

@@ -4,8 +4,8 @@
 #ifndef FCMAE_IMAGE_TRANSFORM_H
 #define FCMAE_IMAGE_TRANSFORM_H
 
-#include "image/resample.h"
 #include "fcmae/data.h"
+#include "image/resample.h"
 
 /** Where the pixels of a sample come from: a box is cut out of the upright picture, resized, and a
  *  window of size x size of the result is kept, possibly mirrored. */

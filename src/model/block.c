@@ -190,14 +190,14 @@ static void expand_task(void *argument, int64_t index, int worker)
     fcmae_linear_panel(
         kernels, &b->expand, panel, rows,
         fcmae_operand(b->pairs, state->normalised, state->narrow, first * (int64_t)b->stride),
-        fcmae_operand_row(b->pairs, b->stride), b->expand_bias + panel * width, state->hidden + tile,
-        &soon);
+        fcmae_operand_row(b->pairs, b->stride), b->expand_bias + panel * width,
+        state->hidden + tile, &soon);
     for (int segment = first_segment; segment < last_segment; segment++) {
         int begin = map->segment_begin[segment], end = map->segment_begin[segment + 1];
         int64_t at = base + (int64_t)begin * width;
-        float *square =
-            pass->grn ? pass->workspace->segment_sums + (int64_t)segment * b->hidden + panel * width
-                      : 0;
+        float *square = pass->grn ? pass->workspace->segment_sums + (int64_t)segment * b->hidden +
+                                        panel * width
+                                  : 0;
         if (b->pairs)
             kernels->gelu_pairs(end - begin, width, state->hidden + at, square);
         else
@@ -223,8 +223,8 @@ static const float *scaled_hidden(const fcmae_block_pass *pass, const fcmae_row_
     for (int panel = 0; panel < b->expand.panels; panel++)
         for (int segment = range->first_segment; segment < range->last_segment; segment++) {
             int begin = map->segment_begin[segment], end = map->segment_begin[segment + 1];
-            const float *scale =
-                pass->state->scale + (int64_t)map->segment_image[segment] * b->hidden;
+            const float *scale = pass->state->scale +
+                                 (int64_t)map->segment_image[segment] * b->hidden;
             const float *h = pass->state->hidden + ((int64_t)panel * map->rows + begin) * width;
             int64_t at = panel * elements + (int64_t)(begin - range->first) * width;
             if (b->pairs)
@@ -243,7 +243,8 @@ static void add_scaled_bias(const fcmae_block_pass *pass, const fcmae_row_range 
 {
     const fcmae_block *b = pass->block;
     for (int row = range->first; row < range->last; row++) {
-        float factor = pass->branch[pass->map->image[row]], *out = pass->out + (int64_t)row * b->stride;
+        float factor = pass->branch[pass->map->image[row]],
+              *out = pass->out + (int64_t)row * b->stride;
         for (int c = first; c < last; c++) out[c] += factor * b->reduce_bias[c];
     }
 }
@@ -263,16 +264,16 @@ static void reduce_task(void *argument, int64_t index, int worker)
     for (int panel = first; panel < last; panel++) {
         int column = panel * b->reduce.width;
         fcmae_linear_panels(pass->workspace->kernels, &b->reduce, panel, range.last - range.first,
-                            y, width, width, distance,
-                            pass->branch ? 0 : b->reduce_bias + column, pass->x + at + column,
-                            b->stride, pass->out + at + column, b->stride);
+                            y, width, width, distance, pass->branch ? 0 : b->reduce_bias + column,
+                            pass->x + at + column, b->stride, pass->out + at + column, b->stride);
     }
-    if (pass->branch) add_scaled_bias(pass, &range, first * b->reduce.width, last * b->reduce.width);
+    if (pass->branch)
+        add_scaled_bias(pass, &range, first * b->reduce.width, last * b->reduce.width);
 }
 
-/** A few groups that do not come out even leave threads waiting. Then the panels of a group are shared
- *  out too, at the price of scaling its rows more than once: one image of base on two threads went
- *  from 12.6 to 13.5 images/s. */
+/** A few groups that do not come out even leave threads waiting. Then the panels of a group are
+ * shared out too, at the price of scaling its rows more than once: one image of base on two threads
+ * went from 12.6 to 13.5 images/s. */
 static int parts_of_groups(const fcmae_block *b, int groups, int threads)
 {
     bool even = groups % threads == 0 || groups >= 8 * threads;

@@ -9,7 +9,8 @@
  *   W1' = diag(norm.weight) W1,  b1' = b1 + norm.bias W1,
  *   V2: W2' = W2, b2' = b2 + W2 beta;   V1 (LayerScale l): W2' = diag(l) W2, b2' = l b2.
  * Backward therefore leaves *raw* gradients (of the folded weights) in the gradient block;
- * fcmae_block_finish() turns the sum over all lanes into gradients of the parameters, once per step.
+ * fcmae_block_finish() turns the sum over all lanes into gradients of the parameters, once per
+ * step.
  */
 #ifndef FCMAE_MODEL_BLOCK_H
 #define FCMAE_MODEL_BLOCK_H
@@ -33,9 +34,9 @@ typedef struct fcmae_block {
     float *expand_bias, *reduce_bias;
 } fcmae_block;
 
-/** What forward leaves for backward, for the rows of one chunk. In bfloat16 an element of `hidden` is a
- *  hidden pair (value and slope, core/kernels.h): half of the memory that streams from forward to
- *  backward. slope is then NULL, as it is in inference. */
+/** What forward leaves for backward, for the rows of one chunk. In bfloat16 an element of `hidden`
+ * is a hidden pair (value and slope, core/kernels.h): half of the memory that streams from forward
+ * to backward. slope is then NULL, as it is in inference. */
 typedef struct fcmae_block_state {
     float *normalised; /**< [rows][stride]              */
     float *rstd;       /**< [rows]                      */

@@ -13,8 +13,8 @@
 #include "model/block_pass.h"
 #include "sparse/depthwise.h"
 
-/** Rows whose panels (e, h, y of 80 columns: 115 KiB) stay in the L2 cache between passes, and whose y
- *  (38 KiB) fits the L1 cache of most processors with AVX-512 for the weight gradient. */
+/** Rows whose panels (e, h, y of 80 columns: 115 KiB) stay in the L2 cache between passes, and
+ * whose y (38 KiB) fits the L1 cache of most processors with AVX-512 for the weight gradient. */
 #define PANEL_GROUP_ROWS 120
 
 /** Pairs of rows straddle groups, so bfloat16 takes all rows at once (of half the size). */
@@ -61,15 +61,18 @@ static void weight_gradient(const fcmae_block_pass *pass, const fcmae_row_range 
     const fcmae_kernels *kernels = pass->workspace->kernels;
     int rows = range->last - range->first;
     if (b->pairs)
-        fcmae_linear_gradient_pairs(kernels, rows, b->channels, pass->workspace->row_pairs, b->stride,
-                                    (const uint32_t *)(const void *)d, width, width, g, g_row);
+        fcmae_linear_gradient_pairs(kernels, rows, b->channels, pass->workspace->row_pairs,
+                                    b->stride, (const uint32_t *)(const void *)d, width, width, g,
+                                    g_row);
     else
         fcmae_linear_gradient(kernels, rows, b->channels, x + (int64_t)range->first * b->stride,
                               b->stride, d, width, width, g, g_row);
 }
 
-/** Sums e * h of a segment of panel `panel`, and h * scale as an operand: y begins at row `first`. */
-static void scale_and_dot(const fcmae_block_pass *pass, int64_t panel, int segment, int first, float *y)
+/** Sums e * h of a segment of panel `panel`, and h * scale as an
+ *  operand: y begins at row `first`. */
+static void scale_and_dot(const fcmae_block_pass *pass, int64_t panel, int segment, int first,
+                          float *y)
 {
     const fcmae_block *b = pass->block;
     const fcmae_site_map *map = pass->map;
@@ -78,13 +81,15 @@ static void scale_and_dot(const fcmae_block_pass *pass, int64_t panel, int segme
     int width = b->reduce_back.width;
     int64_t column = panel * width, at = (panel * map->rows + begin) * width;
     const float *e = pass->workspace->hidden_gradient + at, *hidden = pass->state->hidden + at;
-    const float *scale = pass->state->scale + (int64_t)map->segment_image[segment] * b->hidden + column;
+    const float *scale = pass->state->scale + (int64_t)map->segment_image[segment] * b->hidden +
+                         column;
     float *dot = pass->workspace->segment_sums + (int64_t)segment * b->hidden + column;
     if (b->pairs)
         kernels->scale_and_dot_pairs(begin - first, rows, width, e, hidden, scale,
                                      (uint32_t *)(void *)y, dot);
     else
-        kernels->scale_and_dot(rows, width, e, hidden, scale, y + (int64_t)(begin - first) * width, dot);
+        kernels->scale_and_dot(rows, width, e, hidden, scale, y + (int64_t)(begin - first) * width,
+                               dot);
 }
 
 /** out = x + y W2' + b2', one panel of 4C: e = dout W2'^T, sums e * h, y = h * scale, raw dW2. */
@@ -110,9 +115,9 @@ static void reduce_backward_task(void *argument, int64_t panel, int worker)
                                .parts = pass->groups.blocks};
             fcmae_linear_panel(kernels, &b->reduce_back, (int)panel, rows,
                                fcmae_operand(b->pairs, pass->gradient, pass->workspace->narrow_rows,
-                                                   (int64_t)first * b->stride),
-                               fcmae_operand_row(b->pairs, b->stride), 0, e + (int64_t)first * width,
-                               &soon);
+                                             (int64_t)first * b->stride),
+                               fcmae_operand_row(b->pairs, b->stride), 0,
+                               e + (int64_t)first * width, &soon);
             for (int s = map->block_segment[block]; s < map->block_segment[block + 1]; s++)
                 scale_and_dot(pass, panel, s, range.first, y);
         }
@@ -123,16 +128,18 @@ static void reduce_backward_task(void *argument, int64_t panel, int worker)
            (size_t)(map->rows - map->live) * (size_t)width * sizeof(float));
 }
 
-/** dz = (e * scale + h * k) * gelu'(z) of a segment of panel `panel`, in place; in bfloat16 into the
- *  operands of both products that follow. db1 += its sum. */
-static void hidden_backward(const fcmae_block_pass *pass, int64_t panel, int segment, uint32_t *pairs)
+/** dz = (e * scale + h * k) * gelu'(z) of a segment of panel `panel`, in place; in bfloat16 into
+ * the operands of both products that follow. db1 += its sum. */
+static void hidden_backward(const fcmae_block_pass *pass, int64_t panel, int segment,
+                            uint32_t *pairs)
 {
     const fcmae_block *b = pass->block;
     const fcmae_site_map *map = pass->map;
     const fcmae_workspace *w = pass->workspace;
     int begin = map->segment_begin[segment], rows = map->segment_begin[segment + 1] - begin;
     int width = b->expand.width;
-    int64_t column = panel * width, first = panel * map->rows * width, at = first + (int64_t)begin * width;
+    int64_t column = panel * width, first = panel * map->rows * width,
+            at = first + (int64_t)begin * width;
     int64_t image = (int64_t)map->segment_image[segment] * b->hidden + column;
     float *e = w->hidden_gradient + at;
     const float *hidden = pass->state->hidden + at;
@@ -142,7 +149,8 @@ static void hidden_backward(const fcmae_block_pass *pass, int64_t panel, int seg
         w->kernels->hidden_backward_narrow(begin, rows, width, e, hidden, scale, feedback,
                                            w->narrow_hidden + first, pairs, dbias);
     else
-        w->kernels->hidden_backward(rows, width, e, hidden, pass->state->slope + at, scale, feedback, dbias);
+        w->kernels->hidden_backward(rows, width, e, hidden, pass->state->slope + at, scale,
+                                    feedback, dbias);
 }
 
 /** z = n W1' + b1', one panel of 4C: dz, db1, raw dW1. */
@@ -160,7 +168,8 @@ static void expand_backward_task(void *argument, int64_t panel, int worker)
         for (int s = range.first_segment; s < range.last_segment; s++)
             hidden_backward(pass, panel, s, (uint32_t *)(void *)pairs);
         weight_gradient(pass, &range, pass->state->normalised,
-                        b->pairs ? pairs : dz + (int64_t)range.first * width, width, g, weight->stride);
+                        b->pairs ? pairs : dz + (int64_t)range.first * width, width, g,
+                        weight->stride);
     }
 }
 
@@ -192,10 +201,9 @@ static void mix_backward_task(void *argument, int64_t unit, int worker)
     const fcmae_block_pass *pass = argument;
     const fcmae_block *b = pass->block;
     (void)worker;
-    fcmae_depthwise_backward_data(pass->workspace->kernels, pass->map, (int)unit,
-                                  pass->workspace->row_gradient, b->stride,
-                                  b->values + b->parameters->depthwise_weight->offset,
-                                  pass->x, pass->gradient);
+    fcmae_depthwise_backward_data(
+        pass->workspace->kernels, pass->map, (int)unit, pass->workspace->row_gradient, b->stride,
+        b->values + b->parameters->depthwise_weight->offset, pass->x, pass->gradient);
 }
 
 /** Gradients of taps and bias for a slice of channels. */
@@ -206,8 +214,8 @@ static void taps_backward_task(void *argument, int64_t slice, int worker)
     (void)worker;
     int columns = pass->workspace->threads > 1 ? 16 : b->stride, first = (int)slice * columns;
     const float *dt = pass->workspace->row_gradient;
-    fcmae_depthwise_backward_taps(pass->workspace->kernels, pass->map, pass->x, dt, b->stride, first,
-                                  columns,
+    fcmae_depthwise_backward_taps(pass->workspace->kernels, pass->map, pass->x, dt, b->stride,
+                                  first, columns,
                                   pass->gradients + b->parameters->depthwise_weight->offset);
     pass->workspace->kernels->column_sum(pass->map->rows, columns, b->stride, dt + first, 1.0f,
                                          pass->gradients + b->parameters->depthwise_bias->offset +
@@ -286,8 +294,8 @@ static void finish_row(const fcmae_block *b, const fcmae_kernels *kernels, int c
     float *db2 = d + p->reduce_bias->offset + c;
     if (p->layer_scale) { /* W2' = diag(l) W2, b2' = l b2 */
         float l = v[p->layer_scale->offset + c];
-        d[p->layer_scale->offset + c] =
-            kernels->dot(b->hidden, w2, g2) + v[p->reduce_bias->offset + c] * *db2;
+        d[p->layer_scale->offset + c] = kernels->dot(b->hidden, w2, g2) +
+                                        v[p->reduce_bias->offset + c] * *db2;
         kernels->combine(b->hidden, l, g2, 0, g2);
         *db2 *= l;
     } else { /* b2' = b2 + W2 beta: the gradient of beta is W2^T db2 */

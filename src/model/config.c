@@ -52,7 +52,8 @@ fcmae_status fcmae_config_check(const fcmae_model_config *config, fcmae_error *e
     if (config->kind == FCMAE_KIND_CLASSIFIER)
         FCMAE_TRY(check_range("classes", config->classes, 1, 1000000, error));
     FCMAE_TRY(check_range("grn_scope", config->grn_scope, FCMAE_GRN_IMAGE, FCMAE_GRN_BATCH, error));
-    if (config->version == 1 && !(config->layer_scale_init > -1e6 && config->layer_scale_init < 1e6))
+    if (config->version == 1 &&
+        !(config->layer_scale_init > -1e6 && config->layer_scale_init < 1e6))
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "layer_scale_init is %g",
                           config->layer_scale_init);
     return FCMAE_OK;

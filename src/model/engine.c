@@ -16,8 +16,8 @@ static fcmae_status allocate(fcmae_engine *engine, fcmae_error *error)
     engine->lane = calloc((size_t)options->lanes, sizeof *engine->lane);
     if (!engine->lane) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for the lanes");
     for (int pass = 0; pass < 2; pass++) { /* measure, then take */
-        FCMAE_TRY(fcmae_network_reserve(&engine->network, &engine->packed, engine->model, shape.pairs,
-                                        backward, error));
+        FCMAE_TRY(fcmae_network_reserve(&engine->network, &engine->packed, engine->model,
+                                        shape.pairs, backward, error));
         for (int l = 0; l < options->lanes; l++) {
             if (pass == 0)
                 FCMAE_TRY(fcmae_lane_create(&engine->lane[l], &engine->network, &shape, l, error));
@@ -122,7 +122,8 @@ static fcmae_status check_batch(const fcmae_engine *engine, const fcmae_batch *b
     const fcmae_engine_options *options = &engine->info.options;
     const fcmae_images *images = &batch->images;
     if (batch->samples < 1 || batch->samples > options->batch)
-        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "%lld samples, but the engine was made for 1 to %d",
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                          "%lld samples, but the engine was made for 1 to %d",
                           (long long)batch->samples, options->batch);
     if (!images->values == !images->bytes)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "images must be given as bytes or as values");
@@ -131,8 +132,9 @@ static fcmae_status check_batch(const fcmae_engine *engine, const fcmae_batch *b
     for (int64_t i = 0; i < batch->samples; i++) {
         int64_t image = batch->image_of ? batch->image_of[i] : i;
         if (image < 0 || image >= images->count)
-            return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "sample %lld is of image %lld, but there are %lld",
-                              (long long)i, (long long)image, (long long)images->count);
+            return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                              "sample %lld is of image %lld, but there are %lld", (long long)i,
+                              (long long)image, (long long)images->count);
     }
     if (step && options->mode == FCMAE_MODE_INFERENCE)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "an engine made for inference cannot train");
@@ -169,7 +171,8 @@ static double run_batch(batch_pass *pass)
     int64_t pieces = (samples + options->micro_batch - 1) / options->micro_batch;
     pieces = (pieces + lanes - 1) / lanes * lanes; /* an equal number for every lane */
     pass->pieces = pieces < samples ? pieces : samples;
-    fcmae_parallel_for(options->threads < lanes ? options->threads : (int)lanes, lanes, lane_task, pass);
+    fcmae_parallel_for(options->threads < lanes ? options->threads : (int)lanes, lanes, lane_task,
+                       pass);
     double loss = 0;
     for (int64_t piece = 0; piece < pass->pieces; piece++) loss += pass->engine->piece_loss[piece];
     return loss;
@@ -252,6 +255,7 @@ float *fcmae_engine_gradients(fcmae_engine *engine)
     int64_t chunks = (engine->model->block_size + SUM_CHUNK - 1) / SUM_CHUNK;
     if (engine->info.options.lanes > 1)
         fcmae_parallel_for(engine->info.options.threads, chunks, sum_task, engine);
-    fcmae_network_finish(&engine->network, engine->kernels, engine->info.options.threads, engine->gradients);
+    fcmae_network_finish(&engine->network, engine->kernels, engine->info.options.threads,
+                         engine->gradients);
     return engine->gradients;
 }

@@ -11,8 +11,8 @@ struct fcmae_engine {
     fcmae_engine_plan_info info;
     const fcmae_kernels *kernels;
     fcmae_network network;
-    fcmae_lane *lane;       /* [lanes] */
-    float *gradients;       /* [lanes][block_size] */
+    fcmae_lane *lane;                 /* [lanes] */
+    float *gradients;                 /* [lanes][block_size] */
     double *piece_loss, *sample_loss; /* [batch] */
     fcmae_arena packed, buffers;
 };

@@ -10,8 +10,8 @@
 /** Where one chunk of a stage stands in the lane's buffers. */
 typedef struct chunk_view {
     const fcmae_site_map *map;
-    int first, images;  /* samples of the micro-batch */
-    int64_t row;        /* first row in the stage's buffers */
+    int first, images; /* samples of the micro-batch */
+    int64_t row;       /* first row in the stage's buffers */
 } chunk_view;
 
 static int micro_images(const fcmae_lane *lane, int s, int chunk, int count, int *first)
@@ -85,8 +85,13 @@ static void observe_block(fcmae_lane *lane, const fcmae_call *call, int s, int i
 {
     const fcmae_site_map *map = view->map;
     if (s == FCMAE_STAGES) return; /* decoder rows are not in image order */
-    fcmae_observation o = {.stage = s, .block = index, .height = map->height, .width = map->width,
-                           .lane = lane->index, .channels = block->hidden, .stride = block->hidden};
+    fcmae_observation o = {.stage = s,
+                           .block = index,
+                           .height = map->height,
+                           .width = map->width,
+                           .lane = lane->index,
+                           .channels = block->hidden,
+                           .stride = block->hidden};
     for (int grn = 0; grn < (block->parameters->grn_gamma ? 2 : 1); grn++) {
         o.point = grn ? FCMAE_OBSERVE_GRN : FCMAE_OBSERVE_HIDDEN;
         fcmae_block_unpanel(block, map, state, grn, 0, map->rows, lane->observed);
@@ -119,8 +124,9 @@ static void forward_blocks(fcmae_lane *lane, const fcmae_call *call, int s, cons
     for (int b = 0; b < depth; b++) {
         int64_t at = view->row * blocks[b].stride;
         fcmae_block_state state = chunk_state(lane, s, b, view);
-        const float *branch =
-            decoder ? 0 : branch_factors(call, first_block + b, first_sample + view->first);
+        const float *branch = decoder ? 0
+                                      : branch_factors(call, first_block + b,
+                                                       first_sample + view->first);
         fcmae_block_forward(&blocks[b], &lane->workspace, b == depth - 1 ? view->map : &whole,
                             stage->x[b] + at, branch, &state, stage->x[b + 1] + at);
         if (call->outputs && call->outputs->observe)
@@ -129,7 +135,8 @@ static void forward_blocks(fcmae_lane *lane, const fcmae_call *call, int s, cons
     }
 }
 
-static void forward_encoder(fcmae_lane *lane, const fcmae_call *call, int64_t first_sample, int count)
+static void forward_encoder(fcmae_lane *lane, const fcmae_call *call, int64_t first_sample,
+                            int count)
 {
     const fcmae_network *network = lane->network;
     const fcmae_model_config *config = &network->model->config;
@@ -151,11 +158,11 @@ static void forward_encoder(fcmae_lane *lane, const fcmae_call *call, int64_t fi
                                    stage->normalised + kept_row * front->out_stride,
                                    stage->rstd + kept_row, out);
             else
-                fcmae_downsample_forward(
-                    front, &lane->workspace, (int)rows,
-                    lane->stage[s - 1].x[config->depths[s - 1]] + 4 * view.row * front->in_stride,
-                    stage->normalised + 4 * kept_row * front->in_stride, stage->rstd + 4 * kept_row,
-                    out);
+                fcmae_downsample_forward(front, &lane->workspace, (int)rows,
+                                         lane->stage[s - 1].x[config->depths[s - 1]] +
+                                             4 * view.row * front->in_stride,
+                                         stage->normalised + 4 * kept_row * front->in_stride,
+                                         stage->rstd + 4 * kept_row, out);
             forward_blocks(lane, call, s, &view, first_sample, first_block);
         }
         first_block += config->depths[s];
@@ -204,7 +211,8 @@ static void write_prediction(fcmae_lane *lane, const fcmae_call *call, const chu
         const float *target = lane->targets + (int64_t)row * decoder->value_stride;
         double sum = 0;
         for (int i = 0; i < decoder->values; i++) {
-            float p = lane->prediction[((int64_t)(i / width) * map->live + row) * width + i % width];
+            float p =
+                lane->prediction[((int64_t)(i / width) * map->live + row) * width + i % width];
             if (out) out[i] = p;
             sum += ((double)p - target[i]) * ((double)p - target[i]);
         }
@@ -229,8 +237,8 @@ static double evaluate_decoder(fcmae_lane *lane, const fcmae_call *call, const c
         for (int cell = 0; cell < cells; cell++)
             removed += lane->removed[view->first + i] && lane->removed[view->first + i][cell];
         if (call->outputs->sample_loss)
-            call->outputs->sample_loss[first_sample + view->first + i] =
-                removed ? loss[i] / removed : 0;
+            call->outputs->sample_loss[first_sample + view->first + i] = removed ? loss[i] / removed
+                                                                                 : 0;
         total += loss[i];
     }
     return total;
@@ -288,10 +296,9 @@ static double run_decoder(fcmae_lane *lane, const fcmae_call *call, int64_t firs
         memset(gradient + (int64_t)map->live * decoder->dim, 0,
                (size_t)(map->rows - map->live) * (size_t)decoder->dim * sizeof(float));
         backward_decoder_blocks(lane, &view);
-        fcmae_decoder_embed_backward(decoder, &lane->workspace, map,
-                                     encoder_output(lane) + encoder_row * decoder->stride, gradient,
-                                     lane->stage[3].gradient + encoder_row * decoder->stride,
-                                     lane->gradients);
+        fcmae_decoder_embed_backward(
+            decoder, &lane->workspace, map, encoder_output(lane) + encoder_row * decoder->stride,
+            gradient, lane->stage[3].gradient + encoder_row * decoder->stride, lane->gradients);
     }
     return total;
 }
@@ -317,7 +324,8 @@ static double run_head(fcmae_lane *lane, const fcmae_call *call, int64_t first_s
     double total = 0;
     for (int c = 0; c < lane->stage[3].chunks && next_chunk(lane, 3, c, count, &view); c++) {
         const float *rows = encoder_output(lane) + view.row * stride;
-        fcmae_pool(kernels, view.map, rows, stride, lane->head.pooled + (int64_t)view.first * stride);
+        fcmae_pool(kernels, view.map, rows, stride,
+                   lane->head.pooled + (int64_t)view.first * stride);
         if (outputs && outputs->encoder)
             write_encoder(call, &view, first_sample, rows, channels, stride);
     }
@@ -347,7 +355,8 @@ static void backward_head(fcmae_lane *lane, const fcmae_call *call, int count)
 {
     const fcmae_head *head = &lane->network->head;
     float factor = (float)(call->weight / (double)call->batch->samples);
-    for (int64_t i = 0; i < (int64_t)count * head->class_stride; i++) lane->head.logits[i] *= factor;
+    for (int64_t i = 0; i < (int64_t)count * head->class_stride; i++)
+        lane->head.logits[i] *= factor;
     fcmae_head_backward(head, lane->workspace.kernels, count, &lane->head, lane->gradients);
     chunk_view view = {0};
     for (int c = 0; c < lane->stage[3].chunks && next_chunk(lane, 3, c, count, &view); c++) {
@@ -363,7 +372,8 @@ static void backward_head(fcmae_lane *lane, const fcmae_call *call, int count)
 }
 
 /* Backward through the encoder, stage by stage in reverse; chunks in the same order as forward. */
-static void backward_encoder(fcmae_lane *lane, const fcmae_call *call, int64_t first_sample, int count)
+static void backward_encoder(fcmae_lane *lane, const fcmae_call *call, int64_t first_sample,
+                             int count)
 {
     const fcmae_network *network = lane->network;
     const fcmae_model_config *config = &network->model->config;
@@ -377,10 +387,11 @@ static void backward_encoder(fcmae_lane *lane, const fcmae_call *call, int64_t f
             float *gradient = stage->gradient + view.row * front->out_stride;
             for (int b = config->depths[s] - 1; b >= 0 && first_block + b >= frozen; b--) {
                 fcmae_block_state state = chunk_state(lane, s, b, &view);
-                fcmae_block_backward(&network->stage[s][b], &lane->workspace, view.map,
-                                     stage->x[b] + view.row * front->out_stride,
-                                     branch_factors(call, first_block + b, first_sample + view.first),
-                                     &state, gradient, lane->gradients);
+                fcmae_block_backward(
+                    &network->stage[s][b], &lane->workspace, view.map,
+                    stage->x[b] + view.row * front->out_stride,
+                    branch_factors(call, first_block + b, first_sample + view.first), &state,
+                    gradient, lane->gradients);
             }
             if (first_block < frozen) continue; /* what is before a frozen block is frozen too */
             if (s == 0) {

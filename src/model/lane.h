@@ -4,8 +4,9 @@
  * A lane: buffers for one micro-batch and the walk through the network.
  *
  * Each stage is walked in chunks of images, a chunk going through all blocks of the stage while its
- * rows are in cache: one image at a time in the early stages (few weights, many rows), several in the
- * deep ones (the other way round). Measured at 224 px: whole batch layer by layer is 15 % slower.
+ * rows are in cache: one image at a time in the early stages (few weights, many rows), several in
+ * the deep ones (the other way round). Measured at 224 px: whole batch layer by layer is 15 %
+ * slower.
  */
 #ifndef FCMAE_MODEL_LANE_H
 #define FCMAE_MODEL_LANE_H
@@ -14,24 +15,24 @@
 
 /** Sizes every lane of an engine shares. */
 typedef struct fcmae_lane_shape {
-    int height, width;               /**< grid of cells */
-    int micro_batch, visible_cells;  /**< most per micro-batch and sample */
-    int chunk[FCMAE_STAGES + 1];     /**< images per chunk; the last entry is the decoder */
+    int height, width;              /**< grid of cells */
+    int micro_batch, visible_cells; /**< most per micro-batch and sample */
+    int chunk[FCMAE_STAGES + 1];    /**< images per chunk; the last entry is the decoder */
     int threads;
-    int frozen_blocks;               /**< first encoder blocks without a backward pass */
-    bool pairs;                      /**< bfloat16 operands */
+    int frozen_blocks; /**< first encoder blocks without a backward pass */
+    bool pairs;        /**< bfloat16 operands */
     bool backward;
 } fcmae_lane_shape;
 
 /** One stage's buffers. Inference keeps two row buffers and one chunk of state. */
 typedef struct fcmae_lane_stage {
     int chunks;
-    fcmae_site_map *map;          /**< [chunks] */
-    float **x;                    /**< [depth + 1] block inputs, [micro rows][stride] each */
-    fcmae_block_state *state;     /**< [depth] */
-    float *normalised, *rstd;     /**< of the layer in front of the stage */
-    float *patches;               /**< stem only */
-    float *gradient;              /**< [micro rows][stride] */
+    fcmae_site_map *map;      /**< [chunks] */
+    float **x;                /**< [depth + 1] block inputs, [micro rows][stride] each */
+    fcmae_block_state *state; /**< [depth] */
+    float *normalised, *rstd; /**< of the layer in front of the stage */
+    float *patches;           /**< stem only */
+    float *gradient;          /**< [micro rows][stride] */
 } fcmae_lane_stage;
 
 typedef struct fcmae_lane {
@@ -40,14 +41,14 @@ typedef struct fcmae_lane {
     fcmae_workspace workspace;
     fcmae_lane_stage stage[FCMAE_STAGES + 1]; /**< the last one is the decoder */
     float *targets, *prediction;
-    double *panel_loss;           /**< [panels of the prediction] */
-    double *image_loss;           /**< [micro_batch] */
+    double *panel_loss; /**< [panels of the prediction] */
+    double *image_loss; /**< [micro_batch] */
     fcmae_head_state head;
-    float *observed;              /**< [rows of a chunk][4C], for observers */
-    const uint8_t **removed;      /**< [micro_batch] */
-    int32_t *image_index;         /**< [micro_batch] */
-    float *gradients;             /**< the lane's gradient block */
-    void *tables;                 /**< owner of the pointer arrays */
+    float *observed;         /**< [rows of a chunk][4C], for observers */
+    const uint8_t **removed; /**< [micro_batch] */
+    int32_t *image_index;    /**< [micro_batch] */
+    float *gradients;        /**< the lane's gradient block */
+    void *tables;            /**< owner of the pointer arrays */
     int index;
 } fcmae_lane;
 
@@ -57,7 +58,7 @@ typedef struct fcmae_call {
     const fcmae_outputs *outputs; /**< NULL in a training step */
     bool backward;
     double weight;
-    int64_t removed_total;        /**< removed cells of the whole batch */
+    int64_t removed_total; /**< removed cells of the whole batch */
 } fcmae_call;
 
 /** Choice of chunk sizes for a model. */

@@ -119,22 +119,23 @@ static void reserve_stage(fcmae_lane *lane, fcmae_arena *arena, int s)
     int64_t rows = (int64_t)shape->micro_batch * per_image, stride = fcmae_stride(channels);
     bool keep = shape->backward;
     for (int c = 0; c < stage->chunks; c++)
-        fcmae_site_map_reserve(&stage->map[c], arena, shape->chunk[s],
-                               shape->height * cell_side(s), shape->width * cell_side(s),
-                               chunk_rows, cell_side(s));
+        fcmae_site_map_reserve(&stage->map[c], arena, shape->chunk[s], shape->height * cell_side(s),
+                               shape->width * cell_side(s), chunk_rows, cell_side(s));
     for (int b = 0; b <= depth; b++)
         stage->x[b] = keep || b < 2 ? take(arena, rows, stride) : stage->x[b - 2];
     for (int b = 0; b < depth; b++)
         if (keep || b == 0)
             reserve_state(arena, &stage->state[b], keep ? rows : chunk_rows,
-                          keep ? shape->micro_batch : shape->chunk[s], channels,
-                          shape->pairs, keep);
+                          keep ? shape->micro_batch : shape->chunk[s], channels, shape->pairs,
+                          keep);
         else
             stage->state[b] = stage->state[0];
     if (s < FCMAE_STAGES) {
-        /* stem: its own output rows; downsampling: the four times longer rows of the stage before */
+        /* stem: its own output rows; downsampling: the four times longer
+         *  rows of the stage before */
         int64_t front_rows = (s == 0 ? 1 : 4) * (keep ? rows : chunk_rows);
-        stage->normalised = take(arena, front_rows, s == 0 ? stride : fcmae_stride(config->dims[s - 1]));
+        stage->normalised = take(arena, front_rows,
+                                 s == 0 ? stride : fcmae_stride(config->dims[s - 1]));
         stage->rstd = take(arena, front_rows, 1);
     }
     if (s == 0)
@@ -150,7 +151,8 @@ static void reserve_workspace(fcmae_lane *lane, fcmae_arena *arena)
     int64_t hidden = 0, rows = 0, sums = 0, feedback = 0, scratch = 0;
     for (int s = 0; s <= FCMAE_STAGES; s++) {
         if (stage_depth(config, s) == 0) continue;
-        int64_t c = stage_channels(config, s), n = (int64_t)shape->chunk[s] * rows_per_image(shape, s);
+        int64_t c = stage_channels(config, s),
+                n = (int64_t)shape->chunk[s] * rows_per_image(shape, s);
         int64_t segments = n / FCMAE_SEGMENT_ROWS + 2 * shape->chunk[s] + 2;
         int64_t worker = fcmae_block_scratch((int)c, (int)n, shape->threads);
         if (n * 4 * c > hidden) hidden = n * 4 * c;

@@ -118,13 +118,12 @@ static void initialise_row(void *argument, int64_t row, int worker)
 {
     const initialise_pass *pass = argument;
     const fcmae_parameter *p = pass->parameter;
-    fcmae_random random =
-        fcmae_random_start(pass->seed, FCMAE_RANDOM_INITIALISATION, (uint32_t)row,
-                           (uint64_t)(p - pass->model->table));
+    fcmae_random random = fcmae_random_start(pass->seed, FCMAE_RANDOM_INITIALISATION, (uint32_t)row,
+                                             (uint64_t)(p - pass->model->table));
     (void)worker;
     for (int64_t column = 0; column < p->columns; column++)
-        pass->model->values[p->offset + row * p->stride + column] =
-            initial_value(p, pass->model->config.layer_scale_init, &random);
+        pass->model->values[p->offset + row * p->stride + column] = initial_value(
+            p, pass->model->config.layer_scale_init, &random);
 }
 
 void fcmae_model_initialise(fcmae_model *model, uint64_t seed)

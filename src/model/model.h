@@ -13,7 +13,8 @@ typedef struct fcmae_block_parameters {
     const fcmae_parameter *reduce_weight, *reduce_bias, *layer_scale;
 } fcmae_block_parameters;
 
-/** LayerNorm and patch linear of the stem (linear, then norm) or a downsampling (norm, then linear). */
+/** LayerNorm and patch linear of the stem (linear, then norm) or a downsampling (norm, then
+ * linear). */
 typedef struct fcmae_patch_parameters {
     const fcmae_parameter *weight, *bias, *norm_weight, *norm_bias;
 } fcmae_patch_parameters;
@@ -25,7 +26,7 @@ struct fcmae_model {
     int64_t parameter_count, block_size;
     float *values;
 
-    fcmae_patch_parameters patch[FCMAE_STAGES]; /* 0: stem */
+    fcmae_patch_parameters patch[FCMAE_STAGES];  /* 0: stem */
     fcmae_block_parameters *stage[FCMAE_STAGES]; /* [depths[s]] */
     fcmae_block_parameters *decoder;             /* [decoder_depth] */
     fcmae_block_parameters *blocks;              /* owner of the four above */

@@ -14,7 +14,8 @@ static int decoder_depth(const fcmae_model_config *config)
 static void reserve_backward(fcmae_network *network, fcmae_arena *arena)
 {
     const fcmae_model_config *config = &network->model->config;
-    if (config->kind == FCMAE_KIND_PRETRAIN) fcmae_decoder_reserve_backward(&network->decoder, arena);
+    if (config->kind == FCMAE_KIND_PRETRAIN)
+        fcmae_decoder_reserve_backward(&network->decoder, arena);
     for (int b = decoder_depth(config) - 1; b >= 0; b--)
         fcmae_block_reserve_backward(&network->decoder_blocks[b], arena);
     for (int s = FCMAE_STAGES - 1; s >= 0; s--) {

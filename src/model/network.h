@@ -5,9 +5,9 @@
 #define FCMAE_MODEL_NETWORK_H
 
 #include "model/block.h"
+#include "model/patch.h"
 #include "objective/decoder.h"
 #include "objective/head.h"
-#include "model/patch.h"
 
 typedef struct fcmae_network {
     const fcmae_model *model;

@@ -69,6 +69,7 @@ void fcmae_count_operations(const fcmae_model_config *config, const fcmae_engine
         necessary += head;
     }
     info->forward_flops = 2 * necessary;
-    info->backward_flops =
-        options->mode == FCMAE_MODE_INFERENCE ? 0 : 4 * necessary - 2 * visible * stem;
+    info->backward_flops = options->mode == FCMAE_MODE_INFERENCE
+                               ? 0
+                               : 4 * necessary - 2 * visible * stem;
 }

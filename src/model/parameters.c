@@ -37,8 +37,14 @@ static const fcmae_parameter *add(walk *w, const char *name, fcmae_parameter_rol
     int index = w->count++;
     if (!w->fill) return NULL;
     fcmae_parameter *p = &w->model->table[index];
-    *p = (fcmae_parameter){.rank = rank, .shape = {d0, d1, d2, d3}, .order = order, .init = init,
-                           .part = w->part, .role = role, .stage = w->stage, .block = w->block};
+    *p = (fcmae_parameter){.rank = rank,
+                           .shape = {d0, d1, d2, d3},
+                           .order = order,
+                           .init = init,
+                           .part = w->part,
+                           .role = role,
+                           .stage = w->stage,
+                           .block = w->block};
     snprintf(p->name, sizeof p->name, "%s%s", w->prefix, name);
     p->count = 1;
     for (int i = 0; i < rank; i++) p->count *= p->shape[i];

@@ -6,11 +6,16 @@
 
 #include "model/pixels.h"
 
-void fcmae_patch_reserve(fcmae_patch_layer *layer, fcmae_arena *arena, const fcmae_patch_parameters *p,
-                         int in, int out, int positions, bool stem, bool pairs)
+void fcmae_patch_reserve(fcmae_patch_layer *layer, fcmae_arena *arena,
+                         const fcmae_patch_parameters *p, int in, int out, int positions, bool stem,
+                         bool pairs)
 {
-    *layer = (fcmae_patch_layer){.parameters = p, .in = in, .in_stride = fcmae_stride(in), .out = out,
-                                 .out_stride = fcmae_stride(out), .positions = positions,
+    *layer = (fcmae_patch_layer){.parameters = p,
+                                 .in = in,
+                                 .in_stride = fcmae_stride(in),
+                                 .out = out,
+                                 .out_stride = fcmae_stride(out),
+                                 .positions = positions,
                                  .pairs = pairs && !stem}; /* pixels keep their precision */
     fcmae_packed_reserve(&layer->weight, arena, positions * in, out, layer->pairs);
     layer->bias = fcmae_arena_take(arena, (size_t)layer->out_stride, sizeof(float));
@@ -20,7 +25,8 @@ void fcmae_patch_reserve(fcmae_patch_layer *layer, fcmae_arena *arena, const fcm
 void fcmae_patch_reserve_backward(fcmae_patch_layer *layer, fcmae_arena *arena)
 {
     for (int child = 0; child < 4; child++)
-        fcmae_packed_reserve(&layer->weight_back[child], arena, layer->out, layer->in, layer->pairs);
+        fcmae_packed_reserve(&layer->weight_back[child], arena, layer->out, layer->in,
+                             layer->pairs);
 }
 
 static bool is_stem(const fcmae_patch_layer *layer)
@@ -44,9 +50,11 @@ static void pack_forward(const fcmae_patch_layer *layer, const fcmae_kernels *ke
     for (int child = 0; child < 4 && !is_stem(layer); child++) {
         const float *norm_bias = v + p->norm_bias->offset;
         int first = child * layer->in;
-        memcpy(layer->norm_weight + first, v + p->norm_weight->offset, (size_t)layer->in * sizeof(float));
+        memcpy(layer->norm_weight + first, v + p->norm_weight->offset,
+               (size_t)layer->in * sizeof(float));
         for (int c = 0; c < layer->in; c++)
-            kernels->combine(layer->out, norm_bias[c], w + (first + c) * p->weight->stride, 1, layer->bias);
+            kernels->combine(layer->out, norm_bias[c], w + (first + c) * p->weight->stride, 1,
+                             layer->bias);
     }
     for (int panel = 0; panel < layer->weight.panels; panel++)
         fcmae_packed_fill(kernels, &layer->weight, panel, w, p->weight->stride, layer->norm_weight);
@@ -115,22 +123,29 @@ static void downsample_task(void *argument, int64_t task, int worker)
     if (layer->pairs)
         kernels->narrow_rows(4 * rows, layer->in_stride, pass->normalised + at, layer->in_stride,
                              pass->workspace->narrow_rows + at, layer->in_stride);
-    const float *a = fcmae_operand(layer->pairs, pass->normalised, pass->workspace->narrow_rows, at);
+    const float *a = fcmae_operand(layer->pairs, pass->normalised, pass->workspace->narrow_rows,
+                                   at);
     for (int panel = 0; panel < layer->weight.panels; panel++)
         fcmae_linear_panels(kernels, &layer->weight, panel, rows, a,
                             (int)fcmae_operand_row(layer->pairs, layer->in),
                             fcmae_operand_row(layer->pairs, 4 * (int64_t)layer->in_stride),
                             fcmae_operand_row(layer->pairs, layer->in_stride),
                             layer->bias + panel * layer->weight.width, 0, 0,
-                            pass->out + (int64_t)first * layer->out_stride + panel * layer->weight.width,
+                            pass->out + (int64_t)first * layer->out_stride +
+                                panel * layer->weight.width,
                             layer->out_stride);
 }
 
 void fcmae_downsample_forward(const fcmae_patch_layer *layer, const fcmae_workspace *workspace,
                               int rows, const float *x, float *normalised, float *rstd, float *out)
 {
-    patch_pass pass = {.layer = layer, .workspace = workspace, .rows = rows, .x = x,
-                       .normalised = normalised, .rstd = rstd, .out = out};
+    patch_pass pass = {.layer = layer,
+                       .workspace = workspace,
+                       .rows = rows,
+                       .x = x,
+                       .normalised = normalised,
+                       .rstd = rstd,
+                       .out = out};
     run_rows(&pass, downsample_task);
 }
 
@@ -146,18 +161,19 @@ static void downsample_data_task(void *argument, int64_t task, int worker)
         pass->workspace->kernels->narrow_rows(rows, layer->out_stride, pass->gradient + at,
                                               layer->out_stride, pass->workspace->narrow_rows + at,
                                               layer->out_stride);
-    const float *gradient =
-        fcmae_operand(layer->pairs, pass->gradient, pass->workspace->narrow_rows, at);
+    const float *gradient = fcmae_operand(layer->pairs, pass->gradient,
+                                          pass->workspace->narrow_rows, at);
     for (int child = 0; child < 4; child++)
         for (int panel = 0; panel < layer->weight_back[child].panels; panel++)
             fcmae_linear_rows(pass->workspace->kernels, &layer->weight_back[child], panel, rows,
                               gradient, fcmae_operand_row(layer->pairs, layer->out_stride), 0, 0, 0,
-                              dn + child * layer->in_stride + panel * layer->weight_back[child].width,
+                              dn + child * layer->in_stride +
+                                  panel * layer->weight_back[child].width,
                               4 * (int64_t)layer->in_stride);
-    pass->workspace->kernels->layernorm_backward(
-        4 * rows, layer->in, layer->in_stride,
-        pass->normalised_in + 4 * (int64_t)first * layer->in_stride,
-        pass->rstd_in + 4 * (int64_t)first, dn, dn);
+    pass->workspace->kernels->layernorm_backward(4 * rows, layer->in, layer->in_stride,
+                                                 pass->normalised_in +
+                                                     4 * (int64_t)first * layer->in_stride,
+                                                 pass->rstd_in + 4 * (int64_t)first, dn, dn);
 }
 
 typedef struct weight_pass {
@@ -181,8 +197,8 @@ static void downsample_pairs_task(void *argument, int64_t task, int worker)
     int rows = left < NARROW_ROWS ? left : NARROW_ROWS, wide = 4 * layer->in_stride;
     w->kernels->narrow_pairs(rows, wide, pass->normalised + (int64_t)first * wide, wide,
                              w->row_pairs + (int64_t)(first / 2) * wide, wide);
-    w->kernels->narrow_pairs(rows, layer->out_stride, pass->gradient + (int64_t)first * layer->out_stride,
-                             layer->out_stride,
+    w->kernels->narrow_pairs(rows, layer->out_stride,
+                             pass->gradient + (int64_t)first * layer->out_stride, layer->out_stride,
                              w->gradient_pairs + (int64_t)(first / 2) * layer->out_stride,
                              layer->out_stride);
 }
@@ -196,7 +212,8 @@ static void downsample_weight_task(void *argument, int64_t task, int worker)
     (void)worker;
     int child = (int)(task / layer->weight.panels);
     int column = (int)(task % layer->weight.panels) * layer->weight.width;
-    float *g = pass->gradients + weight->offset + (int64_t)child * layer->in * weight->stride + column;
+    float *g = pass->gradients + weight->offset + (int64_t)child * layer->in * weight->stride +
+               column;
     int64_t x_row = 4 * (int64_t)layer->in_stride;
     if (layer->pairs)
         fcmae_linear_gradient_pairs(pass->workspace->kernels, pass->rows, layer->in,
@@ -218,10 +235,16 @@ void fcmae_downsample_backward(const fcmae_patch_layer *layer, const fcmae_works
                                    gradients + layer->parameters->bias->offset);
     weight_pass weights = {layer, workspace, rows, normalised, gradient, gradients};
     if (layer->pairs)
-        fcmae_run(workspace, (rows + NARROW_ROWS - 1) / NARROW_ROWS, downsample_pairs_task, &weights);
+        fcmae_run(workspace, (rows + NARROW_ROWS - 1) / NARROW_ROWS, downsample_pairs_task,
+                  &weights);
     fcmae_run(workspace, 4 * (int64_t)layer->weight.panels, downsample_weight_task, &weights);
-    patch_pass pass = {.layer = layer, .workspace = workspace, .rows = rows, .gradient = gradient,
-                       .normalised_in = normalised, .rstd_in = rstd, .out = dx};
+    patch_pass pass = {.layer = layer,
+                       .workspace = workspace,
+                       .rows = rows,
+                       .gradient = gradient,
+                       .normalised_in = normalised,
+                       .rstd_in = rstd,
+                       .out = dx};
     run_rows(&pass, downsample_data_task);
 }
 
@@ -287,17 +310,24 @@ void fcmae_stem_forward(const fcmae_patch_layer *layer, const fcmae_workspace *w
                         const fcmae_images *images, const int32_t *image_index, float *patches,
                         float *normalised, float *rstd, float *out)
 {
-    patch_pass pass = {.layer = layer, .workspace = workspace, .rows = map->rows, .config = config,
-                       .map = map, .image_index = image_index,
-                       .patches = patches, .normalised = normalised, .rstd = rstd, .out = out};
+    patch_pass pass = {.layer = layer,
+                       .workspace = workspace,
+                       .rows = map->rows,
+                       .config = config,
+                       .map = map,
+                       .image_index = image_index,
+                       .patches = patches,
+                       .normalised = normalised,
+                       .rstd = rstd,
+                       .out = out};
     int side = config->stem_stride;
     pass.pixels = fcmae_pixels_of(images, workspace->kernels, config->channels, map->height * side,
                                   map->width * side);
     run_rows(&pass, stem_task);
 }
 
-void fcmae_stem_backward(const fcmae_patch_layer *layer, const fcmae_workspace *workspace,
-                         int rows, int patch_stride, const float *patches, const float *normalised,
+void fcmae_stem_backward(const fcmae_patch_layer *layer, const fcmae_workspace *workspace, int rows,
+                         int patch_stride, const float *patches, const float *normalised,
                          const float *rstd, float *gradient, float *gradients)
 {
     const fcmae_patch_parameters *p = layer->parameters;

@@ -21,18 +21,19 @@
 typedef struct fcmae_patch_layer {
     const fcmae_patch_parameters *parameters;
     const float *values;
-    int in, in_stride;   /* channels of the input rows (downsampling) or image (stem) */
+    int in, in_stride; /* channels of the input rows (downsampling) or image (stem) */
     int out, out_stride;
-    int positions;       /* inputs per output: 4, or stem_stride^2 */
-    bool pairs;          /* downsampling: operands in bfloat16 */
-    fcmae_packed weight;           /* [positions * in][out] */
-    fcmae_packed weight_back[4];   /* downsampling: [out][in] for each child */
-    float *bias;                   /* folded; stem: the parameter */
-    float *norm_weight;            /* downsampling: norm.weight once for each child */
+    int positions;               /* inputs per output: 4, or stem_stride^2 */
+    bool pairs;                  /* downsampling: operands in bfloat16 */
+    fcmae_packed weight;         /* [positions * in][out] */
+    fcmae_packed weight_back[4]; /* downsampling: [out][in] for each child */
+    float *bias;                 /* folded; stem: the parameter */
+    float *norm_weight;          /* downsampling: norm.weight once for each child */
 } fcmae_patch_layer;
 
-void fcmae_patch_reserve(fcmae_patch_layer *layer, fcmae_arena *arena, const fcmae_patch_parameters *p,
-                         int in, int out, int positions, bool stem, bool pairs);
+void fcmae_patch_reserve(fcmae_patch_layer *layer, fcmae_arena *arena,
+                         const fcmae_patch_parameters *p, int in, int out, int positions, bool stem,
+                         bool pairs);
 /** Takes room for the weights that only backward reads: of a downsampling layer. */
 void fcmae_patch_reserve_backward(fcmae_patch_layer *layer, fcmae_arena *arena);
 int fcmae_patch_pack_tasks(const fcmae_patch_layer *layer);
@@ -58,8 +59,8 @@ void fcmae_stem_forward(const fcmae_patch_layer *layer, const fcmae_workspace *w
                         const fcmae_images *images, const int32_t *image_index, float *patches,
                         float *normalised, float *rstd, float *out);
 /** gradient is overwritten. */
-void fcmae_stem_backward(const fcmae_patch_layer *layer, const fcmae_workspace *workspace,
-                         int rows, int patch_stride, const float *patches, const float *normalised,
+void fcmae_stem_backward(const fcmae_patch_layer *layer, const fcmae_workspace *workspace, int rows,
+                         int patch_stride, const float *patches, const float *normalised,
                          const float *rstd, float *gradient, float *gradients);
 
 #endif

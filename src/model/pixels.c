@@ -5,8 +5,11 @@
 fcmae_pixels fcmae_pixels_of(const fcmae_images *images, const fcmae_kernels *kernels, int channels,
                              int height, int width)
 {
-    fcmae_pixels pixels = {.images = images, .kernels = kernels, .channels = channels,
-                           .height = height, .width = width};
+    fcmae_pixels pixels = {.images = images,
+                           .kernels = kernels,
+                           .channels = channels,
+                           .height = height,
+                           .width = width};
     for (int i = 0; images->bytes && i < FCMAE_BYTE_PERIOD; i++) {
         int c = i % channels;
         pixels.scale[i] = 1.0f / (255.0f * images->deviation[c]);
@@ -27,7 +30,8 @@ static void read_channels(const fcmae_pixels *pixels, const uint8_t *bytes, int 
 }
 
 /** Planar floats, already normalised. */
-static void read_values(const fcmae_pixels *pixels, int64_t image, int y, int x, int side, float *out)
+static void read_values(const fcmae_pixels *pixels, int64_t image, int y, int x, int side,
+                        float *out)
 {
     int channels = pixels->channels;
     int64_t plane = (int64_t)pixels->height * pixels->width;
@@ -39,7 +43,8 @@ static void read_values(const fcmae_pixels *pixels, int64_t image, int y, int x,
         }
 }
 
-void fcmae_pixels_read(const fcmae_pixels *pixels, int64_t image, int y, int x, int side, float *out)
+void fcmae_pixels_read(const fcmae_pixels *pixels, int64_t image, int y, int x, int side,
+                       float *out)
 {
     int channels = pixels->channels, line = side * channels;
     if (pixels->images->values) {
@@ -47,7 +52,8 @@ void fcmae_pixels_read(const fcmae_pixels *pixels, int64_t image, int y, int x, 
         return;
     }
     int64_t row = (int64_t)pixels->width * channels;
-    const uint8_t *bytes = pixels->images->bytes + (image * pixels->height + y) * row + x * channels;
+    const uint8_t *bytes = pixels->images->bytes + (image * pixels->height + y) * row +
+                           x * channels;
     if (FCMAE_BYTE_PERIOD % channels == 0)
         pixels->kernels->scale_bytes(side, line, bytes, row, pixels->scale, pixels->shift, out);
     else

@@ -19,6 +19,7 @@ typedef struct fcmae_pixels {
 fcmae_pixels fcmae_pixels_of(const fcmae_images *images, const fcmae_kernels *kernels, int channels,
                              int height, int width);
 /** The side x side pixels below and right of (y, x) as floats [side][side][channels]. */
-void fcmae_pixels_read(const fcmae_pixels *pixels, int64_t image, int y, int x, int side, float *out);
+void fcmae_pixels_read(const fcmae_pixels *pixels, int64_t image, int y, int x, int side,
+                       float *out);
 
 #endif

@@ -1,26 +1,30 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/** Choosing what the caller left open, and telling what it will cost before anything is allocated. */
+/** Choosing what the caller left open, and telling what it will cost
+ *  before anything is allocated. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/parallel.h"
 #include "model/engine.h"
 
-#define MICRO_BATCH 8 /* 4, 8 and 16 run within 3 % of each other; 1 moves the weights too often */
+#define MICRO_BATCH                                                              \
+    8 /* 4, 8 and 16 run within 3 % of each other; 1 moves the weights too often \
+       */
 
 static int at_least_one(int64_t value)
 {
     return value < 1 ? 1 : (int)value;
 }
 
-static fcmae_status check_mode(const fcmae_model_config *config, const fcmae_engine_options *options,
-                               fcmae_error *error)
+static fcmae_status check_mode(const fcmae_model_config *config,
+                               const fcmae_engine_options *options, fcmae_error *error)
 {
     if (options->mode == FCMAE_MODE_PRETRAIN && config->kind != FCMAE_KIND_PRETRAIN)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "pretraining needs a model with a decoder");
     if (options->mode == FCMAE_MODE_CLASSIFY && config->kind != FCMAE_KIND_CLASSIFIER)
-        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "supervised training needs a model with a head");
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                          "supervised training needs a model with a head");
     if (options->precision != FCMAE_FLOAT32 && options->precision != FCMAE_BFLOAT16)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "precision %d is unknown", options->precision);
     int blocks = 0, patch = fcmae_config_patch(config);
@@ -57,7 +61,8 @@ fcmae_status fcmae_engine_resolve(const fcmae_model_config *config, int64_t bloc
     int processors = fcmae_processor_count();
     if (o->visible_cells <= 0 || o->visible_cells > cells) o->visible_cells = cells;
     if (o->threads == 0) o->threads = processors;
-    bool together = config->grn_scope == FCMAE_GRN_BATCH; /* statistics need the batch in one piece */
+    bool together = config->grn_scope ==
+                    FCMAE_GRN_BATCH; /* statistics need the batch in one piece */
     if (o->batch == 0) o->batch = MICRO_BATCH * processors;
     if (o->lanes == 0) {
         /* One per processor, unless the lanes' gradients would take an eighth of the memory: then
@@ -79,7 +84,8 @@ fcmae_lane_shape fcmae_engine_lane_shape(const fcmae_model_config *config,
                                          const fcmae_engine_options *options)
 {
     int patch = fcmae_config_patch(config);
-    fcmae_lane_shape shape = {.height = options->height / patch, .width = options->width / patch,
+    fcmae_lane_shape shape = {.height = options->height / patch,
+                              .width = options->width / patch,
                               .micro_batch = options->micro_batch,
                               .visible_cells = options->visible_cells,
                               .threads = options->lanes == 1 ? options->threads : 1,

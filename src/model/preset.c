@@ -3,7 +3,8 @@
 /**
  * Presets: one table of keys, and the one doorway to inih.
  *
- * inih reads lines through `next_line`, which counts them, so that a value is refused with its line.
+ * inih reads lines through `next_line`, which counts them, so that a value is refused with its
+ * line.
  */
 #include "fcmae/preset.h"
 
@@ -24,25 +25,56 @@ enum { FILE_LIMIT = 65536, LINE_LIMIT = 190 }; /* inih takes lines of up to 199 
 void fcmae_config_default(fcmae_model_config *config)
 {
     *config = (fcmae_model_config){
-        .kind = FCMAE_KIND_PRETRAIN, .version = 2, .channels = 3, .stem_stride = 4,
-        .decoder_depth = 1, .decoder_dim = 512, .norm_pix = true, .grn_scope = FCMAE_GRN_IMAGE,
-        .classes = 1000, .layer_scale_init = 1e-6,
+        .kind = FCMAE_KIND_PRETRAIN,
+        .version = 2,
+        .channels = 3,
+        .stem_stride = 4,
+        .decoder_depth = 1,
+        .decoder_dim = 512,
+        .norm_pix = true,
+        .grn_scope = FCMAE_GRN_IMAGE,
+        .classes = 1000,
+        .layer_scale_init = 1e-6,
     };
 }
 
 void fcmae_recipe_default(fcmae_recipe *recipe)
 {
     *recipe = (fcmae_recipe){
-        .pretrain = {.base_lr = 1.5e-4, .min_lr = 0, .weight_decay = 0.05, .beta1 = 0.9,
-                     .beta2 = 0.95, .epsilon = 1e-8, .batch = 4096, .epochs = 800,
-                     .warmup_epochs = 40, .mask_ratio = 0.6, .crop_min = 0.2, .crop_max = 1,
+        .pretrain = {.base_lr = 1.5e-4,
+                     .min_lr = 0,
+                     .weight_decay = 0.05,
+                     .beta1 = 0.9,
+                     .beta2 = 0.95,
+                     .epsilon = 1e-8,
+                     .batch = 4096,
+                     .epochs = 800,
+                     .warmup_epochs = 40,
+                     .mask_ratio = 0.6,
+                     .crop_min = 0.2,
+                     .crop_max = 1,
                      .flip = 0.5},
-        .finetune = {.base_lr = 8e-4, .min_lr = 1e-6, .weight_decay = 0.05, .beta1 = 0.9,
-                     .beta2 = 0.999, .epsilon = 1e-8, .batch = 1024, .epochs = 300,
-                     .warmup_epochs = 40, .layer_decay = 0.9, .layer_grouping = FCMAE_LAYERS_SINGLE,
-                     .rand_augment_magnitude = 9, .rand_augment_deviation = 0.5,
-                     .random_erasing = 0.25, .label_smoothing = 0.1, .mixup = 0.8, .cutmix = 1,
-                     .mix_switch = 0.5, .drop_path = 0.2, .ema = 0.9999, .head_init = 2e-5},
+        .finetune = {.base_lr = 8e-4,
+                     .min_lr = 1e-6,
+                     .weight_decay = 0.05,
+                     .beta1 = 0.9,
+                     .beta2 = 0.999,
+                     .epsilon = 1e-8,
+                     .batch = 1024,
+                     .epochs = 300,
+                     .warmup_epochs = 40,
+                     .layer_decay = 0.9,
+                     .layer_grouping = FCMAE_LAYERS_SINGLE,
+                     .rand_augment_magnitude = 9,
+                     .rand_augment_deviation = 0.5,
+                     .random_erasing = 0.25,
+                     .label_smoothing = 0.1,
+                     .mixup = 0.8,
+                     .cutmix = 1,
+                     .mix_switch = 0.5,
+                     .drop_path = 0.2,
+                     .ema = 0.9999,
+                     .head_init = 2e-5},
     };
 }
 
@@ -64,8 +96,10 @@ typedef struct preset_key {
 } preset_key;
 
 #define MODEL(member) offsetof(preset_values, config.member)
-#define PRETRAIN(member) "pretrain", #member, KEY_NUMBER, offsetof(preset_values, recipe.pretrain.member)
-#define FINETUNE(member) "finetune", #member, KEY_NUMBER, offsetof(preset_values, recipe.finetune.member)
+#define PRETRAIN(member) \
+    "pretrain", #member, KEY_NUMBER, offsetof(preset_values, recipe.pretrain.member)
+#define FINETUNE(member) \
+    "finetune", #member, KEY_NUMBER, offsetof(preset_values, recipe.finetune.member)
 
 /* Largest value of what must stay below 1. */
 #define BELOW_ONE (1 - 1e-9)
@@ -107,8 +141,8 @@ static const preset_key keys[KEY_COUNT] = {
     {FINETUNE(epochs), 1e-6, 1e6},
     {FINETUNE(warmup_epochs), 0, 1e6},
     {FINETUNE(layer_decay), 1e-6, 1},
-    {"finetune", "layer_grouping", KEY_CHOICE, offsetof(preset_values, recipe.finetune.layer_grouping),
-     .choices = {"single", "group"}},
+    {"finetune", "layer_grouping", KEY_CHOICE,
+     offsetof(preset_values, recipe.finetune.layer_grouping), .choices = {"single", "group"}},
     {FINETUNE(rand_augment_magnitude), 0, 10},
     {FINETUNE(rand_augment_deviation), 0, 10},
     {FINETUNE(random_erasing), 0, 1},
@@ -270,8 +304,9 @@ static int take_entry(void *cookie, const char *section, const char *name, const
         return set_value(reader, &keys[i], text);
     }
     if (known_section) return refuse(reader, "[%s] has no key '%s'", section, name);
-    return refuse(reader, "'%s' stands in section [%s]; there are [model], [pretrain] and [finetune]",
-                  name, section);
+    return refuse(reader,
+                  "'%s' stands in section [%s]; there are [model], [pretrain] and [finetune]", name,
+                  section);
 }
 
 /* "models/atto.ini" -> "atto" */

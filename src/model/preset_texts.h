@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/** The files of models/, compiled in: preset_texts.c is made from preset_texts.c.in by the build. */
+/** The files of models/, compiled in: preset_texts.c is made from
+ *  preset_texts.c.in by the build. */
 #ifndef FCMAE_MODEL_PRESET_TEXTS_H
 #define FCMAE_MODEL_PRESET_TEXTS_H
 

@@ -21,11 +21,11 @@ typedef struct fcmae_workspace {
     float *row_gradient;    /**< [rows][stride], largest chunk; training only                    */
     float *feedback;        /**< [images][hidden], largest chunk; training only                  */
     /* bfloat16 operands; NULL in float32 */
-    uint16_t *narrow_hidden; /**< panels like hidden_gradient, or of the prediction error          */
+    uint16_t *narrow_hidden; /**< panels like hidden_gradient, or of the prediction error */
     uint16_t *narrow_rows;   /**< [rows][stride]                                                  */
     uint32_t *row_pairs;     /**< [rows / 2][stride]                                              */
-    uint32_t *gradient_pairs; /**< likewise, of the gradient where row_pairs holds the input       */
-    float *worker_scratch;  /**< [threads][worker_floats]                                        */
+    uint32_t *gradient_pairs; /**< likewise, of the gradient where row_pairs holds the input */
+    float *worker_scratch; /**< [threads][worker_floats]                                        */
     int64_t worker_floats;
 } fcmae_workspace;
 

@@ -10,8 +10,10 @@ void fcmae_decoder_reserve(fcmae_decoder *decoder, fcmae_arena *arena, const fcm
                            bool pairs)
 {
     const fcmae_model_config *config = &model->config;
-    *decoder = (fcmae_decoder){.model = model, .channels = config->dims[3],
-                               .stride = fcmae_stride(config->dims[3]), .dim = config->decoder_dim,
+    *decoder = (fcmae_decoder){.model = model,
+                               .channels = config->dims[3],
+                               .stride = fcmae_stride(config->dims[3]),
+                               .dim = config->decoder_dim,
                                .pairs = pairs,
                                .values = fcmae_config_patch_values(config),
                                .value_stride = fcmae_stride(fcmae_config_patch_values(config))};
@@ -93,8 +95,8 @@ void fcmae_decoder_embed(const fcmae_decoder *d, const fcmae_workspace *workspac
     if (d->pairs)
         workspace->kernels->narrow_rows(map->rows - map->removed, d->stride, encoder, d->stride,
                                         workspace->narrow_rows, d->stride);
-    decoder_pass pass = {.decoder = d, .workspace = workspace, .map = map, .encoder = encoder,
-                         .out = rows};
+    decoder_pass pass = {
+        .decoder = d, .workspace = workspace, .map = map, .encoder = encoder, .out = rows};
     fcmae_run(workspace, d->proj.panels, embed_task, &pass);
 }
 
@@ -110,7 +112,8 @@ void fcmae_decoder_embed_backward(const fcmae_decoder *d, const fcmae_workspace 
                         gradients + m->mask_token->offset);
     kernels->column_sum(visible, d->dim, d->dim, tail, 1.0f, gradients + m->proj_bias->offset);
     if (d->pairs) {
-        kernels->narrow_pairs(visible, d->stride, encoder, d->stride, workspace->row_pairs, d->stride);
+        kernels->narrow_pairs(visible, d->stride, encoder, d->stride, workspace->row_pairs,
+                              d->stride);
         kernels->narrow_pairs(visible, d->dim, tail, d->dim, workspace->gradient_pairs, d->dim);
         kernels->narrow_rows(visible, d->dim, tail, d->dim, workspace->narrow_rows, d->dim);
     }
@@ -118,9 +121,9 @@ void fcmae_decoder_embed_backward(const fcmae_decoder *d, const fcmae_workspace 
         int column = panel * d->proj.width;
         float *g = gradients + m->proj_weight->offset + column;
         if (d->pairs)
-            fcmae_linear_gradient_pairs(kernels, visible, d->channels, workspace->row_pairs, d->stride,
-                                        workspace->gradient_pairs + column, d->dim, d->proj.width, g,
-                                        m->proj_weight->stride);
+            fcmae_linear_gradient_pairs(kernels, visible, d->channels, workspace->row_pairs,
+                                        d->stride, workspace->gradient_pairs + column, d->dim,
+                                        d->proj.width, g, m->proj_weight->stride);
         else
             fcmae_linear_gradient(kernels, visible, d->channels, encoder, d->stride, tail + column,
                                   d->dim, d->proj.width, g, m->proj_weight->stride);
@@ -150,7 +153,10 @@ void fcmae_decoder_targets(const fcmae_decoder *decoder, const fcmae_workspace *
                            const fcmae_site_map *map, const fcmae_images *images,
                            const int32_t *image_index, float *targets)
 {
-    decoder_pass pass = {.decoder = decoder, .workspace = workspace, .map = map, .out = targets,
+    decoder_pass pass = {.decoder = decoder,
+                         .workspace = workspace,
+                         .map = map,
+                         .out = targets,
                          .image_index = image_index};
     const fcmae_model_config *config = &decoder->model->config;
     int side = fcmae_config_patch(config);
@@ -189,13 +195,14 @@ static void predict_task(void *argument, int64_t panel, int worker)
 void fcmae_decoder_predict(const fcmae_decoder *decoder, const fcmae_workspace *workspace, int live,
                            const float *rows, float *prediction)
 {
-    decoder_pass pass = {.decoder = decoder, .workspace = workspace, .live = live, .rows = rows,
-                         .out = prediction};
+    decoder_pass pass = {
+        .decoder = decoder, .workspace = workspace, .live = live, .rows = rows, .out = prediction};
     narrow_rows(&pass, false);
     fcmae_run(workspace, decoder->pred.panels, predict_task, &pass);
 }
 
-/** One panel: prediction, error, its bias and weight gradient, while the panel is in the L2 cache. */
+/** One panel: prediction, error, its bias and weight gradient, while
+ *  the panel is in the L2 cache. */
 static void loss_task(void *argument, int64_t panel, int worker)
 {
     const decoder_pass *pass = argument;
@@ -239,9 +246,16 @@ void fcmae_decoder_loss(const fcmae_decoder *decoder, const fcmae_workspace *wor
                         const float *rows, const float *targets, float factor, float *error,
                         double *panel_loss, float *gradient, float *gradients)
 {
-    decoder_pass pass = {.decoder = decoder, .workspace = workspace, .live = live, .rows = rows,
-                         .targets = targets, .factor = factor, .error = error,
-                         .panel_loss = panel_loss, .out = gradient, .gradients = gradients};
+    decoder_pass pass = {.decoder = decoder,
+                         .workspace = workspace,
+                         .live = live,
+                         .rows = rows,
+                         .targets = targets,
+                         .factor = factor,
+                         .error = error,
+                         .panel_loss = panel_loss,
+                         .out = gradient,
+                         .gradients = gradients};
     narrow_rows(&pass, true);
     fcmae_run(workspace, decoder->pred.panels, loss_task, &pass);
     fcmae_run(workspace, decoder->pred_back.panels, loss_data_task, &pass);

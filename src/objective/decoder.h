@@ -21,10 +21,10 @@
 
 typedef struct fcmae_decoder {
     const fcmae_model *model;
-    int channels, stride;   /**< of the encoder output             */
-    int dim;                /**< width of the decoder = its stride */
+    int channels, stride;     /**< of the encoder output             */
+    int dim;                  /**< width of the decoder = its stride */
     int values, value_stride; /**< of one predicted patch          */
-    bool pairs; /**< prediction in bfloat16 */
+    bool pairs;               /**< prediction in bfloat16 */
     fcmae_packed proj, proj_back, pred, pred_back;
 } fcmae_decoder;
 

@@ -9,11 +9,14 @@ void fcmae_head_reserve(fcmae_head *head, fcmae_arena *arena, const fcmae_model 
                         bool backward)
 {
     const fcmae_model_config *config = &model->config;
-    *head = (fcmae_head){.model = model, .channels = config->dims[3],
-                         .stride = fcmae_stride(config->dims[3]), .classes = config->classes,
+    *head = (fcmae_head){.model = model,
+                         .channels = config->dims[3],
+                         .stride = fcmae_stride(config->dims[3]),
+                         .classes = config->classes,
                          .class_stride = fcmae_stride(config->classes)};
     fcmae_packed_reserve(&head->weight, arena, head->channels, head->classes, false);
-    if (backward) fcmae_packed_reserve(&head->weight_back, arena, head->classes, head->channels, false);
+    if (backward)
+        fcmae_packed_reserve(&head->weight_back, arena, head->classes, head->channels, false);
 }
 
 void fcmae_head_reserve_state(const fcmae_head *head, fcmae_arena *arena, int images,
@@ -78,8 +81,7 @@ double fcmae_cross_entropy(int classes, float *z, const float *target)
         loss += target[k] * (log_total - z[k]);
         mass += target[k];
     }
-    for (int k = 0; k < classes; k++)
-        z[k] = (float)(mass * exp(z[k] - log_total) - target[k]);
+    for (int k = 0; k < classes; k++) z[k] = (float)(mass * exp(z[k] - log_total) - target[k]);
     return loss;
 }
 
@@ -104,5 +106,6 @@ void fcmae_head_backward(const fcmae_head *head, const fcmae_kernels *kernels, i
                         gradients + m->norm_weight->offset);
     kernels->column_sum(images, stride, stride, d, 1.0f, gradients + m->norm_bias->offset);
     kernels->scale_panel(images, stride, d, m->values + m->norm_weight->offset, d);
-    kernels->layernorm_backward(images, head->channels, stride, state->normalised, state->rstd, d, d);
+    kernels->layernorm_backward(images, head->channels, stride, state->normalised, state->rstd, d,
+                                d);
 }

@@ -5,8 +5,8 @@
 uint32_t fcmae_ink_colour(int ink)
 {
     static const uint32_t colours[FCMAE_INK_SERIES + FCMAE_SERIES_INKS] = {
-        0xFFFFFF, 0x1B1F24, 0x59636E, 0xD1D9E0, 0x0072B2, 0xD55E00,
-        0x009E73, 0xCC79A7, 0xE69F00, 0x56B4E9};
+        0xFFFFFF, 0x1B1F24, 0x59636E, 0xD1D9E0, 0x0072B2,
+        0xD55E00, 0x009E73, 0xCC79A7, 0xE69F00, 0x56B4E9};
     return ink >= 0 && ink < FCMAE_INK_SERIES + FCMAE_SERIES_INKS ? colours[ink] : 0;
 }
 

@@ -6,8 +6,8 @@
  * PNGs are drawn by cairo (canvas_png.c, the one file that includes it). SVGs are written by hand
  * (canvas_svg.c): cairo turns every letter into an outline, so its files are large, cannot be
  * searched or restyled, and the names of its glyphs clash when several stand in one page. Every
- * shape carries a class (ink-<n>, see fcmae_ink) beside its colour, by which a page with a style sheet
- * of its own (the report, dark theme) recolours it.
+ * shape carries a class (ink-<n>, see fcmae_ink) beside its colour, by which a page with a style
+ * sheet of its own (the report, dark theme) recolours it.
  *
  * Coordinates are in pixels, y downwards. Colours are roles, not numbers.
  */
@@ -27,15 +27,21 @@ typedef enum fcmae_ink {
 /** Okabe and Ito's palette without yellow and black: distinct for every kind of colour vision. */
 #define FCMAE_SERIES_INKS 6
 
-typedef enum fcmae_marker { FCMAE_MARKER_CIRCLE, FCMAE_MARKER_SQUARE, FCMAE_MARKER_TRIANGLE,
-                            FCMAE_MARKER_DIAMOND } fcmae_marker;
+typedef enum fcmae_marker {
+    FCMAE_MARKER_CIRCLE,
+    FCMAE_MARKER_SQUARE,
+    FCMAE_MARKER_TRIANGLE,
+    FCMAE_MARKER_DIAMOND
+} fcmae_marker;
 
-typedef struct fcmae_point { double x, y; } fcmae_point;
+typedef struct fcmae_point {
+    double x, y;
+} fcmae_point;
 
 /** How a line of text stands. */
 typedef struct fcmae_lettering {
-    double size;   /**< pixels                                             */
-    double anchor; /**< 0: starts at x; 0.5: centred; 1: ends at x         */
+    double size;        /**< pixels                                             */
+    double anchor;      /**< 0: starts at x; 0.5: centred; 1: ends at x         */
     bool bold, upwards; /**< upwards: turned a quarter to the left         */
     int ink;
 } fcmae_lettering;

@@ -156,7 +156,7 @@ static void destroy(fcmae_canvas *canvas)
     free(self);
 }
 
-static const fcmae_canvas_operations operations = {rectangle, line,   area,   marker,
+static const fcmae_canvas_operations operations = {rectangle,  line,   area,   marker,
                                                    write_text, pixels, finish, destroy};
 
 fcmae_canvas *fcmae_canvas_create_png(int width, int height, double scale)

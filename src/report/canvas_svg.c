@@ -17,10 +17,11 @@ static fcmae_text *text_of(fcmae_canvas *canvas)
 static void rectangle(fcmae_canvas *canvas, double x, double y, double width, double height,
                       int ink)
 {
-    fcmae_text_format(text_of(canvas),
-                      "<rect class=\"fill-%d\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" "
-                      "fill=\"#%06x\"/>\n",
-                      ink, x, y, width, height, fcmae_ink_colour(ink));
+    fcmae_text_format(
+        text_of(canvas),
+        "<rect class=\"fill-%d\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" "
+        "fill=\"#%06x\"/>\n",
+        ink, x, y, width, height, fcmae_ink_colour(ink));
 }
 
 static void points_attribute(fcmae_text *text, const fcmae_point *points, int64_t count)
@@ -89,8 +90,7 @@ static void write_text(fcmae_canvas *canvas, double x, double y, fcmae_lettering
     fcmae_text_format(text,
                       "<text class=\"fill-%d\" x=\"%.1f\" y=\"%.1f\" font-size=\"%g\" "
                       "text-anchor=\"%s\" fill=\"#%06x\"",
-                      lettering.ink, x, y, lettering.size, anchor,
-                      fcmae_ink_colour(lettering.ink));
+                      lettering.ink, x, y, lettering.size, anchor, fcmae_ink_colour(lettering.ink));
     if (lettering.bold) fcmae_text_add(text, " font-weight=\"600\"");
     if (lettering.upwards) fcmae_text_format(text, " transform=\"rotate(-90 %.1f %.1f)\"", x, y);
     fcmae_text_add(text, ">");
@@ -120,7 +120,7 @@ static void destroy(fcmae_canvas *canvas)
     free(canvas);
 }
 
-static const fcmae_canvas_operations operations = {rectangle, line,   area,   marker,
+static const fcmae_canvas_operations operations = {rectangle,  line,   area,   marker,
                                                    write_text, pixels, finish, destroy};
 
 fcmae_canvas *fcmae_canvas_create_svg(int width, int height, const char *label)
@@ -128,11 +128,12 @@ fcmae_canvas *fcmae_canvas_create_svg(int width, int height, const char *label)
     svg_canvas *canvas = calloc(1, sizeof *canvas);
     if (!canvas) return NULL;
     canvas->base = (fcmae_canvas){&operations, width, height};
-    fcmae_text_format(&canvas->text,
-                      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" "
-                      "width=\"%d\" height=\"%d\" role=\"img\" font-family=\"system-ui, "
-                      "-apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif\" aria-label=\"",
-                      width, height, width, height);
+    fcmae_text_format(
+        &canvas->text,
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" "
+        "width=\"%d\" height=\"%d\" role=\"img\" font-family=\"system-ui, "
+        "-apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif\" aria-label=\"",
+        width, height, width, height);
     fcmae_text_escape(&canvas->text, label);
     fcmae_text_add(&canvas->text, "\">\n");
     return &canvas->base;

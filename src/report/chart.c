@@ -12,8 +12,8 @@
 #define TICK_SIZE 12.0
 
 typedef struct plot_frame {
-    double left, top, right, bottom;         /* plot area in pixels */
-    double x_low, x_high, y_low, y_high;     /* its values          */
+    double left, top, right, bottom;     /* plot area in pixels */
+    double x_low, x_high, y_low, y_high; /* its values          */
     double x_step, y_step;
 } plot_frame;
 
@@ -76,8 +76,10 @@ static void find_ranges(const fcmae_chart *chart, plot_frame *frame)
     if (!(frame->y_low <= frame->y_high)) frame->y_low = 0, frame->y_high = 1;
     if (chart->from_zero) extend(0, &frame->y_low, &frame->y_high);
     if (chart->y_top > 0) extend(chart->y_top, &frame->y_low, &frame->y_high);
-    if (frame->x_high - frame->x_low <= 1e-12 * fabs(frame->x_high)) frame->x_high = frame->x_low + 1;
-    if (frame->y_high - frame->y_low <= 1e-9 * fabs(frame->y_high) || frame->y_high == frame->y_low) {
+    if (frame->x_high - frame->x_low <= 1e-12 * fabs(frame->x_high))
+        frame->x_high = frame->x_low + 1;
+    if (frame->y_high - frame->y_low <= 1e-9 * fabs(frame->y_high) ||
+        frame->y_high == frame->y_low) {
         double pad = frame->y_high != 0 ? fabs(frame->y_high) * 0.1 : 1;
         frame->y_low -= pad;
         frame->y_high += pad;
@@ -90,14 +92,14 @@ static void find_ranges(const fcmae_chart *chart, plot_frame *frame)
 
 static double place_x(const plot_frame *frame, double x)
 {
-    return frame->left + (x - frame->x_low) / (frame->x_high - frame->x_low) *
-                             (frame->right - frame->left);
+    return frame->left +
+           (x - frame->x_low) / (frame->x_high - frame->x_low) * (frame->right - frame->left);
 }
 
 static double place_y(const plot_frame *frame, double y)
 {
-    return frame->bottom - (y - frame->y_low) / (frame->y_high - frame->y_low) *
-                               (frame->bottom - frame->top);
+    return frame->bottom -
+           (y - frame->y_low) / (frame->y_high - frame->y_low) * (frame->bottom - frame->top);
 }
 
 static double legend_entry_width(const fcmae_series *series)
@@ -182,12 +184,12 @@ static void band(fcmae_canvas *canvas, const plot_frame *frame, const fcmae_seri
     int64_t count = 0;
     for (int64_t i = first; i < last; i++)
         if (isfinite(series->low[i]) && isfinite(series->high[i]))
-            points[count++] =
-                (fcmae_point){place_x(frame, series->x[i]), place_y(frame, series->low[i])};
+            points[count++] = (fcmae_point){place_x(frame, series->x[i]),
+                                            place_y(frame, series->low[i])};
     for (int64_t i = last; i-- > first;)
         if (isfinite(series->low[i]) && isfinite(series->high[i]))
-            points[count++] =
-                (fcmae_point){place_x(frame, series->x[i]), place_y(frame, series->high[i])};
+            points[count++] = (fcmae_point){place_x(frame, series->x[i]),
+                                            place_y(frame, series->high[i])};
     fcmae_canvas_area(canvas, points, count, ink);
 }
 
@@ -204,11 +206,10 @@ static void draw_series(fcmae_canvas *canvas, const plot_frame *frame, const fcm
         int64_t last = first;
         while (last < series->count && isfinite(series->x[last]) && isfinite(series->y[last]))
             last++;
-        if (series->low && series->high)
-            band(canvas, frame, series, first, last, points, ink);
+        if (series->low && series->high) band(canvas, frame, series, first, last, points, ink);
         for (int64_t i = first; i < last; i++)
-            points[i - first] =
-                (fcmae_point){place_x(frame, series->x[i]), place_y(frame, series->y[i])};
+            points[i - first] = (fcmae_point){place_x(frame, series->x[i]),
+                                              place_y(frame, series->y[i])};
         fcmae_canvas_line(canvas, points, last - first, ink, 2.2, series->dash);
         for (int64_t i = first; i < last && (series->markers || last - first == 1); i++) {
             char note[200];
@@ -257,8 +258,7 @@ fcmae_status fcmae_chart_svg(const fcmae_chart *chart, fcmae_text *out, fcmae_er
 {
     fcmae_canvas *canvas = fcmae_canvas_create_svg(chart->width, chart->height,
                                                    chart->title ? chart->title : "chart");
-    if (canvas)
-        fcmae_canvas_rectangle(canvas, 0, 0, chart->width, chart->height, FCMAE_INK_PAPER);
+    if (canvas) fcmae_canvas_rectangle(canvas, 0, 0, chart->width, chart->height, FCMAE_INK_PAPER);
     return render(canvas, chart, out, error);
 }
 

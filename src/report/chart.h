@@ -9,10 +9,10 @@
 /** One curve. Points that are not finite break the line. */
 typedef struct fcmae_series {
     const char *label;
-    const double *x, *y;       /**< [count]                                       */
-    const double *low, *high;  /**< [count] band around the line, or both NULL     */
+    const double *x, *y;      /**< [count]                                       */
+    const double *low, *high; /**< [count] band around the line, or both NULL     */
     int64_t count;
-    int colour, dash;          /**< colour modulo FCMAE_SERIES_INKS               */
+    int colour, dash; /**< colour modulo FCMAE_SERIES_INKS               */
     bool markers;
 } fcmae_series;
 
@@ -20,8 +20,8 @@ typedef struct fcmae_chart {
     const char *title, *x_label, *y_label; /**< NULL: none */
     const fcmae_series *series;
     int count;
-    bool from_zero;    /**< the y axis includes 0                       */
-    double y_top;      /**< the y axis reaches at least this; 0: free   */
+    bool from_zero; /**< the y axis includes 0                       */
+    double y_top;   /**< the y axis reaches at least this; 0: free   */
     int width, height;
 } fcmae_chart;
 

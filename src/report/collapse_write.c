@@ -8,10 +8,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "report/chart.h"
-#include "report/gallery.h"
 #include "core/file.h"
 #include "core/status.h"
+#include "report/chart.h"
+#include "report/gallery.h"
 
 #define VERDICT_SIZE 700
 
@@ -142,20 +142,14 @@ static void write_csv(fcmae_text *out, const fcmae_collapse_entry *entries, int 
             csv_number(out, entries[m].step >= 0 ? (double)entries[m].step : NAN);
             fcmae_text_format(out, ",stages.%d.%d,%s,%d", layer->stage, layer->block,
                               fcmae_observation_point_name(layer->point), layer->index);
-            const double numbers[] = {layer->depth,
-                                      (double)layer->channels,
-                                      layer->sites,
-                                      (double)fcmae_collapse_images(entries[m].collapse),
-                                      layer->distance,
-                                      layer->distance_error,
-                                      layer->distance_alive,
-                                      layer->distance_alive_error,
-                                      layer->dead,
-                                      layer->dead_everywhere,
-                                      layer->saturated,
-                                      layer->effective_rank,
-                                      layer->rank_limit,
-                                      layer->selectivity};
+            const double numbers[] = {
+                layer->depth,          (double)layer->channels,
+                layer->sites,          (double)fcmae_collapse_images(entries[m].collapse),
+                layer->distance,       layer->distance_error,
+                layer->distance_alive, layer->distance_alive_error,
+                layer->dead,           layer->dead_everywhere,
+                layer->saturated,      layer->effective_rank,
+                layer->rank_limit,     layer->selectivity};
             for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++)
                 csv_number(out, numbers[k]);
             fcmae_text_add(out, "\n");
@@ -188,8 +182,8 @@ static bool take_curve(depth_curve *curve, const fcmae_collapse_entry *entry,
         low[k] = fmax(0, layer->distance - 2 * error);
         high[k] = fmin(0.5, layer->distance + 2 * error);
     }
-    snprintf(curve->label, sizeof curve->label, "%.110s%s%s", entry->label,
-             name_tensor ? ", " : "", name_tensor ? fcmae_observation_point_name(point) : "");
+    snprintf(curve->label, sizeof curve->label, "%.110s%s%s", entry->label, name_tensor ? ", " : "",
+             name_tensor ? fcmae_observation_point_name(point) : "");
     return true;
 }
 
@@ -215,8 +209,8 @@ static fcmae_status write_curves(const char *directory, const fcmae_collapse_ent
     while (first < FCMAE_OBSERVE_OUTPUT && !has_point(entries[0].collapse, first)) first++;
     for (int i = 0; i < count; i++)
         for (int p = 0; p < 4; p++)
-            several_tensors |= p != (int)first && has_point(entries[i].collapse,
-                                                            (fcmae_observation_point)p);
+            several_tensors |= p != (int)first &&
+                               has_point(entries[i].collapse, (fcmae_observation_point)p);
     int used = 0;
     for (int i = 0; complete && i < count; i++)
         for (int p = 0, dash = 0; complete && p < 4; p++) {
@@ -236,9 +230,9 @@ static fcmae_status write_curves(const char *directory, const fcmae_collapse_ent
                                             .dash = dash++,
                                             .markers = true};
         }
-    fcmae_status status =
-        complete ? write_chart(directory, series, used, error)
-                 : fcmae_fail(error, FCMAE_ERR_MEMORY, "collapse chart: out of memory");
+    fcmae_status status = complete ? write_chart(directory, series, used, error)
+                                   : fcmae_fail(error, FCMAE_ERR_MEMORY,
+                                                "collapse chart: out of memory");
     for (int i = 0; curves && i < used; i++) free(curves[i].values);
     free(curves);
     free(series);
@@ -316,13 +310,14 @@ fcmae_status fcmae_collapse_write(const char *directory, const fcmae_collapse_se
                                   const fcmae_collapse_entry *entries, int count,
                                   fcmae_error *error)
 {
-    if (count < 1) return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "collapse: no model to write about");
+    if (count < 1)
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "collapse: no model to write about");
     for (int i = 0; i < count; i++) {
         int layers;
         fcmae_collapse_layers(entries[i].collapse, &layers);
         if (layers == 0)
-            return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "collapse: the analysis of %s is not finished",
-                              entries[i].label);
+            return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                              "collapse: the analysis of %s is not finished", entries[i].label);
     }
     if (mkdir(directory, 0777) != 0 && errno != EEXIST)
         return fcmae_fail(error, FCMAE_ERR_IO, "cannot create the folder %s: %s", directory,

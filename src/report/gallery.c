@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: MIT */
 /*
  * Like figure 3 of the ConvNeXt V2 paper, with the scale stated. A map is shown as |value| over the
- * largest |value| of its channel in this image: 0 is dark, so a channel that answers nowhere is dark
- * (and crossed out, since a dead channel's remaining noise would otherwise be blown up to full
+ * largest |value| of its channel in this image: 0 is dark, so a channel that answers nowhere is
+ * dark (and crossed out, since a dead channel's remaining noise would otherwise be blown up to full
  * brightness) and one that answers everywhere alike is bright all over. Stretching each channel
  * between its own minimum and maximum instead would make a saturated channel look lively.
  */
@@ -16,9 +16,9 @@
 
 #include "report/canvas.h"
 
-#define SCALE 2        /* device pixels per pixel */
-#define CELL 22        /* pixels per map          */
-#define GAP 2          /* between maps            */
+#define SCALE 2 /* device pixels per pixel */
+#define CELL 22 /* pixels per map          */
+#define GAP 2   /* between maps            */
 #define PANEL_GAP 22
 #define CAPTION 22
 #define MARGIN 16
@@ -94,7 +94,8 @@ typedef struct gallery_sheet {
 } gallery_sheet;
 
 /* the side of a panel is that of the layer with the most maps */
-static gallery_sheet lay_out(const fcmae_collapse *collapse, fcmae_observation_point point, bool picture)
+static gallery_sheet lay_out(const fcmae_collapse *collapse, fcmae_observation_point point,
+                             bool picture)
 {
     gallery_sheet sheet = {.panels = picture ? 1 : 0, .cell_width = CELL, .cell_height = CELL};
     int layers, most = 0;
@@ -122,9 +123,9 @@ static gallery_sheet lay_out(const fcmae_collapse *collapse, fcmae_observation_p
 
 static fcmae_point panel_corner(const gallery_sheet *sheet, int number)
 {
-    return (fcmae_point){
-        MARGIN + number % sheet->columns * (sheet->panel_width + PANEL_GAP),
-        2 * MARGIN + 44 + number / sheet->columns * (sheet->panel_height + CAPTION + PANEL_GAP)};
+    return (fcmae_point){MARGIN + number % sheet->columns * (sheet->panel_width + PANEL_GAP),
+                         2 * MARGIN + 44 +
+                             number / sheet->columns * (sheet->panel_height + CAPTION + PANEL_GAP)};
 }
 
 static void caption(fcmae_canvas *canvas, fcmae_point corner, const char *text)
@@ -144,8 +145,8 @@ static void draw_panel(fcmae_canvas *canvas, const gallery_sheet *sheet, int num
     caption(canvas, corner, text);
     int width = sheet->cell_width * SCALE, height = sheet->cell_height * SCALE;
     for (int i = 0; i < gallery->count; i++) {
-        const float *map =
-            gallery->maps + (size_t)i * (size_t)gallery->height * (size_t)gallery->width;
+        const float *map = gallery->maps +
+                           (size_t)i * (size_t)gallery->height * (size_t)gallery->width;
         paint_map(map, gallery->dead[i], gallery->height, gallery->width, rgb, height, width);
         fcmae_canvas_pixels(canvas, corner.x + i % sheet->side * (sheet->cell_width + GAP),
                             corner.y + i / sheet->side * (sheet->cell_height + GAP), rgb, width,

@@ -57,9 +57,10 @@ bool fcmae_report_picture(fcmae_report_page *page, const fcmae_picture *picture)
 static void head(fcmae_report_page *page)
 {
     fcmae_text *html = &page->html;
-    fcmae_text_add(html, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
-                         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-                         "<meta name=\"color-scheme\" content=\"light dark\">\n<title>");
+    fcmae_text_add(html,
+                   "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+                   "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+                   "<meta name=\"color-scheme\" content=\"light dark\">\n<title>");
     for (int i = 0; i < page->count; i++) {
         if (i) fcmae_text_add(html, ", ");
         fcmae_text_escape(html, page->runs[i].name);
@@ -162,10 +163,11 @@ static void overview(fcmae_report_page *page)
 {
     fcmae_text *html = &page->html;
     fcmae_report_section(page, "overview", "Overview");
-    fcmae_text_add(html, "<div class=\"scroll\"><table><thead><tr><th>run</th><th>model</th>"
-                         "<th class=\"n\">steps</th><th class=\"n\">epochs</th>"
-                         "<th class=\"n\">final loss</th><th class=\"n\">best top-1</th>"
-                         "<th class=\"n\">images/s</th><th class=\"n\">time</th></tr></thead><tbody>\n");
+    fcmae_text_add(html,
+                   "<div class=\"scroll\"><table><thead><tr><th>run</th><th>model</th>"
+                   "<th class=\"n\">steps</th><th class=\"n\">epochs</th>"
+                   "<th class=\"n\">final loss</th><th class=\"n\">best top-1</th>"
+                   "<th class=\"n\">images/s</th><th class=\"n\">time</th></tr></thead><tbody>\n");
     for (int i = 0; i < page->count; i++) {
         const fcmae_run_data *run = &page->runs[i];
         const fcmae_column *loss = fcmae_run_data_column(run, "loss");
@@ -232,12 +234,14 @@ static void events(fcmae_report_page *page)
     for (int i = 0; i < page->count; i++) {
         size_t k;
         json_t *event;
-        json_array_foreach(page->runs[i].events, k, event) {
+        json_array_foreach(page->runs[i].events, k, event)
+        {
             if (!any) {
                 fcmae_report_section(page, "events", "Events");
-                fcmae_text_add(&page->html, "<div class=\"scroll\"><table><thead><tr><th>run</th>"
-                                            "<th class=\"n\">step</th><th>event</th><th>message</th>"
-                                            "</tr></thead><tbody>\n");
+                fcmae_text_add(&page->html,
+                               "<div class=\"scroll\"><table><thead><tr><th>run</th>"
+                               "<th class=\"n\">step</th><th>event</th><th>message</th>"
+                               "</tr></thead><tbody>\n");
                 any = true;
             }
             fcmae_text_add(&page->html, "<tr><td>");
@@ -319,9 +323,9 @@ static void configuration(fcmae_report_page *page)
     for (int i = 0; i < page->count; i++) {
         const char *key;
         json_t *value;
-        json_object_foreach(page->runs[i].config, key, value)
-            if (strcmp(key, "command") != 0 && !in_earlier_run(page, i, key))
-                config_row(page, key);
+        json_object_foreach(page->runs[i].config, key,
+                            value) if (strcmp(key, "command") != 0 && !in_earlier_run(page, i, key))
+            config_row(page, key);
     }
     fcmae_text_add(&page->html, "</tbody></table></div>\n");
     fcmae_report_section_end(page);
@@ -354,9 +358,9 @@ static void reproduce(fcmae_report_page *page)
 static void navigation(const fcmae_text *body, fcmae_text *html)
 {
     static const char *const sections[][2] = {
-        {"overview", "Overview"},           {"curves", "Curves"},
-        {"collapse", "Collapse"},           {"reconstructions", "Reconstructions"},
-        {"events", "Events"},               {"configuration", "Configuration"},
+        {"overview", "Overview"},  {"curves", "Curves"},
+        {"collapse", "Collapse"},  {"reconstructions", "Reconstructions"},
+        {"events", "Events"},      {"configuration", "Configuration"},
         {"reproduce", "Reproduce"}};
     fcmae_text_add(html, "<nav>");
     for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) {
@@ -400,8 +404,8 @@ fcmae_status fcmae_report_write(const char *const *runs, int count, const char *
                                 const fcmae_log *log, fcmae_error *error)
 {
     if (count < 1 || count > 64)
-        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "report: %d runs were given; 1 to 64 are possible",
-                          count);
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                          "report: %d runs were given; 1 to 64 are possible", count);
     fcmae_run_data *data = calloc((size_t)count, sizeof *data);
     if (!data) return fcmae_fail(error, FCMAE_ERR_MEMORY, "report: out of memory");
     fcmae_status status = FCMAE_OK;

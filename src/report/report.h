@@ -4,8 +4,8 @@
 #ifndef FCMAE_REPORT_REPORT_H
 #define FCMAE_REPORT_REPORT_H
 
-#include "report/run_data.h"
 #include "core/text.h"
+#include "report/run_data.h"
 
 typedef struct fcmae_report_page {
     fcmae_text html;
@@ -23,7 +23,8 @@ void fcmae_report_curves(fcmae_report_page *page);
 void fcmae_report_watch(fcmae_report_page *page);
 /** The watched distances; distance against depth, verdicts, table, channel maps. */
 void fcmae_report_collapse(fcmae_report_page *page);
-/** Embeds a PNG file as <figure>; a file that is missing, too large or no PNG is logged and left out.
+/** Embeds a PNG file as <figure>; a file that is missing, too large or no PNG is logged and left
+ * out.
  *  @return whether it was embedded. */
 bool fcmae_report_picture(fcmae_report_page *page, const fcmae_picture *picture);
 /** Opens and closes a section with a heading. */

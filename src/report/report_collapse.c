@@ -29,8 +29,10 @@ static int collect_models(const fcmae_report_page *page, analysed_model *models)
     for (int i = 0; i < page->count; i++) {
         size_t a, m;
         json_t *analysis, *model;
-        json_array_foreach(page->runs[i].analyses, a, analysis) {
-            json_array_foreach(json_object_get(analysis, "models"), m, model) {
+        json_array_foreach(page->runs[i].analyses, a, analysis)
+        {
+            json_array_foreach(json_object_get(analysis, "models"), m, model)
+            {
                 if (count == MODEL_LIMIT) return count;
                 if (!json_is_array(json_object_get(model, "layers"))) continue;
                 analysed_model *entry = &models[count++];
@@ -54,7 +56,8 @@ static int64_t take_curve(const json_t *model, const char *tensor, double *out)
     json_t *layer;
     int64_t count = 0;
     double *x = out, *y = x + LAYER_LIMIT, *low = y + LAYER_LIMIT, *high = low + LAYER_LIMIT;
-    json_array_foreach(json_object_get(model, "layers"), i, layer) {
+    json_array_foreach(json_object_get(model, "layers"), i, layer)
+    {
         if (strcmp(fcmae_json_text(layer, "tensor", ""), tensor) != 0) continue;
         if (count == LAYER_LIMIT) break;
         double error = layer_number(layer, "distance_error");
@@ -126,7 +129,8 @@ static double mean_of(const json_t *model, const char *key, const char *divisor)
     const char *tensor = fcmae_json_text(json_array_get(layers, 0), "tensor", "");
     double sum = 0;
     int count = 0;
-    json_array_foreach(layers, i, layer) {
+    json_array_foreach(layers, i, layer)
+    {
         if (strcmp(fcmae_json_text(layer, "tensor", ""), tensor) != 0) continue;
         double value = layer_number(layer, key);
         sum += divisor ? value / layer_number(layer, divisor) : value;
@@ -151,11 +155,12 @@ static void verdicts(fcmae_report_page *page, const analysed_model *models, int 
 static void summary_table(fcmae_report_page *page, const analysed_model *models, int count)
 {
     fcmae_text *html = &page->html;
-    fcmae_text_add(html, "<div class=\"scroll\" style=\"margin-top:16px\"><table><thead><tr><th>model"
-                         "</th><th class=\"n\">step</th><th class=\"n\">images</th>"
-                         "<th class=\"n\">distance</th><th class=\"n\">dead</th>"
-                         "<th class=\"n\">saturated</th><th class=\"n\">rank used</th>"
-                         "</tr></thead><tbody>\n");
+    fcmae_text_add(html,
+                   "<div class=\"scroll\" style=\"margin-top:16px\"><table><thead><tr><th>model"
+                   "</th><th class=\"n\">step</th><th class=\"n\">images</th>"
+                   "<th class=\"n\">distance</th><th class=\"n\">dead</th>"
+                   "<th class=\"n\">saturated</th><th class=\"n\">rank used</th>"
+                   "</tr></thead><tbody>\n");
     for (int i = 0; i < count; i++) {
         const json_t *model = models[i].model;
         fcmae_text_format(html, "<tr><th class=\"name\"><span class=\"key k%d\"></span>",
@@ -187,7 +192,8 @@ static void layer_table(fcmae_report_page *page, const analysed_model *entry)
                          "<th class=\"n\">saturated</th><th class=\"n\">effective rank</th>"
                          "<th class=\"n\">of</th><th class=\"n\">selectivity</th></tr></thead>"
                          "<tbody>\n");
-    json_array_foreach(json_object_get(entry->model, "layers"), i, layer) {
+    json_array_foreach(json_object_get(entry->model, "layers"), i, layer)
+    {
         if (i == LAYER_LIMIT) break;
         fcmae_text_add(html, "<tr><th>");
         fcmae_text_escape(html, fcmae_json_text(layer, "layer", ""));

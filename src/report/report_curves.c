@@ -9,8 +9,8 @@
 #include "report/chart.h"
 #include "report/report.h"
 
-/* A run logs every step; a chart has a few hundred pixels. Longer columns become this many means with
-   the range of what they stand for as a band. */
+/* A run logs every step; a chart has a few hundred pixels. Longer columns become this many means
+   with the range of what they stand for as a band. */
 #define BUCKETS 360
 
 typedef struct thinned {
@@ -31,7 +31,8 @@ static thinned thin_out(const fcmae_column *column)
     out.count = buckets;
     out.band = column->count > buckets;
     for (int64_t b = 0; b < buckets; b++) {
-        int64_t first = b * column->count / buckets, last = (b + 1) * column->count / buckets, n = 0;
+        int64_t first = b * column->count / buckets, last = (b + 1) * column->count / buckets,
+                n = 0;
         double x = 0, y = 0;
         out.low[b] = INFINITY;
         out.high[b] = -INFINITY;
@@ -189,9 +190,10 @@ void fcmae_report_curves(fcmae_report_page *page)
         page->html.bytes[before] = 0;
         return;
     }
-    fcmae_text_add(&page->html, "</div>\n<p class=\"muted\">Lines are means over neighbouring steps "
-                                "where a run has more steps than the chart has room for; the "
-                                "shaded band is the range of the single steps.</p>\n");
+    fcmae_text_add(&page->html,
+                   "</div>\n<p class=\"muted\">Lines are means over neighbouring steps "
+                   "where a run has more steps than the chart has room for; the "
+                   "shaded band is the range of the single steps.</p>\n");
     fcmae_report_section_end(page);
 }
 

@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: MIT */
 /*
  * The page's style: one column that becomes tiles where there is room, system fonts, colours as
- * variables with a light and a dark set. Series colours are those of canvas.c; on dark paper they are
- * lightened to keep a contrast of at least 4.5 : 1.
+ * variables with a light and a dark set. Series colours are those of canvas.c; on dark paper they
+ * are lightened to keep a contrast of at least 4.5 : 1.
  */
 #include "report/report.h"
 
@@ -28,13 +28,17 @@ static const char style[] =
     "section{margin-top:32px}\n"
     "nav{display:flex;flex-wrap:wrap;gap:4px 18px;margin-top:10px;font-size:.95rem}\n"
     "a{color:var(--accent)}\n"
-    ".tiles{display:grid;gap:16px;grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr))}\n"
-    ".tile,.box{background:var(--paper);border:1px solid var(--rule);border-radius:8px;padding:10px;"
+    ".tiles{display:grid;gap:16px;grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr)"
+    ")}\n"
+    ".tile,.box{background:var(--paper);border:1px solid "
+    "var(--rule);border-radius:8px;padding:10px;"
     "min-width:0}\n"
     ".tile svg{display:block;width:100%;height:auto}\n"
-    ".scroll{overflow-x:auto;background:var(--paper);border:1px solid var(--rule);border-radius:8px}\n"
+    ".scroll{overflow-x:auto;background:var(--paper);border:1px solid "
+    "var(--rule);border-radius:8px}\n"
     "table{border-collapse:collapse;width:100%;font-size:.9rem;font-variant-numeric:tabular-nums}\n"
-    "th,td{text-align:left;padding:6px 12px;border-bottom:1px solid var(--rule);vertical-align:top}\n"
+    "th,td{text-align:left;padding:6px 12px;border-bottom:1px solid "
+    "var(--rule);vertical-align:top}\n"
     "tr:last-child>td,tr:last-child>th{border-bottom:0}\n"
     "thead th{color:var(--muted);font-weight:600;white-space:nowrap}\n"
     "td.n,th.n{text-align:right;white-space:nowrap}\n"
@@ -43,7 +47,8 @@ static const char style[] =
     ".config td{overflow-wrap:anywhere;min-width:9em}\n"
     ".differs th::after{content:' \\2260';color:var(--warn)}\n"
     ".differs td{font-weight:600}\n"
-    "pre{background:var(--paper);border:1px solid var(--rule);border-radius:8px;padding:12px;margin:0;"
+    "pre{background:var(--paper);border:1px solid "
+    "var(--rule);border-radius:8px;padding:12px;margin:0;"
     "white-space:pre-wrap;overflow-wrap:anywhere;font:.88rem/1.5 ui-monospace,'DejaVu Sans Mono',"
     "monospace}\n"
     "figure{margin:0;background:var(--paper);border:1px solid var(--rule);border-radius:8px;"

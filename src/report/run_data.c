@@ -11,12 +11,13 @@
 
 #include "core/file.h"
 
-#define LOG_LIMIT ((size_t)1 << 30)  /* bytes of a log that is read */
+#define LOG_LIMIT ((size_t)1 << 30) /* bytes of a log that is read */
 #define JSON_LIMIT ((size_t)64 << 20)
-#define FOLDER_LIMIT 20000           /* names of a folder that are looked at */
+#define FOLDER_LIMIT 20000 /* names of a folder that are looked at */
 #define EVENT_LIMIT 100
 
-/* ---- log.jsonl --------------------------------------------------------------------------------- */
+/* ---- log.jsonl
+ *  --------------------------------------------------------------------------------- */
 
 const fcmae_column *fcmae_run_data_column(const fcmae_run_data *run, const char *name)
 {
@@ -64,7 +65,8 @@ static bool add_record(fcmae_run_data *run, json_t *record)
         return json_array_append(run->events, record) == 0;
     }
     if (!isfinite(step)) return true;
-    json_object_foreach(record, key, value) {
+    json_object_foreach(record, key, value)
+    {
         if (strcmp(key, "step") == 0) continue;
         if (json_is_number(value) || json_is_null(value)) {
             if (!add_value(run, key, step, number_or_nan(value))) return false;
@@ -96,7 +98,8 @@ static fcmae_status read_log(fcmae_run_data *run, const char *path, const fcmae_
         if (line_end > text) {
             json_t *record = NULL;
             run->lines++;
-            if (fcmae_json_parse(text, (size_t)(line_end - text), path, &record, NULL) == FCMAE_OK &&
+            if (fcmae_json_parse(text, (size_t)(line_end - text), path, &record, NULL) ==
+                    FCMAE_OK &&
                 json_is_object(record))
                 memory = add_record(run, record);
             else
@@ -108,8 +111,9 @@ static fcmae_status read_log(fcmae_run_data *run, const char *path, const fcmae_
     fcmae_buffer_release(&buffer);
     if (!memory) return fcmae_fail(error, FCMAE_ERR_MEMORY, "%s: out of memory", path);
     if (run->bad_lines)
-        fcmae_log_line(log, FCMAE_LOG_WARNING, "%s: %lld of %lld lines are damaged and were skipped",
-                       path, (long long)run->bad_lines, (long long)run->lines);
+        fcmae_log_line(log, FCMAE_LOG_WARNING,
+                       "%s: %lld of %lld lines are damaged and were skipped", path,
+                       (long long)run->bad_lines, (long long)run->lines);
     return FCMAE_OK;
 }
 
@@ -135,8 +139,10 @@ static char **list_names(const char *folder, const char *prefix, int *count)
     int capacity = 0;
     *count = 0;
     DIR *directory = opendir(folder);
-    for (struct dirent *entry; directory && (entry = readdir(directory)) && *count < FOLDER_LIMIT;) {
-        if (entry->d_name[0] == '.' || strncmp(entry->d_name, prefix, strlen(prefix)) != 0) continue;
+    for (struct dirent *entry;
+         directory && (entry = readdir(directory)) && *count < FOLDER_LIMIT;) {
+        if (entry->d_name[0] == '.' || strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
+            continue;
         if (*count == capacity) {
             capacity = capacity ? 2 * capacity : 64;
             char **more = realloc(names, (size_t)capacity * sizeof *names);
@@ -279,7 +285,8 @@ static fcmae_status read_config(fcmae_run_data *run, const char *path, fcmae_err
     fcmae_buffer buffer = {0};
     fcmae_status status = fcmae_file_read(&buffer, path, JSON_LIMIT, error);
     if (status == FCMAE_OK)
-        status = fcmae_json_parse((const char *)buffer.bytes, buffer.size, path, &run->config, error);
+        status = fcmae_json_parse((const char *)buffer.bytes, buffer.size, path, &run->config,
+                                  error);
     if (status == FCMAE_OK && !json_is_object(run->config)) {
         json_decref(run->config);
         run->config = NULL;
@@ -292,9 +299,8 @@ static fcmae_status read_config(fcmae_run_data *run, const char *path, fcmae_err
 fcmae_status fcmae_run_data_read(fcmae_run_data *run, const char *folder, const fcmae_log *log,
                                  fcmae_error *error)
 {
-    *run = (fcmae_run_data){.folder = strdup(folder),
-                            .events = json_array(),
-                            .analyses = json_array()};
+    *run = (fcmae_run_data){
+        .folder = strdup(folder), .events = json_array(), .analyses = json_array()};
     char *config = join(folder, "config.json"), *lines = join(folder, "log.jsonl");
     fcmae_status status = FCMAE_OK;
     if (!run->folder || !run->events || !run->analyses || !config || !lines) {

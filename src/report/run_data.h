@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/** What a run folder holds, read for the report. Anything missing or damaged is left out and said. */
+/** What a run folder holds, read for the report. Anything missing or
+ *  damaged is left out and said. */
 #ifndef FCMAE_REPORT_RUN_DATA_H
 #define FCMAE_REPORT_RUN_DATA_H
 
@@ -26,14 +27,14 @@ typedef struct fcmae_picture {
 } fcmae_picture;
 
 typedef struct fcmae_run_data {
-    char name[200];         /**< last part of the folder's path                               */
+    char name[200]; /**< last part of the folder's path                               */
     char *folder;
-    json_t *config;         /**< object of config.json, or NULL                               */
+    json_t *config; /**< object of config.json, or NULL                               */
     fcmae_column columns[FCMAE_RUN_COLUMNS];
     int column_count;
     int64_t lines, bad_lines; /**< of log.jsonl                                               */
-    json_t *events;         /**< array of the log's objects with "event"; the last 100         */
-    json_t *analyses;       /**< array of collapse.json objects                               */
+    json_t *events;           /**< array of the log's objects with "event"; the last 100         */
+    json_t *analyses;         /**< array of collapse.json objects                               */
     fcmae_picture *reconstructions, *galleries; /**< by step; by name                          */
     int reconstruction_count, gallery_count;
 } fcmae_run_data;

@@ -93,9 +93,9 @@ static fcmae_status update(fcmae_loop *loop, fcmae_train_progress *progress, fcm
                                        .lr = fcmae_schedule_rate(&loop->schedule, epoch)};
     FCMAE_TRY(accumulate(loop, &progress->loss, error));
     float *values = fcmae_model_values(state->model);
-    fcmae_status status =
-        fcmae_adamw_step(state->adamw, values, fcmae_engine_gradients(loop->engine), progress->lr,
-                         loop->threads, &progress->grad_norm, error);
+    fcmae_status status = fcmae_adamw_step(state->adamw, values,
+                                           fcmae_engine_gradients(loop->engine), progress->lr,
+                                           loop->threads, &progress->grad_norm, error);
     if (status == FCMAE_ERR_NUMERIC)
         return fcmae_loop_not_finite(loop, state->step + 1, NULL, error);
     if (status != FCMAE_OK) return status;
@@ -120,8 +120,8 @@ static fcmae_status report(fcmae_loop *loop, const fcmae_train_progress *progres
     const fcmae_train_callbacks *calls = loop->callbacks;
     fcmae_train_figures figures = {0};
     if (calls->inspect && calls->inspect_every > 0 && progress->step % calls->inspect_every == 0)
-        FCMAE_TRY(calls->inspect(calls->cookie, progress->step, loop->engine, &loop->batch, &figures,
-                                 error));
+        FCMAE_TRY(calls->inspect(calls->cookie, progress->step, loop->engine, &loop->batch,
+                                 &figures, error));
     FCMAE_TRY(fcmae_run_log_step(&loop->log, progress, &figures, error));
     if (calls->progress) calls->progress(calls->cookie, progress);
     return FCMAE_OK;
@@ -130,7 +130,8 @@ static fcmae_status report(fcmae_loop *loop, const fcmae_train_progress *progres
 static fcmae_status run_updates(fcmae_loop *loop, fcmae_error *error)
 {
     fcmae_run_state *state = &loop->state;
-    int64_t every = loop->options->save_every > 0 ? loop->options->save_every : loop->steps_per_epoch;
+    int64_t every = loop->options->save_every > 0 ? loop->options->save_every
+                                                  : loop->steps_per_epoch;
     double began = seconds(), before = loop->log.elapsed;
     loop->in_place = state->step == 0; /* a fresh source stands at the beginning */
     while (state->step < loop->steps) {

@@ -10,7 +10,8 @@
 
 enum { NAMED = 3 }; /* images in the sentence; the log has all of them */
 
-/** Keeps in loop->used only the images of samples whose own loss is not finite, if that can be told. */
+/** Keeps in loop->used only the images of samples whose own loss is not finite, if that can be
+ * told. */
 static void find_culprits(fcmae_loop *loop, const fcmae_batch *batch)
 {
     double *losses = calloc((size_t)batch->samples, sizeof *losses);

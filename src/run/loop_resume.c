@@ -70,13 +70,13 @@ static fcmae_status load_newest(fcmae_loop *loop, fcmae_error *error)
         if (status == FCMAE_OK) return FCMAE_OK;
         if (status == FCMAE_ERR_MISMATCH || status == FCMAE_ERR_MEMORY)
             return fcmae_fail(error, status, "%s", reason.message);
-        fcmae_log_line(&loop->callbacks->log, FCMAE_LOG_WARNING,
-                       "checkpoint-%lld is not used: %s", (long long)loop->folder.steps[i],
-                       reason.message);
+        fcmae_log_line(&loop->callbacks->log, FCMAE_LOG_WARNING, "checkpoint-%lld is not used: %s",
+                       (long long)loop->folder.steps[i], reason.message);
     }
-    return fcmae_fail(error, FCMAE_ERR_FORMAT,
-                      "none of the %d checkpoints in %s is complete (%s): remove them to start anew",
-                      loop->folder.count, loop->folder.path, reason.message);
+    return fcmae_fail(
+        error, FCMAE_ERR_FORMAT,
+        "none of the %d checkpoints in %s is complete (%s): remove them to start anew",
+        loop->folder.count, loop->folder.path, reason.message);
 }
 
 /** A checkpoint named by the user. */
@@ -112,11 +112,11 @@ static fcmae_status check_position(const fcmae_loop *loop, fcmae_error *error)
     if (s->epoch == s->step / loop->steps_per_epoch &&
         s->batch == s->step % loop->steps_per_epoch * loop->options->accumulate)
         return FCMAE_OK;
-    return fcmae_fail(error, FCMAE_ERR_MISMATCH,
-                      "%s stands at batch %lld of epoch %lld after %lld updates, which does not fit "
-                      "this data set",
-                      loop->resumed_from, (long long)s->batch, (long long)s->epoch,
-                      (long long)s->step);
+    return fcmae_fail(
+        error, FCMAE_ERR_MISMATCH,
+        "%s stands at batch %lld of epoch %lld after %lld updates, which does not fit "
+        "this data set",
+        loop->resumed_from, (long long)s->batch, (long long)s->epoch, (long long)s->step);
 }
 
 fcmae_status fcmae_loop_resume(fcmae_loop *loop, fcmae_error *error)
@@ -135,8 +135,8 @@ fcmae_status fcmae_loop_resume(fcmae_loop *loop, fcmae_error *error)
 
 static bool finite_block(const fcmae_loop *loop, const float *block)
 {
-    const fcmae_train_kernels *kernels =
-        fcmae_train_kernels_get(fcmae_isa_detect(FCMAE_ISA_AVX512));
+    const fcmae_train_kernels *kernels = fcmae_train_kernels_get(
+        fcmae_isa_detect(FCMAE_ISA_AVX512));
     return isfinite(kernels->sum_of_squares(fcmae_model_block_size(loop->state.model), block));
 }
 
@@ -146,8 +146,8 @@ static bool finite_loss(fcmae_loop *loop)
     if (loop->batch.samples == 0) return true;
     double *losses = calloc((size_t)loop->batch.samples, sizeof *losses);
     const fcmae_outputs outputs = {.sample_loss = losses};
-    bool finite =
-        !losses || fcmae_engine_forward(loop->engine, &loop->batch, &outputs, NULL) == FCMAE_OK;
+    bool finite = !losses ||
+                  fcmae_engine_forward(loop->engine, &loop->batch, &outputs, NULL) == FCMAE_OK;
     for (int64_t i = 0; losses && i < loop->batch.samples; i++)
         if (!isfinite(losses[i])) finite = false;
     free(losses);
@@ -180,9 +180,9 @@ fcmae_status fcmae_loop_save(fcmae_loop *loop, fcmae_error *error)
     if (status == FCMAE_OK) status = fcmae_run_state_save(&loop->state, weights, state, error);
     loop->save_failed = status != FCMAE_OK;
     if (loop->save_failed)
-        return fcmae_error_prefix(error, status,
-                                  "update %lld could not be saved (last good checkpoint: %s)",
-                                  (long long)step, loop->saved_step >= 0 ? loop->saved_path : "none");
+        return fcmae_error_prefix(
+            error, status, "update %lld could not be saved (last good checkpoint: %s)",
+            (long long)step, loop->saved_step >= 0 ? loop->saved_path : "none");
     FCMAE_TRY(fcmae_run_folder_saved(&loop->folder, step, loop->options->keep, error));
     loop->saved_step = step;
     snprintf(loop->saved_path, sizeof loop->saved_path, "%s", weights);

@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/** Adds up what a run holds; finds batch sizes by asking for plans, so that no formula can drift. */
+/** Adds up what a run holds; finds batch sizes by asking for plans,
+ *  so that no formula can drift. */
 #include "fcmae/memory.h"
 
 #include "core/parallel.h"
@@ -46,7 +47,8 @@ static fcmae_status settled_batch(const fcmae_model_config *config, const fcmae_
 {
     fcmae_memory_use large = *use;
     fcmae_memory_plan plan;
-    bool together = config->grn_scope == FCMAE_GRN_BATCH; /* never settles: every sample is carried */
+    bool together = config->grn_scope ==
+                    FCMAE_GRN_BATCH; /* never settles: every sample is carried */
     large.engine.batch = together ? TOGETHER_BATCH : PROBE_BATCH;
     FCMAE_TRY(fcmae_plan_memory(config, &large, &plan, error));
     const fcmae_engine_options *o = &plan.engine.options;

@@ -55,7 +55,8 @@ fcmae_status fcmae_state_of_weights(const char *weights, char *path, fcmae_error
                           weights);
     int stem = (int)(strlen(weights) - strlen(WEIGHTS_END));
     if (snprintf(path, FCMAE_PATH, "%.*s" STATE_END, stem, weights) >= FCMAE_PATH)
-        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "the file name %.200s... is too long", weights);
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "the file name %.200s... is too long",
+                          weights);
     return FCMAE_OK;
 }
 
@@ -196,7 +197,8 @@ fcmae_status fcmae_run_folder_saved(fcmae_run_folder *folder, int64_t step, int 
     FCMAE_TRY(fcmae_run_folder_write(folder, "latest", name, error));
     if (folder->count == 0 || folder->steps[folder->count - 1] < step) {
         int64_t *steps = realloc(folder->steps, ((size_t)folder->count + 1) * sizeof *steps);
-        if (!steps) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for a list of checkpoints");
+        if (!steps)
+            return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for a list of checkpoints");
         folder->steps = steps;
         steps[folder->count++] = step;
     }

@@ -16,8 +16,8 @@ enum { FCMAE_PATH = 4096 };
 /** Zero-initialise. */
 typedef struct fcmae_run_folder {
     char path[FCMAE_PATH - 64]; /**< leaves room for the names of the files */
-    int descriptor; /**< of the folder itself, locked: one process trains in a folder */
-    int64_t *steps; /**< of checkpoints with both files, ascending                    */
+    int descriptor;             /**< of the folder itself, locked: one process trains in a folder */
+    int64_t *steps;             /**< of checkpoints with both files, ascending                    */
     int count;
 } fcmae_run_folder;
 

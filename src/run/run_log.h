@@ -15,9 +15,9 @@
 #include "fcmae/train.h"
 
 typedef struct fcmae_run_log {
-    int file;         /**< -1: closed                                     */
-    int64_t size;     /**< bytes, all of them whole lines                 */
-    double elapsed;   /**< of the last line kept when opening; 0: no line */
+    int file;       /**< -1: closed                                     */
+    int64_t size;   /**< bytes, all of them whole lines                 */
+    double elapsed; /**< of the last line kept when opening; 0: no line */
 } fcmae_run_log;
 
 /** Opens or creates RUN/log.jsonl and cuts everything after the line of update `last_step`

@@ -73,7 +73,7 @@ fcmae_status fcmae_run_schedule(fcmae_loop *loop, fcmae_run_options *run, fcmae_
                                 fcmae_train_plan *plan, fcmae_error *error)
 {
     double steps = run->steps > 0 ? (double)run->steps
-                                    : ceil(run->epochs * (double)loop->steps_per_epoch - 1e-6);
+                                  : ceil(run->epochs * (double)loop->steps_per_epoch - 1e-6);
     if (steps > 1e15)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "the run would take %g updates", steps);
     loop->steps = steps < 1 ? 1 : (int64_t)steps;
@@ -106,10 +106,11 @@ fcmae_status fcmae_run_memory(uint64_t bytes, fcmae_error *error)
 {
     uint64_t present = fcmae_physical_memory();
     if (present == 0 || bytes <= present) return FCMAE_OK;
-    return fcmae_fail(error, FCMAE_ERR_MEMORY,
-                      "this run needs %.2f GiB of memory, the machine has %.2f GiB: take fewer lanes, "
-                      "a smaller micro-batch, batch or model ('fcmae info' says what each costs)",
-                      (double)bytes / 1073741824.0, (double)present / 1073741824.0);
+    return fcmae_fail(
+        error, FCMAE_ERR_MEMORY,
+        "this run needs %.2f GiB of memory, the machine has %.2f GiB: take fewer lanes, "
+        "a smaller micro-batch, batch or model ('fcmae info' says what each costs)",
+        (double)bytes / 1073741824.0, (double)present / 1073741824.0);
 }
 
 /* ---- for config.json and the checkpoints ---- */
@@ -129,8 +130,7 @@ void fcmae_model_settings(fcmae_settings *s, const fcmae_model_config *m)
         fcmae_settings_flag(s, fixed, "norm_pix", m->norm_pix);
     }
     fcmae_settings_text(s, fixed, "grn_scope", m->grn_scope == FCMAE_GRN_BATCH ? "batch" : "image");
-    if (m->version == 1)
-        fcmae_settings_number(s, fixed, "layer_scale_init", m->layer_scale_init);
+    if (m->version == 1) fcmae_settings_number(s, fixed, "layer_scale_init", m->layer_scale_init);
 }
 
 void fcmae_optimisation_settings(fcmae_settings *s, const fcmae_optimisation *r)

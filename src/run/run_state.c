@@ -200,13 +200,14 @@ static fcmae_status read_blocks(fcmae_run_state *state, const fcmae_checkpoint *
     if (state->average && recorded)
         FCMAE_TRY(fcmae_checkpoint_load_block(companion, model, "ema.", state->average, error));
     if (recorded && !state->average) return FCMAE_OK; /* the checksum is over more than is wanted */
-    FCMAE_TRY(compare_checksum(file, path, "state_checksum", companion_checksum(state, recorded),
-                               error));
+    FCMAE_TRY(
+        compare_checksum(file, path, "state_checksum", companion_checksum(state, recorded), error));
     if (state->average && !recorded) {
         memcpy(state->average, fcmae_model_values(state->model),
                (size_t)fcmae_model_block_size(model) * sizeof *state->average);
-        fcmae_log_line(log, FCMAE_LOG_INFO,
-                       "the checkpoint holds no average of the weights: it starts from the weights");
+        fcmae_log_line(
+            log, FCMAE_LOG_INFO,
+            "the checkpoint holds no average of the weights: it starts from the weights");
     }
     return FCMAE_OK;
 }
@@ -220,7 +221,8 @@ fcmae_status fcmae_run_state_load(fcmae_run_state *state, const char *weights_pa
     fcmae_status status = read_texts(state, file, state_path, log, error);
     if (status == FCMAE_OK) status = read_weights(state, weights_path, error);
     if (status == FCMAE_OK)
-        status = compare_checksum(file, state_path, "weights_checksum", weights_checksum(state), error);
+        status = compare_checksum(file, state_path, "weights_checksum", weights_checksum(state),
+                                  error);
     if (status == FCMAE_OK) status = read_blocks(state, companion, state_path, log, error);
     if (status == FCMAE_OK) fcmae_adamw_set_updates(state->adamw, state->step);
     fcmae_checkpoint_close(&companion);

@@ -21,14 +21,15 @@ enum { FCMAE_RUN_TEXTS = 4 };
 typedef struct fcmae_run_state {
     fcmae_model *model;
     fcmae_adamw *adamw;
-    float *average;      /**< [block] moving average of the weights, or NULL */
+    float *average; /**< [block] moving average of the weights, or NULL */
     fcmae_settings *settings;
-    int64_t step;        /**< updates done                                   */
-    int64_t epoch;       /**< where the next update begins                   */
-    int64_t batch;       /**< likewise, batches into the epoch               */
+    int64_t step;  /**< updates done                                   */
+    int64_t epoch; /**< where the next update begins                   */
+    int64_t batch; /**< likewise, batches into the epoch               */
     uint64_t seed;
-    const fcmae_metadata *texts; /**< written into the file of the weights, beside the step; borrowed */
-    int text_count;              /**< at most FCMAE_RUN_TEXTS */
+    const fcmae_metadata
+        *texts;     /**< written into the file of the weights, beside the step; borrowed */
+    int text_count; /**< at most FCMAE_RUN_TEXTS */
 } fcmae_run_state;
 
 /** Writes the pair. A failure leaves files of these names as they were or absent. */
@@ -36,15 +37,16 @@ fcmae_status fcmae_run_state_save(const fcmae_run_state *state, const char *weig
                                   const char *state_path, fcmae_error *error);
 
 /**
- * Reads a pair into the model, the moments and the average (which starts from the weights if the file
- * has none) and sets step and updates.
+ * Reads a pair into the model, the moments and the average (which starts from the weights if the
+ * file has none) and sets step and updates.
  * @return FCMAE_ERR_MISMATCH: another model, or a fixed option differs; other failures: the pair is
  *         damaged or incomplete. The state is then undefined.
  */
 fcmae_status fcmae_run_state_load(fcmae_run_state *state, const char *weights_path,
                                   const char *state_path, const fcmae_log *log, fcmae_error *error);
 
-/** Reads one recorded option as an integer; `fallback` if the companion or the option is missing. */
+/** Reads one recorded option as an integer; `fallback` if the
+ *  companion or the option is missing. */
 int64_t fcmae_run_state_integer(const char *state_path, const char *option, int64_t fallback);
 
 /** 64 bits that depend on every bit of a block's tensors; padding does not count. */

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
 /**
- * The resolved options of a run as one list of names and JSON values: written to config.json, carried
- * in every checkpoint, and compared when a run is resumed.
+ * The resolved options of a run as one list of names and JSON values: written to config.json,
+ * carried in every checkpoint, and compared when a run is resumed.
  */
 #ifndef FCMAE_RUN_SETTINGS_H
 #define FCMAE_RUN_SETTINGS_H
@@ -15,16 +15,16 @@
 enum { FCMAE_SETTINGS = 96 };
 
 typedef enum fcmae_setting_kind {
-    FCMAE_SETTING_FIXED,   /**< a resumed run must have the same                                */
-    FCMAE_SETTING_FREE,    /**< shapes the result, may change when resuming: a remark in the log */
-    FCMAE_SETTING_MACHINE  /**< cannot change the result: config.json only, not in checkpoints    */
+    FCMAE_SETTING_FIXED,  /**< a resumed run must have the same                                */
+    FCMAE_SETTING_FREE,   /**< shapes the result, may change when resuming: a remark in the log */
+    FCMAE_SETTING_MACHINE /**< cannot change the result: config.json only, not in checkpoints    */
 } fcmae_setting_kind;
 
 typedef struct fcmae_setting {
     const char *name; /**< literal, with '_' */
     fcmae_setting_kind kind;
-    json_t *value;    /**< owned; NULL: memory was short */
-    char *text;       /**< the value as JSON, owned      */
+    json_t *value; /**< owned; NULL: memory was short */
+    char *text;    /**< the value as JSON, owned      */
 } fcmae_setting;
 
 /** Zero-initialise. */

@@ -29,8 +29,8 @@ static bool in_blocks(const fcmae_site_map *map)
     return map->grid || map->cell >= 4;
 }
 
-/** Pieces of nearly equal length, at most 8. Where there are several, none is shorter than 4, so the
- *  three rows beside a piece lie inside the grid or outside together. */
+/** Pieces of nearly equal length, at most 8. Where there are several, none is shorter than 4, so
+ * the three rows beside a piece lie inside the grid or outside together. */
 static int pieces(int length)
 {
     return (length + BLOCK_SIDE - 1) / BLOCK_SIDE;
@@ -82,8 +82,8 @@ static void locate_in_grid(const fcmae_site_map *map, int unit, const float *aro
         }
     for (int y = 0; y < b->high; y++)
         for (int x = 0; x < b->wide; x++)
-            b->own[y * b->wide + x] =
-                own + row_of[(b->top + y) * map->width + b->left + x] * stride;
+            b->own[y * b->wide + x] = own +
+                                      row_of[(b->top + y) * map->width + b->left + x] * stride;
 }
 
 /* Cells of 8x8 and 4x4 sites */
@@ -134,9 +134,9 @@ static fcmae_depthwise_block locate(const fcmae_site_map *map, int unit, const f
 }
 
 /**
- * Both directions: sums over the neighbours of a unit's sites. Meanwhile the rows that the next unit
- * writes are fetched, and this unit's rows of `soon`: by then they lie in memory, and the gradient of
- * the taps waited for them longer than it computed.
+ * Both directions: sums over the neighbours of a unit's sites. Meanwhile the rows that the next
+ * unit writes are fetched, and this unit's rows of `soon`: by then they lie in memory, and the
+ * gradient of the taps waited for them longer than it computed.
  */
 static void convolve(const fcmae_kernels *kernels, const fcmae_site_map *map, int unit,
                      const float *x, int stride, const float *taps, int64_t tap_stride,
@@ -186,8 +186,8 @@ void fcmae_depthwise_backward_taps(const fcmae_kernels *kernels, const fcmae_sit
     dtaps += first;
     for (int unit = 0; in_blocks(map) && unit < fcmae_depthwise_units(map); unit++) {
         block_tables tables;
-        fcmae_depthwise_block block =
-            locate(map, unit, x, (float *)dy /* read only */, stride, columns, &tables);
+        fcmae_depthwise_block block = locate(map, unit, x, (float *)dy /* read only */, stride,
+                                             columns, &tables);
         kernels->depthwise_block_taps(&block, (const float *const *)tables.own, dtaps, stride);
     }
     if (in_blocks(map)) return;

@@ -10,8 +10,9 @@
  * dense convolution with padding 3.
  *
  * x, y, gradients: [rows, stride] floats, stride a multiple of 16, padding zero. taps: [49,
- * stride]. Work is divided into units (a cell, a run of rows, or a rectangle of a complete grid) that
- * write their own rows only, so any number of threads may share it. No two arguments may alias.
+ * stride]. Work is divided into units (a cell, a run of rows, or a rectangle of a complete grid)
+ * that write their own rows only, so any number of threads may share it. No two arguments may
+ * alias.
  */
 #ifndef FCMAE_SPARSE_DEPTHWISE_H
 #define FCMAE_SPARSE_DEPTHWISE_H

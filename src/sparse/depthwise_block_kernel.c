@@ -6,7 +6,8 @@
  *
  * The rows come through a table of pointers, so nothing is gathered, cleared or multiplied by zero:
  * of each line of the window, the three rows on the left, those in the middle and the three on the
- * right are left out where they are missing. At mask ratio 0.6 that saves a quarter of the products.
+ * right are left out where they are missing. At mask ratio 0.6 that saves a quarter of the
+ * products.
  */
 #include "core/isa.h"
 #include "sparse/sparse_kernels.h"
@@ -95,23 +96,21 @@ FCMAE_INLINE void block_columns(const int wide, const fcmae_depthwise_block *b, 
 }
 
 /** Calls body(constant, ...) for widths 1 to 8. */
-#define FIX_WIDTH(width, body, ...)                                                                \
-    switch (width) {                                                                               \
-    case 1: body(1, __VA_ARGS__); break;                                                           \
-    case 2: body(2, __VA_ARGS__); break;                                                           \
-    case 3: body(3, __VA_ARGS__); break;                                                           \
-    case 4: body(4, __VA_ARGS__); break;                                                           \
-    case 5: body(5, __VA_ARGS__); break;                                                           \
-    case 6: body(6, __VA_ARGS__); break;                                                           \
-    case 7: body(7, __VA_ARGS__); break;                                                           \
-    default: body(8, __VA_ARGS__); break;                                                          \
+#define FIX_WIDTH(width, body, ...)       \
+    switch (width) {                      \
+    case 1: body(1, __VA_ARGS__); break;  \
+    case 2: body(2, __VA_ARGS__); break;  \
+    case 3: body(3, __VA_ARGS__); break;  \
+    case 4: body(4, __VA_ARGS__); break;  \
+    case 5: body(5, __VA_ARGS__); break;  \
+    case 6: body(6, __VA_ARGS__); break;  \
+    case 7: body(7, __VA_ARGS__); break;  \
+    default: body(8, __VA_ARGS__); break; \
     }
 
-static void block_outputs(const fcmae_depthwise_block *block, const float *taps,
-                          int64_t tap_stride, const float *bias, float *const *out)
-{
-    FIX_WIDTH(block->wide, block_columns, block, taps, tap_stride, bias, out)
-}
+static void block_outputs(const fcmae_depthwise_block *block, const float *taps, int64_t tap_stride,
+                          const float *bias, float *const *out){
+    FIX_WIDTH(block->wide, block_columns, block, taps, tap_stride, bias, out)}
 
 /** One row of tap gradients += present values first .. last-1 of a line times gradients d. */
 FCMAE_INLINE void add_products(const int wide, const int first, const int last,
@@ -178,8 +177,9 @@ static void block_taps(const fcmae_depthwise_block *block, const float *const *g
 
 /*
  * Rows a multiple of 2 KB apart share two sets of the first cache and push each other out. Then one
- * vector of each row is copied, side by side, before a pass: on a 7x7 grid of 512 channels 1.5 times as
- * fast with vectors of 16 lanes, 2.3 times with 8. At 128 and 256 channels it would cost more than it saves.
+ * vector of each row is copied, side by side, before a pass: on a 7x7 grid of 512 channels 1.5
+ * times as fast with vectors of 16 lanes, 2.3 times with 8. At 128 and 256 channels it would cost
+ * more than it saves.
  */
 #define CROWDED_STRIDE 512
 #define MOST_ROWS ((8 + 2 * HALO) * (8 + 2 * HALO))

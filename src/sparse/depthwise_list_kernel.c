@@ -31,16 +31,14 @@ FCMAE_INLINE void list_columns(const int nv, int first, int last,
 void FCMAE_KERNEL(fcmae_depthwise_list)(int first, int last, int columns,
                                         const fcmae_neighbours *neighbours, const float *x,
                                         int64_t stride, const float *taps, int64_t tap_stride,
-                                        const float *bias, float *out)
-{
-    VEC_FOR_GROUPS (columns, column, group)
+                                        const float *bias, float *out){
+    VEC_FOR_GROUPS(columns, column, group)
         VEC_FIX_GROUP(group, list_columns, first, last, neighbours, x + column, stride,
-                      taps + column, tap_stride, bias ? bias + column : 0, out + column)
-}
+                      taps + column, tap_stride, bias ? bias + column : 0, out + column)}
 
-FCMAE_INLINE void list_tap_columns(const int nv, const fcmae_pairs *pairs, const float *x,
-                                   const float *gradient, int64_t stride, float *dtaps,
-                                   int64_t tap_stride)
+FCMAE_INLINE
+    void list_tap_columns(const int nv, const fcmae_pairs *pairs, const float *x,
+                          const float *gradient, int64_t stride, float *dtaps, int64_t tap_stride)
 {
     for (int tap = 0; tap < 49; tap++) {
         float *dtap = dtaps + tap * tap_stride;
@@ -63,7 +61,7 @@ void FCMAE_KERNEL(fcmae_depthwise_list_taps)(const fcmae_pairs *pairs, int colum
                                              const float *gradient, int64_t stride, float *dtaps,
                                              int64_t tap_stride)
 {
-    VEC_FOR_GROUPS (columns, column, group)
-        VEC_FIX_GROUP(group, list_tap_columns, pairs, x + column, gradient + column, stride,
-                      dtaps + column, tap_stride)
+    VEC_FOR_GROUPS(columns, column, group)
+    VEC_FIX_GROUP(group, list_tap_columns, pairs, x + column, gradient + column, stride,
+                  dtaps + column, tap_stride)
 }

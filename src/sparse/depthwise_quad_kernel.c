@@ -15,8 +15,8 @@
 #define SIDE 5    /* cells in reach: -2 .. 2 in both directions */
 #define CENTRE 24 /* tap of distance zero */
 
-/* The tap between equal sites of two cells, by place: CENTRE + 14 dy + 2 dx. A table, because gcc 12
- * takes the sum for one that may leave the 49 taps. */
+/* The tap between equal sites of two cells, by place: CENTRE + 14 dy + 2 dx. A table, because gcc
+ * 12 takes the sum for one that may leave the 49 taps. */
 static const int8_t tap_between[SIDE * SIDE] = {-8, -6, -4, -2, 0,  6,  8,  10, 12, 14, 20, 22, 24,
                                                 26, 28, 34, 36, 38, 40, 42, 48, 50, 52, 54, 56};
 
@@ -30,17 +30,17 @@ static const int8_t tap_between[SIDE * SIDE] = {-8, -6, -4, -2, 0,  6,  8,  10, 
 #define IN_LAST(distance) ((distance) != 2)
 
 /** Calls body(dy, dx, ...): a cell's distance along an axis is -2, 2, or near, given as 0. */
-#define FIX_DISTANCE(y, x, body, ...)                                                              \
-    switch (((y) == -2 ? 0 : (y) == 2 ? 6 : 3) + ((x) == -2 ? 0 : (x) == 2 ? 2 : 1)) {             \
-    case 0: body(-2, -2, __VA_ARGS__); break;                                                      \
-    case 1: body(-2, 0, __VA_ARGS__); break;                                                       \
-    case 2: body(-2, 2, __VA_ARGS__); break;                                                       \
-    case 3: body(0, -2, __VA_ARGS__); break;                                                       \
-    case 4: body(0, 0, __VA_ARGS__); break;                                                        \
-    case 5: body(0, 2, __VA_ARGS__); break;                                                        \
-    case 6: body(2, -2, __VA_ARGS__); break;                                                       \
-    case 7: body(2, 0, __VA_ARGS__); break;                                                        \
-    default: body(2, 2, __VA_ARGS__); break;                                                       \
+#define FIX_DISTANCE(y, x, body, ...)                                                  \
+    switch (((y) == -2 ? 0 : (y) == 2 ? 6 : 3) + ((x) == -2 ? 0 : (x) == 2 ? 2 : 1)) { \
+    case 0: body(-2, -2, __VA_ARGS__); break;                                          \
+    case 1: body(-2, 0, __VA_ARGS__); break;                                           \
+    case 2: body(-2, 2, __VA_ARGS__); break;                                           \
+    case 3: body(0, -2, __VA_ARGS__); break;                                           \
+    case 4: body(0, 0, __VA_ARGS__); break;                                            \
+    case 5: body(0, 2, __VA_ARGS__); break;                                            \
+    case 6: body(2, -2, __VA_ARGS__); break;                                           \
+    case 7: body(2, 0, __VA_ARGS__); break;                                            \
+    default: body(2, 2, __VA_ARGS__); break;                                           \
     }
 
 /** sum[nv][4 sites] += the sites in reach of the cell at `x`; tap: between equal sites of both. */
@@ -156,9 +156,9 @@ FCMAE_INLINE void pair_taps(const int dy, const int dx, int pairs, const int32_t
     }
 }
 
-/* Rows a multiple of 512 bytes apart share few sets of the first cache and push each other out. Then
- * one vector of each row is copied, side by side, before all places are visited: twice as fast at 512
- * channels, 1.2 times at 384; at 160 channels it would cost a tenth. */
+/* Rows a multiple of 512 bytes apart share few sets of the first cache and push each other out.
+ * Then one vector of each row is copied, side by side, before all places are visited: twice as fast
+ * at 512 channels, 1.2 times at 384; at 160 channels it would cost a tenth. */
 #define CROWDED_STRIDE 128
 #define MOST_ROWS 512
 

@@ -62,8 +62,8 @@ void fcmae_sparse_downsample_backward_data(const fcmae_sparse_downsample *layer,
     const fcmae_packed *back = &layer->back;
     if (first >= last) return;
     for (int panel = 0; panel < back->panels; panel++)
-        fcmae_linear_rows(kernels, back, panel, last - first, dy + (int64_t)first * layer->out_stride,
-                          layer->out_stride, 0, 0, 0,
+        fcmae_linear_rows(kernels, back, panel, last - first,
+                          dy + (int64_t)first * layer->out_stride, layer->out_stride, 0, 0, 0,
                           dmerged + (int64_t)first * back->n + panel * back->width, back->n);
 }
 

@@ -32,8 +32,9 @@ void fcmae_sparse_downsample_reserve(fcmae_sparse_downsample *layer, fcmae_arena
 void fcmae_sparse_downsample_pack(const fcmae_sparse_downsample *layer,
                                   const fcmae_kernels *kernels, const float *weight);
 
-/** merged[s] = the four children of s, zeros where missing. x: [fine rows][x_stride], merged: [rows][4 *
- *  stride]; `channels` columns are copied, padding of `merged` is left alone (and must be zero). */
+/** merged[s] = the four children of s, zeros where missing. x: [fine rows][x_stride], merged:
+ * [rows][4 * stride]; `channels` columns are copied, padding of `merged` is left alone (and must be
+ * zero). */
 void fcmae_sparse_merge(const int32_t *children, int first, int last, int channels, const float *x,
                         int x_stride, float *merged, int stride);
 /** The adjoint: writes the rows of the children of [first, last). Every site has one parent, so all

@@ -43,16 +43,17 @@ void fcmae_mask_draw(fcmae_random *random, int height, int width, int unit, int 
     }
 }
 
-fcmae_status fcmae_mask_generate(uint64_t seed, uint32_t epoch, uint64_t index, int height, int width,
-                                 int unit, int visible, int views, uint8_t *removed,
+fcmae_status fcmae_mask_generate(uint64_t seed, uint32_t epoch, uint64_t index, int height,
+                                 int width, int unit, int visible, int views, uint8_t *removed,
                                  fcmae_error *error)
 {
     int64_t cells = (int64_t)height * width;
     if (height < 1 || width < 1 || cells > 1 << 24 || unit < 1 || views < 1 || visible < 1 ||
         visible > cells)
-        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
-                          "a mask of %d x %d cells with %d visible, unit %d, %d views is impossible",
-                          height, width, visible, unit, views);
+        return fcmae_fail(
+            error, FCMAE_ERR_ARGUMENT,
+            "a mask of %d x %d cells with %d visible, unit %d, %d views is impossible", height,
+            width, visible, unit, views);
     int64_t *order = malloc(2 * (size_t)cells * sizeof *order);
     if (!order) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for a mask");
     fcmae_random random = fcmae_random_start(seed, FCMAE_RANDOM_MASK, epoch, index);

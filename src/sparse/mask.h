@@ -5,9 +5,9 @@
  *
  * The number of visible cells is exact: int(cells * (1 - ratio)), the official floor rule, at least
  * one visible and one removed. The mask unit is decoupled from the cell (long-sequence MAE, arXiv
- * 2210.07224): a coarse grid of ceil(height / unit) x ceil(width / unit) units is permuted, each unit
- * is expanded to its cells in order, cells outside the grid are dropped, and the first `visible` cells
- * are kept (so one unit may be split).
+ * 2210.07224): a coarse grid of ceil(height / unit) x ceil(width / unit) units is permuted, each
+ * unit is expanded to its cells in order, cells outside the grid are dropped, and the first
+ * `visible` cells are kept (so one unit may be split).
  */
 #ifndef FCMAE_SPARSE_MASK_H
 #define FCMAE_SPARSE_MASK_H
@@ -19,8 +19,8 @@
 
 /**
  * `views` masks of one image: removed[view][cell], 1 = removed, 0 = visible.
- * The views take consecutive slices of one permutation, so their visible cells are disjoint as long as
- * views * visible <= cells; after that a new permutation of the same stream is begun.
+ * The views take consecutive slices of one permutation, so their visible cells are disjoint as long
+ * as views * visible <= cells; after that a new permutation of the same stream is begun.
  * @param random  stream of (seed, FCMAE_RANDOM_MASK, epoch, sample); advanced
  * @param order   scratch, at least 2 * height * width values
  */

@@ -41,7 +41,8 @@ void fcmae_site_map_reserve(fcmae_site_map *map, fcmae_arena *arena, int images,
     size_t n = (size_t)rows, segments = n / FCMAE_SEGMENT_ROWS + 2 * (size_t)images + 2;
     map->image = fcmae_arena_take(arena, n, sizeof(int32_t));
     map->position = fcmae_arena_take(arena, n, sizeof(int32_t));
-    map->row_of = fcmae_arena_take(arena, (size_t)images * (size_t)height * (size_t)width, sizeof(int32_t));
+    map->row_of = fcmae_arena_take(arena, (size_t)images * (size_t)height * (size_t)width,
+                                   sizeof(int32_t));
     size_t cells = n / (size_t)cell_sites(map), places = (size_t)places_side(map);
     size_t entries = cells * places * places;
     map->neighbours.start = fcmae_arena_take(arena, cells + 1, sizeof(int32_t));
@@ -142,8 +143,8 @@ static void join_blocks(fcmae_site_map *map, int first, int last)
 {
     for (int segment = first; segment < last;) {
         int end = segment + 1;
-        while (end < last && map->segment_begin[end + 1] - map->segment_begin[segment] <=
-                                 FCMAE_SEGMENT_ROWS)
+        while (end < last &&
+               map->segment_begin[end + 1] - map->segment_begin[segment] <= FCMAE_SEGMENT_ROWS)
             end++;
         map->block_segment[map->blocks++] = segment;
         segment = end;

@@ -1,15 +1,17 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
 /**
- * Site maps: which sites of a grid are active, in which order their rows stand, who neighbours whom.
+ * Site maps: which sites of a grid are active, in which order their rows stand, who neighbours
+ * whom.
  *
  * A map covers one or several images of equal size. It is derived from masks before any arithmetic
  * and every layer of a stage borrows it. Features are packed rows [rows, stride]; visibility comes
  * from the map, never from values. A dense image is the same thing with every site active.
  *
  * Orders: from_cells (encoder): image, then visible cell in row-major order, then Z-order inside
- * the cell. from_mask, coarsen (any active set): image, then row-major. decoder: removed sites of every image
- * first (the *live* rows, the only ones the loss reads), then the visible ones in encoder order.
+ * the cell. from_mask, coarsen (any active set): image, then row-major. decoder: removed sites of
+ * every image first (the *live* rows, the only ones the loss reads), then the visible ones in
+ * encoder order.
  */
 #ifndef FCMAE_SPARSE_SITE_MAP_H
 #define FCMAE_SPARSE_SITE_MAP_H
@@ -36,7 +38,7 @@ typedef struct fcmae_site_map {
     int32_t *image, *position; /**< [rows] image, y * width + x                                  */
     int32_t *row_of;           /**< [images * height * width] row, or -1 where removed            */
 
-    bool grid;       /**< every site active, cells below 4x4: everyone is there, no lists        */
+    bool grid; /**< every site active, cells below 4x4: everyone is there, no lists        */
     fcmae_neighbours neighbours; /**< cells (or single sites) in reach of each other             */
     fcmae_pairs pairs;           /**< the same by place                                          */
 
@@ -46,7 +48,7 @@ typedef struct fcmae_site_map {
     int32_t *block_segment;  /**< [blocks + 1] */
 
     int capacity_images, capacity_rows;
-    bool complete; /**< the last build was fcmae_site_map_from_cells() with every cell visible     */
+    bool complete; /**< the last build was fcmae_site_map_from_cells() with every cell visible */
 } fcmae_site_map;
 
 /**
@@ -76,7 +78,8 @@ int fcmae_site_map_coarse_rows(const fcmae_site_map *fine);
  * Map of the next stage over any active set: a site is active if one of its four children is.
  * Reserved with (height + 1) / 2 x (width + 1) / 2 sites and cell 0; rows by image, then row-major.
  * Of an odd side the last children are missing.
- * @param children  [out] [rows][4] rows of `fine`, child k at (2 y + k / 2, 2 x + k % 2); -1: missing
+ * @param children  [out] [rows][4] rows of `fine`, child k at (2 y + k / 2, 2 x + k % 2); -1:
+ * missing
  */
 void fcmae_site_map_coarsen(fcmae_site_map *map, const fcmae_site_map *fine, int32_t *children);
 

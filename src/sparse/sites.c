@@ -11,12 +11,13 @@
 static void reserve(fcmae_sites *sites, int images, int height, int width, int rows, bool coarse)
 {
     fcmae_site_map_reserve(&sites->map, &sites->arena, images, height, width, rows, 0);
-    if (coarse) sites->children = fcmae_arena_take(&sites->arena, 4 * (size_t)rows, sizeof(int32_t));
+    if (coarse)
+        sites->children = fcmae_arena_take(&sites->arena, 4 * (size_t)rows, sizeof(int32_t));
 }
 
 /** An object with room for the rows, not yet filled; NULL if memory is short. */
-static fcmae_sites *make_sites(int images, int height, int width, int rows, bool coarse, int threads,
-                               fcmae_error *error)
+static fcmae_sites *make_sites(int images, int height, int width, int rows, bool coarse,
+                               int threads, fcmae_error *error)
 {
     fcmae_sites *sites = calloc(1, sizeof *sites);
     if (!sites) {
@@ -41,10 +42,11 @@ fcmae_status fcmae_sites_create(fcmae_sites **sites, int images, int height, int
     if (images < 1 || height < 1 || width < 1 || threads < 0 ||
         (int64_t)height * width > FCMAE_SITES_MOST_SITES ||
         (int64_t)height * width * images > FCMAE_SITES_MOST_SITES)
-        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
-                          "sites of %d images of %d x %d with %d threads: at least 1 each (threads: "
-                          "0) and at most %d sites are possible",
-                          images, height, width, threads, FCMAE_SITES_MOST_SITES);
+        return fcmae_fail(
+            error, FCMAE_ERR_ARGUMENT,
+            "sites of %d images of %d x %d with %d threads: at least 1 each (threads: "
+            "0) and at most %d sites are possible",
+            images, height, width, threads, FCMAE_SITES_MOST_SITES);
     if (!active) return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "sites need a mask of active sites");
     int rows = 0, count = images * height * width;
     for (int i = 0; i < count; i++) rows += active[i] != 0;

@@ -21,9 +21,9 @@ typedef struct sites_call {
     int in, out, in_stride, out_stride; /* depthwise: in = out */
     const float *x, *dy;                /* padded rows */
     float *y, *dx;
-    float *weight, *bias;               /* [49 or 4 * in_stride][out_stride], [out_stride] */
-    float *dweight, *dbias;             /* likewise */
-    float *merged, *dmerged;            /* [rows][4 * in_stride] */
+    float *weight, *bias;    /* [49 or 4 * in_stride][out_stride], [out_stride] */
+    float *dweight, *dbias;  /* likewise */
+    float *merged, *dmerged; /* [rows][4 * in_stride] */
     fcmae_sparse_downsample layer;
 } sites_call;
 
@@ -44,7 +44,10 @@ static fcmae_status check_array(const float *array, const char *name, int64_t ro
 
 static sites_call start_call(const fcmae_sites *sites, int in, int out)
 {
-    return (sites_call){.sites = sites, .in = in, .out = out, .in_stride = fcmae_stride(in),
+    return (sites_call){.sites = sites,
+                        .in = in,
+                        .out = out,
+                        .in_stride = fcmae_stride(in),
                         .out_stride = fcmae_stride(out)};
 }
 
@@ -170,7 +173,8 @@ static void depthwise_backward(sites_call *call, float *dx, float *dweight, floa
         run(call, call->in_stride / fcmae_panel_width(call->in), depthwise_weight_task);
         for (int c = 0; c < call->in; c++)
             for (int k = 0; k < FCMAE_KERNEL_TAPS; k++)
-                dweight[c * FCMAE_KERNEL_TAPS + k] = call->dweight[(int64_t)k * call->in_stride + c];
+                dweight[c * FCMAE_KERNEL_TAPS + k] =
+                    call->dweight[(int64_t)k * call->in_stride + c];
     }
     if (dbias) {
         sum_bias(call);
@@ -227,11 +231,11 @@ static void merge_task(void *argument, int64_t task, int worker)
     int first, last;
     (void)worker;
     task_rows(call, task, &first, &last);
-    fcmae_sparse_merge(call->sites->children, first, last, call->in, call->x, call->in, call->merged,
-                       call->in_stride);
+    fcmae_sparse_merge(call->sites->children, first, last, call->in, call->x, call->in,
+                       call->merged, call->in_stride);
     if (call->y)
-        fcmae_sparse_downsample_forward(&call->layer, call->sites->kernels, first, last, call->merged,
-                                        call->bias, call->y);
+        fcmae_sparse_downsample_forward(&call->layer, call->sites->kernels, first, last,
+                                        call->merged, call->bias, call->y);
 }
 
 static void downsample_data_task(void *argument, int64_t task, int worker)

@@ -10,8 +10,8 @@
 #include "core/memory.h"
 #include "core/parallel.h"
 #include "core/random.h"
-#include "fcmae/memory.h"
 #include "evaluate/dense_pass.h"
+#include "fcmae/memory.h"
 #include "run/run_setup.h"
 
 /* ---- data ---- */
@@ -53,16 +53,17 @@ static fcmae_status start_loader(fcmae_finetuning *f, fcmae_error *error)
                           "there are %" PRId64 " training images, but one update takes %" PRId64
                           " (batch %" PRId64 " x %d): lower the batch size",
                           f->images, needed, o->run.batch_size, o->run.accumulate);
-    fcmae_loader_options options = {.transform = fcmae_transform_train(o->input_size, o->crop_scale),
-                                    .batch = (int)o->run.batch_size,
-                                    .training = true,
-                                    .seed = o->run.seed,
-                                    .workers = o->run.workers > 0 ? o->run.workers : o->run.threads,
-                                    .prefetch = FCMAE_RUN_PREFETCH,
-                                    .bad_share = o->bad_share,
-                                    .subset = f->subset,
-                                    .subset_count = f->subset ? f->images : 0,
-                                    .log = {remark, f}};
+    fcmae_loader_options options = {
+        .transform = fcmae_transform_train(o->input_size, o->crop_scale),
+        .batch = (int)o->run.batch_size,
+        .training = true,
+        .seed = o->run.seed,
+        .workers = o->run.workers > 0 ? o->run.workers : o->run.threads,
+        .prefetch = FCMAE_RUN_PREFETCH,
+        .bad_share = o->bad_share,
+        .subset = f->subset,
+        .subset_count = f->subset ? f->images : 0,
+        .log = {remark, f}};
     options.transform.flip = o->flip;
     options.transform.fast_decode = o->fast_decode;
     options.transform.augment_operations = o->augment_operations;
@@ -91,8 +92,9 @@ static void draw_branches(fcmae_finetuning *f, const fcmae_samples *samples)
                                                  samples->epoch, place);
         for (int b = 0; b < f->blocks; b++) {
             double rate = f->blocks > 1 ? f->options.drop_path * b / (f->blocks - 1) : 0;
-            f->branch[(int64_t)b * samples->count + i] =
-                fcmae_random_uniform(&random) < rate ? 0 : (float)(1 / (1 - rate));
+            f->branch[(int64_t)b * samples->count + i] = fcmae_random_uniform(&random) < rate
+                                                             ? 0
+                                                             : (float)(1 / (1 - rate));
         }
     }
 }
@@ -142,22 +144,23 @@ static void draw_head(fcmae_finetuning *f)
     const fcmae_parameter *weight = fcmae_model_find(f->model, "head.weight");
     const fcmae_parameter *bias = fcmae_model_find(f->model, "head.bias");
     float *values = fcmae_model_values(f->model);
-    fcmae_random random =
-        fcmae_random_start(f->options.run.seed, FCMAE_RANDOM_INITIALISATION, 1, 0);
+    fcmae_random random = fcmae_random_start(f->options.run.seed, FCMAE_RANDOM_INITIALISATION, 1,
+                                             0);
     for (int64_t r = 0; r < weight->rows; r++)
         for (int64_t c = 0; c < weight->columns; c++)
-            values[weight->offset + r * weight->stride + c] =
-                (float)(f->options.head_init * fcmae_random_normal(&random));
+            values[weight->offset + r * weight->stride + c] = (float)(f->options.head_init *
+                                                                      fcmae_random_normal(&random));
     for (int64_t c = 0; c < bias->columns; c++) values[bias->offset + c] = 0;
 }
 
-/** A run that goes on needs the size of its network alone, which its own checkpoints tell as well. */
+/** A run that goes on needs the size of its network alone, which its
+ *  own checkpoints tell as well. */
 static fcmae_status load_start(fcmae_finetuning *f, fcmae_error *error)
 {
     const fcmae_finetune_options *o = &f->options;
     fcmae_status status = fcmae_dense_load(&f->model, o->checkpoint, o->key,
-                                           o->keep_head ? 0 : f->classes, !o->keep_head, o->run.seed,
-                                           error);
+                                           o->keep_head ? 0 : f->classes, !o->keep_head,
+                                           o->run.seed, error);
     const fcmae_run_folder *folder = &f->loop.folder;
     if (status != FCMAE_ERR_NOT_FOUND || folder->count == 0) return status;
     char path[FCMAE_PATH];
@@ -189,10 +192,11 @@ static fcmae_status build_model(fcmae_finetuning *f, fcmae_error *error)
     int patch = fcmae_config_patch(config);
     if (config->channels != 3 || o->input_size < patch || o->input_size > 4096 ||
         o->input_size % patch != 0)
-        return fcmae_fail(error, FCMAE_ERR_SHAPE,
-                          "the input is %d pixels of %d channels, but must be a multiple of the patch "
-                          "of %d, at most 4096, of 3 channels",
-                          o->input_size, config->channels, patch);
+        return fcmae_fail(
+            error, FCMAE_ERR_SHAPE,
+            "the input is %d pixels of %d channels, but must be a multiple of the patch "
+            "of %d, at most 4096, of 3 channels",
+            o->input_size, config->channels, patch);
     for (int s = 0; s < FCMAE_STAGES; s++) f->blocks += config->depths[s];
     if (o->tune_last >= f->blocks) o->tune_last = -1;
     return FCMAE_OK;
@@ -208,11 +212,13 @@ static fcmae_status allocate(fcmae_finetuning *f, fcmae_error *error)
     fcmae_finetune_options *o = &f->options;
     const fcmae_mixing *mixing = &o->mixing;
     size_t batch = (size_t)o->run.batch_size, side = (size_t)o->input_size;
-    bool mixes = mixing->mix_probability > 0 && (mixing->mixup_alpha > 0 || mixing->cutmix_alpha > 0);
+    bool mixes = mixing->mix_probability > 0 &&
+                 (mixing->mixup_alpha > 0 || mixing->cutmix_alpha > 0);
     bool good = true;
     f->targets = fcmae_allocate_aligned(batch * (size_t)f->classes, sizeof *f->targets);
     if (mixes || mixing->erase_probability > 0)
-        good = (f->values = fcmae_allocate_aligned(batch * 3 * side * side, sizeof *f->values)) != NULL;
+        good = (f->values = fcmae_allocate_aligned(batch * 3 * side * side, sizeof *f->values)) !=
+               NULL;
     if (o->drop_path > 0)
         f->branch = fcmae_allocate_aligned(batch * (size_t)f->blocks, sizeof *f->branch);
     good = good && f->targets && (f->branch || o->drop_path == 0);
@@ -221,7 +227,8 @@ static fcmae_status allocate(fcmae_finetuning *f, fcmae_error *error)
         f->backup = new_block(f);
         good = good && f->average && f->backup;
     }
-    if (!good) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for batches of %zu images", batch);
+    if (!good)
+        return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for batches of %zu images", batch);
     if (f->average)
         memcpy(f->average, fcmae_model_values(f->model),
                (size_t)fcmae_model_block_size(f->model) * sizeof *f->average);
@@ -233,7 +240,8 @@ static fcmae_status plan_memory(fcmae_finetuning *f, fcmae_train_plan *plan, fcm
 {
     const fcmae_finetune_options *o = &f->options;
     const fcmae_run_options *run = &o->run;
-    fcmae_memory_use use = {.average = f->average != NULL, .mixing = f->values != NULL,
+    fcmae_memory_use use = {.average = f->average != NULL,
+                            .mixing = f->values != NULL,
                             .validation = f->validation != NULL};
     use.engine = (fcmae_engine_options){
         .mode = FCMAE_MODE_CLASSIFY,
@@ -325,7 +333,8 @@ static fcmae_status run(fcmae_finetuning *f, fcmae_error *error)
     int64_t bad = fcmae_loader_get_statistics(f->loader).bad_files;
     if (bad > 0)
         fcmae_log_line(&f->callbacks.train.log, FCMAE_LOG_WARNING,
-                       "%" PRId64 " of %" PRId64 " files could not be read and were replaced by others",
+                       "%" PRId64 " of %" PRId64
+                       " files could not be read and were replaced by others",
                        bad, f->images);
     return status;
 }

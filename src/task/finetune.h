@@ -16,19 +16,19 @@ typedef struct fcmae_finetuning {
     fcmae_model *model;
     fcmae_engine *engine;
     fcmae_adamw *adamw;
-    float *average, *backup;            /**< blocks; backup: the weights while the average is tried */
+    float *average, *backup; /**< blocks; backup: the weights while the average is tried */
     fcmae_settings settings;
     fcmae_loop loop;
     fcmae_engine_plan_info plan;
-    int64_t *subset;                    /**< of the training images; NULL: all               */
-    int64_t images;                     /**< used for training                              */
+    int64_t *subset; /**< of the training images; NULL: all               */
+    int64_t images;  /**< used for training                              */
     int classes, blocks;
-    float *values, *targets, *branch;   /**< of one batch; values NULL: bytes as they come;
-                                             branch NULL: no drop path                        */
+    float *values, *targets, *branch; /**< of one batch; values NULL: bytes as they come;
+                                           branch NULL: no drop path                        */
     fcmae_class_names names;
     char *names_text, size_text[16];
     fcmae_metadata texts[2];
-    int32_t *output_of;                 /**< class of each class of the validation folder     */
+    int32_t *output_of; /**< class of each class of the validation folder     */
     fcmae_finetune_result last;
 } fcmae_finetuning;
 
@@ -41,7 +41,8 @@ void fcmae_finetune_settings(fcmae_settings *settings, const fcmae_finetuning *r
 fcmae_status fcmae_finetune_open_validation(fcmae_finetuning *run, fcmae_error *error);
 /** Takes the best accuracy so far from the run folder; none if there is no such file. */
 void fcmae_finetune_recall_best(fcmae_finetuning *run);
-/** The inspect() of the loop: evaluates when it is time, then asks the caller's. Cookie: the run. */
+/** The inspect() of the loop: evaluates when it is time, then asks
+ *  the caller's. Cookie: the run. */
 fcmae_status fcmae_finetune_inspect(void *cookie, int64_t step, fcmae_engine *engine,
                                     const fcmae_batch *batch, fcmae_train_figures *figures,
                                     fcmae_error *error);

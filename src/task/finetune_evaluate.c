@@ -8,8 +8,8 @@
 
 #include "evaluate/dense_pass.h"
 #include "evaluate/evaluate.h"
-#include "task/finetune.h"
 #include "run/run_setup.h"
+#include "task/finetune.h"
 
 #define BEST "best.safetensors"
 
@@ -19,10 +19,10 @@ fcmae_status fcmae_finetune_open_validation(fcmae_finetuning *f, fcmae_error *er
     if (!f->options.validation) return FCMAE_OK;
     FCMAE_TRY(fcmae_dataset_open(&f->validation, f->options.validation, &labelled, error));
     f->output_of = calloc((size_t)fcmae_dataset_classes(f->validation), sizeof *f->output_of);
-    if (!f->output_of) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for a list of classes");
-    fcmae_status status =
-        fcmae_class_names_match(&f->names, f->classes, f->validation, NULL, f->output_of,
-                                &f->callbacks.train.log, error);
+    if (!f->output_of)
+        return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for a list of classes");
+    fcmae_status status = fcmae_class_names_match(&f->names, f->classes, f->validation, NULL,
+                                                  f->output_of, &f->callbacks.train.log, error);
     return status == FCMAE_OK ? FCMAE_OK
                               : fcmae_error_prefix(error, status, "%.300s does not go with %.300s",
                                                    f->options.validation, f->options.train);
@@ -55,11 +55,14 @@ static fcmae_status save_best(const fcmae_finetuning *f, bool average, fcmae_err
     best_path(f, path);
     snprintf(top1, sizeof top1, "%.17g", f->last.best_top1);
     snprintf(step, sizeof step, "%" PRId64, f->last.best_step);
-    const fcmae_metadata texts[] = {f->texts[0], f->texts[1], {"step", step}, {"val_top1", top1},
+    const fcmae_metadata texts[] = {f->texts[0],
+                                    f->texts[1],
+                                    {"step", step},
+                                    {"val_top1", top1},
                                     {"weights", average ? "average" : "weights"}};
     const fcmae_named_block block = {"", average ? f->average : fcmae_model_values(f->model)};
-    const fcmae_checkpoint_contents contents = {.blocks = &block, .block_count = 1,
-                                                .metadata = texts, .metadata_count = 5};
+    const fcmae_checkpoint_contents contents = {
+        .blocks = &block, .block_count = 1, .metadata = texts, .metadata_count = 5};
     return fcmae_checkpoint_save(path, f->model, &contents, error);
 }
 
@@ -70,13 +73,20 @@ static fcmae_status evaluate(fcmae_finetuning *f, fcmae_evaluation *evaluation, 
     int64_t images = fcmae_dataset_count(f->validation);
     int batch = o->run.batch_size < images ? (int)o->run.batch_size : (int)images;
     const fcmae_loader_options loading = {
-        .transform = fcmae_transform_evaluate(o->input_size, o->crop_ratio), .batch = batch,
+        .transform = fcmae_transform_evaluate(o->input_size, o->crop_ratio),
+        .batch = batch,
         .workers = o->run.workers > 0 ? o->run.workers : o->run.threads,
-        .prefetch = FCMAE_RUN_PREFETCH, .bad_share = o->bad_share,
+        .prefetch = FCMAE_RUN_PREFETCH,
+        .bad_share = o->bad_share,
         .log = f->callbacks.train.log};
     fcmae_tally tally;
-    fcmae_pass pass = {.engine = f->engine, .model = f->model, .batch = batch, .size = o->input_size,
-                       .outputs = FCMAE_PASS_LOGITS, .visit = fcmae_tally_visit, .visitor = &tally};
+    fcmae_pass pass = {.engine = f->engine,
+                       .model = f->model,
+                       .batch = batch,
+                       .size = o->input_size,
+                       .outputs = FCMAE_PASS_LOGITS,
+                       .visit = fcmae_tally_visit,
+                       .visitor = &tally};
     int64_t seen = 0;
     FCMAE_TRY(fcmae_loader_create(&pass.loader, f->validation, &loading, error));
     pass.batches = fcmae_loader_batches(pass.loader);

@@ -4,8 +4,8 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "task/finetune.h"
 #include "run/run_setup.h"
+#include "task/finetune.h"
 
 fcmae_finetune_options fcmae_finetune_from_recipe(const fcmae_finetune_recipe *r)
 {
@@ -14,7 +14,7 @@ fcmae_finetune_options fcmae_finetune_from_recipe(const fcmae_finetune_recipe *r
     adamw.beta2 = r->beta2;
     adamw.epsilon = r->epsilon;
     adamw.weight_decay = r->weight_decay;
-    adamw.layer_decay = r->layer_decay == 1                               ? FCMAE_LAYER_DECAY_NONE
+    adamw.layer_decay = r->layer_decay == 1                       ? FCMAE_LAYER_DECAY_NONE
                         : r->layer_grouping == FCMAE_LAYERS_GROUP ? FCMAE_LAYER_DECAY_GROUP
                                                                   : FCMAE_LAYER_DECAY_SINGLE;
     adamw.layer_decay_rate = r->layer_decay;
@@ -85,7 +85,8 @@ static fcmae_status check_augmentation(const fcmae_finetune_options *o, fcmae_er
     if (!inside(o->flip, 0, 1))
         return refuse(error, "the probability of mirroring is %g, but must be 0 to 1", o->flip);
     if (o->crop_ratio != 0 && !(o->crop_ratio > 0 && o->crop_ratio <= 1))
-        return refuse(error, "the crop ratio is %g, but must be above 0 and at most 1", o->crop_ratio);
+        return refuse(error, "the crop ratio is %g, but must be above 0 and at most 1",
+                      o->crop_ratio);
     if (!inside(o->drop_path, 0, 0.999))
         return refuse(error, "the drop-path rate is %g, but must be at least 0 and below 1",
                       o->drop_path);
@@ -105,7 +106,8 @@ fcmae_status fcmae_finetune_check(const fcmae_finetune_options *o, fcmae_error *
         return refuse(error, "an evaluation every %g epochs, but it must be positive",
                       o->evaluate_every);
     if (!(o->head_init >= 0 && o->head_init <= 1))
-        return refuse(error, "the head's standard deviation is %g, but must be 0 to 1", o->head_init);
+        return refuse(error, "the head's standard deviation is %g, but must be 0 to 1",
+                      o->head_init);
     return check_augmentation(o, error);
 }
 
@@ -145,7 +147,8 @@ void fcmae_finetune_settings(fcmae_settings *s, const fcmae_finetuning *f)
     const fcmae_adamw_options *adamw = &o->optimisation.adamw;
     fcmae_model_settings(s, fcmae_model_configuration(f->model));
     fcmae_settings_integer(s, fixed, "classes", f->classes);
-    fcmae_settings_text(s, FCMAE_SETTING_MACHINE, "checkpoint", o->checkpoint ? o->checkpoint : "none");
+    fcmae_settings_text(s, FCMAE_SETTING_MACHINE, "checkpoint",
+                        o->checkpoint ? o->checkpoint : "none");
     fcmae_settings_text(s, FCMAE_SETTING_MACHINE, "key", o->key ? o->key : "");
     fcmae_settings_flag(s, FCMAE_SETTING_MACHINE, "keep_head", o->keep_head);
     fcmae_settings_number(s, FCMAE_SETTING_MACHINE, "head_init", o->head_init);

@@ -7,13 +7,13 @@
 
 #include "core/memory.h"
 #include "core/parallel.h"
+#include "evaluate/dense_pass.h"
 #include "fcmae/data.h"
 #include "fcmae/mask.h"
 #include "fcmae/memory.h"
-#include "evaluate/dense_pass.h"
 #include "run/loop.h"
-#include "task/pretrain.h"
 #include "run/run_setup.h"
+#include "task/pretrain.h"
 
 typedef struct pretraining {
     fcmae_pretrain_options options; /* resolved */
@@ -50,14 +50,15 @@ static fcmae_status open_data(pretraining *p, fcmae_error *error)
     const fcmae_pretrain_options *o = &p->options;
     const fcmae_dataset_options listing = {.log = p->callbacks.log};
     FCMAE_TRY(fcmae_dataset_open(&p->dataset, o->data, &listing, error));
-    fcmae_loader_options options = {.transform = fcmae_transform_train(o->input_size, o->crop_scale),
-                                    .batch = (int)p->images,
-                                    .training = true,
-                                    .seed = o->run.seed,
-                                    .workers = o->run.workers,
-                                    .prefetch = FCMAE_RUN_PREFETCH,
-                                    .bad_share = o->bad_share,
-                                    .log = {remark, p}};
+    fcmae_loader_options options = {
+        .transform = fcmae_transform_train(o->input_size, o->crop_scale),
+        .batch = (int)p->images,
+        .training = true,
+        .seed = o->run.seed,
+        .workers = o->run.workers,
+        .prefetch = FCMAE_RUN_PREFETCH,
+        .bad_share = o->bad_share,
+        .log = {remark, p}};
     options.transform.flip = o->flip;
     options.transform.fast_decode = o->fast_decode;
     int64_t count = fcmae_dataset_count(p->dataset), needed = p->images * o->run.accumulate;
@@ -183,8 +184,8 @@ static fcmae_status run(pretraining *p, fcmae_error *error)
     FCMAE_TRY(fcmae_loop_open(&p->loop, error));
     FCMAE_TRY(open_data(p, error));
     plan.images = fcmae_dataset_count(p->dataset);
-    FCMAE_TRY(fcmae_run_schedule(&p->loop, &p->options.run, &p->options.optimisation, &plan,
-                                 error));
+    FCMAE_TRY(
+        fcmae_run_schedule(&p->loop, &p->options.run, &p->options.optimisation, &plan, error));
     FCMAE_TRY(allocate(p, error));
     FCMAE_TRY(plan_memory(p, &plan, error));
     p->loop.state = (fcmae_run_state){.model = p->model,
@@ -206,7 +207,8 @@ static fcmae_status run(pretraining *p, fcmae_error *error)
     int64_t bad = fcmae_loader_get_statistics(p->loader).bad_files;
     if (bad > 0)
         fcmae_log_line(&p->callbacks.log, FCMAE_LOG_WARNING,
-                       "%" PRId64 " of %" PRId64 " files could not be read and were replaced by others",
+                       "%" PRId64 " of %" PRId64
+                       " files could not be read and were replaced by others",
                        bad, fcmae_dataset_count(p->dataset));
     return status;
 }

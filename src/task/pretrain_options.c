@@ -44,10 +44,11 @@ fcmae_status fcmae_pretrain_check(const fcmae_pretrain_options *o, fcmae_error *
                           "at most 4096",
                           o->input_size, patch);
     if (o->input_size < 2 * patch)
-        return fcmae_fail(error, FCMAE_ERR_SHAPE,
-                          "an input of %d pixels is one single patch: nothing is left to see when it "
-                          "is removed; take at least %d",
-                          o->input_size, 2 * patch);
+        return fcmae_fail(
+            error, FCMAE_ERR_SHAPE,
+            "an input of %d pixels is one single patch: nothing is left to see when it "
+            "is removed; take at least %d",
+            o->input_size, 2 * patch);
     if (!(o->mask_ratio > 0 && o->mask_ratio < 1))
         return refuse(error, "the mask ratio is %g, but must be between 0 and 1", o->mask_ratio);
     if (o->mask_unit < 1 || o->mask_unit > o->input_size / patch)

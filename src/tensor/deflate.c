@@ -25,7 +25,8 @@ static fcmae_status inflate_range(z_stream *stream, const fcmae_source *source,
     uint64_t read = 0, skip = first;
     while (size > 0) {
         if (stream->avail_in == 0 && read < section->stored) {
-            size_t piece = section->stored - read < PIECE ? (size_t)(section->stored - read) : PIECE;
+            size_t piece = section->stored - read < PIECE ? (size_t)(section->stored - read)
+                                                          : PIECE;
             FCMAE_TRY(fcmae_source_read(source, section->offset + read, input, piece, error));
             read += piece;
             stream->next_in = input;

@@ -12,10 +12,12 @@ static const struct {
     const char *name;
     size_t size;
 } dtypes[] = {
-    [FCMAE_DTYPE_F32] = {"f32", 4},   [FCMAE_DTYPE_F16] = {"f16", 2}, [FCMAE_DTYPE_BF16] = {"bf16", 2},
-    [FCMAE_DTYPE_F64] = {"f64", 8},   [FCMAE_DTYPE_I64] = {"i64", 8}, [FCMAE_DTYPE_I32] = {"i32", 4},
-    [FCMAE_DTYPE_I16] = {"i16", 2},   [FCMAE_DTYPE_I8] = {"i8", 1},   [FCMAE_DTYPE_U64] = {"u64", 8},
-    [FCMAE_DTYPE_U32] = {"u32", 4},   [FCMAE_DTYPE_U16] = {"u16", 2}, [FCMAE_DTYPE_U8] = {"u8", 1},
+    [FCMAE_DTYPE_F32] = {"f32", 4},   [FCMAE_DTYPE_F16] = {"f16", 2},
+    [FCMAE_DTYPE_BF16] = {"bf16", 2}, [FCMAE_DTYPE_F64] = {"f64", 8},
+    [FCMAE_DTYPE_I64] = {"i64", 8},   [FCMAE_DTYPE_I32] = {"i32", 4},
+    [FCMAE_DTYPE_I16] = {"i16", 2},   [FCMAE_DTYPE_I8] = {"i8", 1},
+    [FCMAE_DTYPE_U64] = {"u64", 8},   [FCMAE_DTYPE_U32] = {"u32", 4},
+    [FCMAE_DTYPE_U16] = {"u16", 2},   [FCMAE_DTYPE_U8] = {"u8", 1},
     [FCMAE_DTYPE_BOOL] = {"bool", 1}, [FCMAE_DTYPE_OTHER] = {"other", 0},
 };
 
@@ -64,7 +66,8 @@ static uint16_t float_to_half(float value)
 {
     uint32_t bits = bits_of(value), sign = bits >> 16 & 0x8000u, magnitude = bits & 0x7fffffffu;
     if (magnitude > 0x7f800000u) return (uint16_t)(sign | 0x7e00u | (magnitude >> 13 & 0x3ffu));
-    if (magnitude >= 0x477ff000u) return (uint16_t)(sign | 0x7c00u); /* 65520 rounds up to infinity */
+    if (magnitude >= 0x477ff000u)
+        return (uint16_t)(sign | 0x7c00u); /* 65520 rounds up to infinity */
     if (magnitude < 0x38800000u) { /* below 2^-14: adding 0.5 rounds to a multiple of 2^-24 */
         float shifted = float_of(magnitude) + 0.5f;
         return (uint16_t)(sign | (bits_of(shifted) - bits_of(0.5f)));
@@ -80,12 +83,12 @@ static uint16_t float_to_bfloat(float value)
     return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
 }
 
-#define WIDEN(type, expression)                                                                    \
-    for (int64_t i = 0; i < count; i++) {                                                          \
-        type x;                                                                                    \
-        memcpy(&x, from + i * (int64_t)sizeof x, sizeof x);                                        \
-        values[i] = expression;                                                                    \
-    }                                                                                              \
+#define WIDEN(type, expression)                             \
+    for (int64_t i = 0; i < count; i++) {                   \
+        type x;                                             \
+        memcpy(&x, from + i * (int64_t)sizeof x, sizeof x); \
+        values[i] = expression;                             \
+    }                                                       \
     break
 
 void fcmae_dtype_widen(fcmae_dtype dtype, int64_t count, const void *bytes, float *values)
@@ -111,10 +114,10 @@ void fcmae_dtype_widen(fcmae_dtype dtype, int64_t count, const void *bytes, floa
     }
 }
 
-#define NARROW(type, expression)                                                                   \
-    for (int64_t i = 0; i < count; i++) {                                                          \
-        type y = expression;                                                                       \
-        memcpy(to + i * (int64_t)sizeof y, &y, sizeof y);                                          \
+#define NARROW(type, expression)                          \
+    for (int64_t i = 0; i < count; i++) {                 \
+        type y = expression;                              \
+        memcpy(to + i * (int64_t)sizeof y, &y, sizeof y); \
     }
 
 void fcmae_dtype_narrow(fcmae_dtype dtype, int64_t count, const float *values, void *bytes)

@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/** Reading .npy arrays, alone or as the members of a .npz: a header in Python notation, then data. */
+/** Reading .npy arrays, alone or as the members of a .npz: a header
+ *  in Python notation, then data. */
 #include <stdio.h>
 #include <string.h>
 
@@ -166,11 +167,10 @@ static fcmae_status read_array(fcmae_tensor_file *file, int section, const char 
     fcmae_tensor tensor = {.name = name};
     fcmae_placement place = {.section = section, .offset = first + length, .stride = {-1}};
     bool fortran = false;
-    if (strlen(header) != length ||
-        !read_dictionary(header, &tensor, &fortran, &place.big_endian))
+    if (strlen(header) != length || !read_dictionary(header, &tensor, &fortran, &place.big_endian))
         return fcmae_fail(error, FCMAE_ERR_FORMAT,
-                          "%s: array %s has a header that is not an array's: %.60s", file->source.name,
-                          name, header);
+                          "%s: array %s has a header that is not an array's: %.60s",
+                          file->source.name, name, header);
     if (fortran) fortran_strides(&tensor, place.stride);
     return fcmae_tensor_file_add(file, &tensor, &place, error);
 }
@@ -184,7 +184,8 @@ fcmae_status fcmae_npz_read(fcmae_tensor_file *file, const fcmae_zip *zip, fcmae
         int section;
         if (length <= 4 || strcmp(name + length - 4, ".npy") != 0) continue;
         char *array = fcmae_pool_text(&file->pool, name, length - 4);
-        if (!array) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for %s", file->source.name);
+        if (!array)
+            return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for %s", file->source.name);
         FCMAE_TRY(fcmae_tensor_file_add_section(file, &zip->entries[i].section, &section, error));
         FCMAE_TRY(read_array(file, section, array, error));
     }

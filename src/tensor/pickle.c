@@ -25,8 +25,8 @@ typedef struct machine {
 
 static fcmae_status broken(machine *m, const char *what)
 {
-    return fcmae_fail(m->error, FCMAE_ERR_FORMAT, "%s: damaged pickle, %s at byte %llu", m->file, what,
-                      (unsigned long long)(m->origin + m->position));
+    return fcmae_fail(m->error, FCMAE_ERR_FORMAT, "%s: damaged pickle, %s at byte %llu", m->file,
+                      what, (unsigned long long)(m->origin + m->position));
 }
 
 static fcmae_status exhausted(machine *m)
@@ -108,16 +108,18 @@ static bool append(machine *m, fcmae_pickle_value *list, fcmae_pickle_value *con
 {
     int64_t needed = list->as.list.count + count;
     if (needed > list->as.list.capacity) {
-        int64_t capacity = needed > list->as.list.capacity * 2 ? needed : list->as.list.capacity * 2;
-        fcmae_pickle_value **larger =
-            fcmae_pool_take(m->pool, (size_t)capacity * sizeof(fcmae_pickle_value *));
+        int64_t capacity = needed > list->as.list.capacity * 2 ? needed
+                                                               : list->as.list.capacity * 2;
+        fcmae_pickle_value **larger = fcmae_pool_take(m->pool, (size_t)capacity *
+                                                                   sizeof(fcmae_pickle_value *));
         if (!larger) return false;
         if (list->as.list.count)
             memcpy(larger, list->as.list.item, (size_t)list->as.list.count * sizeof *larger);
         list->as.list.item = larger;
         list->as.list.capacity = capacity;
     }
-    if (count) memcpy(list->as.list.item + list->as.list.count, items, (size_t)count * sizeof *items);
+    if (count)
+        memcpy(list->as.list.item + list->as.list.count, items, (size_t)count * sizeof *items);
     list->as.list.count = needed;
     return true;
 }
@@ -212,7 +214,8 @@ static fcmae_status take_real(machine *m)
 static fcmae_status push_global(machine *m, const char *module, size_t module_length,
                                 const char *name, size_t name_length)
 {
-    if (module_length > 256 || name_length > 256) return broken(m, "a global with a very long name");
+    if (module_length > 256 || name_length > 256)
+        return broken(m, "a global with a very long name");
     char *text = fcmae_pool_take(m->pool, module_length + name_length + 2);
     if (!text) return exhausted(m);
     memcpy(text, module, module_length);
@@ -273,7 +276,8 @@ static fcmae_status remember(machine *m, uint64_t index)
 {
     if (m->depth == floor_of(m)) return broken(m, "a memo entry without a value");
     if (index > m->position) return broken(m, "a memo index beyond any use");
-    if (!grow((void **)&m->memo, &m->memo_capacity, (size_t)index, sizeof *m->memo)) return exhausted(m);
+    if (!grow((void **)&m->memo, &m->memo_capacity, (size_t)index, sizeof *m->memo))
+        return exhausted(m);
     m->memo[index] = m->stack[m->depth - 1];
     m->memo_next++;
     return FCMAE_OK;
@@ -296,7 +300,8 @@ static fcmae_status put(machine *m, int bytes)
 
 static fcmae_status push_mark(machine *m)
 {
-    if (!grow((void **)&m->marks, &m->mark_capacity, m->mark_count, sizeof *m->marks)) return exhausted(m);
+    if (!grow((void **)&m->marks, &m->mark_capacity, m->mark_count, sizeof *m->marks))
+        return exhausted(m);
     m->marks[m->mark_count++] = m->depth;
     return FCMAE_OK;
 }
@@ -386,8 +391,8 @@ static fcmae_status step(machine *m, uint8_t opcode)
     case 'j': return recall(m, 4);
     default:
         return fcmae_fail(m->error, FCMAE_ERR_UNSUPPORTED,
-                          "%s: pickle opcode 0x%02x at byte %llu is not one that tensors need", m->file,
-                          opcode, (unsigned long long)(m->origin + m->position - 1));
+                          "%s: pickle opcode 0x%02x at byte %llu is not one that tensors need",
+                          m->file, opcode, (unsigned long long)(m->origin + m->position - 1));
     }
 }
 
@@ -405,12 +410,12 @@ static fcmae_status run(machine *m, fcmae_pickle_value **result, size_t *used)
     return FCMAE_OK;
 }
 
-fcmae_status fcmae_pickle_read(const uint8_t *bytes, size_t size, uint64_t origin,
-                               const char *file, fcmae_pool *pool, fcmae_pickle_value **result,
-                               size_t *used, fcmae_error *error)
+fcmae_status fcmae_pickle_read(const uint8_t *bytes, size_t size, uint64_t origin, const char *file,
+                               fcmae_pool *pool, fcmae_pickle_value **result, size_t *used,
+                               fcmae_error *error)
 {
-    machine m = {.bytes = bytes, .size = size, .origin = origin, .file = file, .pool = pool,
-                 .error = error};
+    machine m = {
+        .bytes = bytes, .size = size, .origin = origin, .file = file, .pool = pool, .error = error};
     fcmae_status status = run(&m, result, used);
     free(m.stack);
     free(m.marks);

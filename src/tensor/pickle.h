@@ -25,7 +25,7 @@ typedef enum fcmae_pickle_kind {
     FCMAE_PICKLE_GLOBAL, /**< text: "module name" */
     FCMAE_PICKLE_STORAGE,
     FCMAE_PICKLE_TENSOR,
-    FCMAE_PICKLE_OPAQUE  /**< an object of a class we do not know */
+    FCMAE_PICKLE_OPAQUE /**< an object of a class we do not know */
 } fcmae_pickle_kind;
 
 typedef struct fcmae_pickle_value fcmae_pickle_value;
@@ -34,7 +34,7 @@ typedef struct fcmae_pickle_value fcmae_pickle_value;
 typedef struct fcmae_pickle_storage {
     const char *key; /**< not terminated */
     size_t key_length;
-    fcmae_dtype dtype;   /**< U8 and untyped set for UntypedStorage */
+    fcmae_dtype dtype; /**< U8 and untyped set for UntypedStorage */
     bool untyped;
     int64_t count;       /**< elements; bytes if untyped */
     int64_t view_offset; /**< legacy views of another storage, in elements */
@@ -57,9 +57,9 @@ struct fcmae_pickle_value {
         fcmae_pickle_storage *storage;
         struct {
             fcmae_pickle_storage *storage;
-            fcmae_tensor *tensor;  /**< dtype, rank, shape */
+            fcmae_tensor *tensor; /**< dtype, rank, shape */
             int64_t *stride;
-            int64_t offset;        /**< in elements */
+            int64_t offset; /**< in elements */
         } tensor;
     } as;
 };
@@ -68,12 +68,12 @@ struct fcmae_pickle_value {
  * Reads one pickle from the start of `bytes`, which the result points into.
  * @param origin  offset of `bytes` in the file, for messages.
  * @param used    [out] bytes up to and including STOP.
- * @return FCMAE_ERR_FORMAT (with the offset), FCMAE_ERR_UNSUPPORTED (an opcode outside the set, a quantised
- *         or sparse tensor), FCMAE_ERR_MEMORY.
+ * @return FCMAE_ERR_FORMAT (with the offset), FCMAE_ERR_UNSUPPORTED (an opcode outside the set, a
+ * quantised or sparse tensor), FCMAE_ERR_MEMORY.
  */
-fcmae_status fcmae_pickle_read(const uint8_t *bytes, size_t size, uint64_t origin,
-                               const char *file, fcmae_pool *pool, fcmae_pickle_value **result,
-                               size_t *used, fcmae_error *error);
+fcmae_status fcmae_pickle_read(const uint8_t *bytes, size_t size, uint64_t origin, const char *file,
+                               fcmae_pool *pool, fcmae_pickle_value **result, size_t *used,
+                               fcmae_error *error);
 
 /** Does a GLOBAL or TEXT equal this text? */
 bool fcmae_pickle_is(const fcmae_pickle_value *value, const char *text);
@@ -81,8 +81,9 @@ bool fcmae_pickle_is(const fcmae_pickle_value *value, const char *text);
 /* pickle_torch.c: what the known globals mean; each may return an opaque value */
 
 /** Value of callable(*arguments). */
-fcmae_status fcmae_pickle_call(const fcmae_pickle_value *callable, const fcmae_pickle_value *arguments,
-                               fcmae_pool *pool, fcmae_pickle_value *result, fcmae_error *error);
+fcmae_status fcmae_pickle_call(const fcmae_pickle_value *callable,
+                               const fcmae_pickle_value *arguments, fcmae_pool *pool,
+                               fcmae_pickle_value *result, fcmae_error *error);
 /** Value of a persistent id. */
 fcmae_status fcmae_pickle_persistent(const fcmae_pickle_value *id, fcmae_pool *pool,
                                      fcmae_pickle_value *result, fcmae_error *error);

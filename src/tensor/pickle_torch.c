@@ -21,11 +21,16 @@ static bool dtype_of_storage(const fcmae_pickle_value *global, fcmae_dtype *dtyp
         const char *name;
         fcmae_dtype dtype;
     } storages[] = {
-        {"torch FloatStorage", FCMAE_DTYPE_F32},    {"torch DoubleStorage", FCMAE_DTYPE_F64},
-        {"torch HalfStorage", FCMAE_DTYPE_F16},     {"torch BFloat16Storage", FCMAE_DTYPE_BF16},
-        {"torch LongStorage", FCMAE_DTYPE_I64},     {"torch IntStorage", FCMAE_DTYPE_I32},
-        {"torch ShortStorage", FCMAE_DTYPE_I16},    {"torch CharStorage", FCMAE_DTYPE_I8},
-        {"torch ByteStorage", FCMAE_DTYPE_U8},      {"torch BoolStorage", FCMAE_DTYPE_BOOL},
+        {"torch FloatStorage", FCMAE_DTYPE_F32},
+        {"torch DoubleStorage", FCMAE_DTYPE_F64},
+        {"torch HalfStorage", FCMAE_DTYPE_F16},
+        {"torch BFloat16Storage", FCMAE_DTYPE_BF16},
+        {"torch LongStorage", FCMAE_DTYPE_I64},
+        {"torch IntStorage", FCMAE_DTYPE_I32},
+        {"torch ShortStorage", FCMAE_DTYPE_I16},
+        {"torch CharStorage", FCMAE_DTYPE_I8},
+        {"torch ByteStorage", FCMAE_DTYPE_U8},
+        {"torch BoolStorage", FCMAE_DTYPE_BOOL},
         {"torch ComplexFloatStorage", FCMAE_DTYPE_OTHER},
         {"torch ComplexDoubleStorage", FCMAE_DTYPE_OTHER},
     };
@@ -66,7 +71,8 @@ static bool dtype_of_global(const fcmae_pickle_value *global, fcmae_dtype *dtype
 fcmae_status fcmae_pickle_persistent(const fcmae_pickle_value *id, fcmae_pool *pool,
                                      fcmae_pickle_value *result, fcmae_error *error)
 {
-    if (id->kind != FCMAE_PICKLE_TUPLE || id->as.list.count < 1) return odd(error, "a bad persistent id");
+    if (id->kind != FCMAE_PICKLE_TUPLE || id->as.list.count < 1)
+        return odd(error, "a bad persistent id");
     fcmae_pickle_value *const *part = id->as.list.item;
     if (!fcmae_pickle_is(part[0], "storage")) return FCMAE_OK; /* a whole module: opaque */
     fcmae_pickle_storage *storage = fcmae_pool_take(pool, sizeof *storage);
@@ -158,8 +164,9 @@ static fcmae_status build_dictionary(const fcmae_pickle_value *arguments, fcmae_
     return FCMAE_OK;
 }
 
-fcmae_status fcmae_pickle_call(const fcmae_pickle_value *callable, const fcmae_pickle_value *arguments,
-                               fcmae_pool *pool, fcmae_pickle_value *result, fcmae_error *error)
+fcmae_status fcmae_pickle_call(const fcmae_pickle_value *callable,
+                               const fcmae_pickle_value *arguments, fcmae_pool *pool,
+                               fcmae_pickle_value *result, fcmae_error *error)
 {
     int64_t count = arguments->as.list.count;
     fcmae_pickle_value *const *part = arguments->as.list.item;
@@ -184,7 +191,8 @@ fcmae_status fcmae_pickle_call(const fcmae_pickle_value *callable, const fcmae_p
     }
     if (fcmae_pickle_is(callable, "torch._tensor _rebuild_from_type_v2")) {
         /* (function, type, its arguments, state): a tensor with attributes */
-        if (count < 3 || part[2]->kind != FCMAE_PICKLE_TUPLE) return odd(error, "a bad tensor subclass");
+        if (count < 3 || part[2]->kind != FCMAE_PICKLE_TUPLE)
+            return odd(error, "a bad tensor subclass");
         if (fcmae_pickle_is(part[0], "torch._tensor _rebuild_from_type_v2")) return FCMAE_OK;
         return fcmae_pickle_call(part[0], part[2], pool, result, error);
     }

@@ -1,16 +1,16 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
 /**
- * Reading safetensors: u64 header length N, N bytes of JSON, then the data. Every rule of the format
- * is enforced: tensors tile the data without hole, overlap or remainder, sizes agree with dtype and
- * shape, no key occurs twice, metadata are texts.
+ * Reading safetensors: u64 header length N, N bytes of JSON, then the data. Every rule of the
+ * format is enforced: tensors tile the data without hole, overlap or remainder, sizes agree with
+ * dtype and shape, no key occurs twice, metadata are texts.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "tensor/tensor_file.h"
 #include "core/json.h"
+#include "tensor/tensor_file.h"
 
 #define LARGEST_HEADER 100000000
 #define MOST_VALUES 4000000 /* about 100 bytes each while the header is parsed */
@@ -20,16 +20,16 @@ static const struct {
     fcmae_dtype dtype;
     int bits;
 } stored_types[] = {
-    {"F32", FCMAE_DTYPE_F32, 32},         {"F16", FCMAE_DTYPE_F16, 16},
-    {"BF16", FCMAE_DTYPE_BF16, 16},       {"F64", FCMAE_DTYPE_F64, 64},
-    {"I64", FCMAE_DTYPE_I64, 64},         {"I32", FCMAE_DTYPE_I32, 32},
-    {"I16", FCMAE_DTYPE_I16, 16},         {"I8", FCMAE_DTYPE_I8, 8},
-    {"U64", FCMAE_DTYPE_U64, 64},         {"U32", FCMAE_DTYPE_U32, 32},
-    {"U16", FCMAE_DTYPE_U16, 16},         {"U8", FCMAE_DTYPE_U8, 8},
-    {"BOOL", FCMAE_DTYPE_BOOL, 8},        {"F4", FCMAE_DTYPE_OTHER, 4},
-    {"F6_E2M3", FCMAE_DTYPE_OTHER, 6},    {"F6_E3M2", FCMAE_DTYPE_OTHER, 6},
-    {"F8_E5M2", FCMAE_DTYPE_OTHER, 8},    {"F8_E4M3", FCMAE_DTYPE_OTHER, 8},
-    {"F8_E8M0", FCMAE_DTYPE_OTHER, 8},    {"F8_E4M3FNUZ", FCMAE_DTYPE_OTHER, 8},
+    {"F32", FCMAE_DTYPE_F32, 32},          {"F16", FCMAE_DTYPE_F16, 16},
+    {"BF16", FCMAE_DTYPE_BF16, 16},        {"F64", FCMAE_DTYPE_F64, 64},
+    {"I64", FCMAE_DTYPE_I64, 64},          {"I32", FCMAE_DTYPE_I32, 32},
+    {"I16", FCMAE_DTYPE_I16, 16},          {"I8", FCMAE_DTYPE_I8, 8},
+    {"U64", FCMAE_DTYPE_U64, 64},          {"U32", FCMAE_DTYPE_U32, 32},
+    {"U16", FCMAE_DTYPE_U16, 16},          {"U8", FCMAE_DTYPE_U8, 8},
+    {"BOOL", FCMAE_DTYPE_BOOL, 8},         {"F4", FCMAE_DTYPE_OTHER, 4},
+    {"F6_E2M3", FCMAE_DTYPE_OTHER, 6},     {"F6_E3M2", FCMAE_DTYPE_OTHER, 6},
+    {"F8_E5M2", FCMAE_DTYPE_OTHER, 8},     {"F8_E4M3", FCMAE_DTYPE_OTHER, 8},
+    {"F8_E8M0", FCMAE_DTYPE_OTHER, 8},     {"F8_E4M3FNUZ", FCMAE_DTYPE_OTHER, 8},
     {"F8_E5M2FNUZ", FCMAE_DTYPE_OTHER, 8}, {"C64", FCMAE_DTYPE_OTHER, 64},
 };
 
@@ -107,10 +107,11 @@ static fcmae_status read_entry(fcmae_tensor_file *file, const char *name, const 
         !read_size(json_array_get(offsets, 1), &end) || end < begin)
         return broken(file, name, "has no valid data_offsets", error);
     if ((uint64_t)end > data_size)
-        return fcmae_fail(error, FCMAE_ERR_FORMAT,
-                          "%s: tensor %.200s ends at data offset %lld, but the file holds %llu bytes "
-                          "of data: it is truncated or damaged",
-                          file->source.name, name, (long long)end, (unsigned long long)data_size);
+        return fcmae_fail(
+            error, FCMAE_ERR_FORMAT,
+            "%s: tensor %.200s ends at data offset %lld, but the file holds %llu bytes "
+            "of data: it is truncated or damaged",
+            file->source.name, name, (long long)end, (unsigned long long)data_size);
     if (json_object_size(entry) != 3) return broken(file, name, "has an unknown property", error);
     *range = (extent){(uint64_t)begin, (uint64_t)end, name};
     FCMAE_TRY(check_size(file, &tensor, stored_types[kind].bits, range, error));
@@ -136,16 +137,16 @@ static fcmae_status check_tiling(fcmae_tensor_file *file, extent *ranges, size_t
             return fcmae_fail(error, FCMAE_ERR_FORMAT,
                               "%s: tensor %.200s begins at data offset %llu, but the previous one "
                               "ended at %llu",
-                              file->source.name, ranges[i].name, (unsigned long long)ranges[i].begin,
-                              (unsigned long long)expected);
+                              file->source.name, ranges[i].name,
+                              (unsigned long long)ranges[i].begin, (unsigned long long)expected);
         expected = ranges[i].end;
     }
     if (expected != data_size)
-        return fcmae_fail(error, FCMAE_ERR_FORMAT,
-                          "%s: its tensors end at data offset %llu, but the file holds %llu bytes of "
-                          "data",
-                          file->source.name, (unsigned long long)expected,
-                          (unsigned long long)data_size);
+        return fcmae_fail(
+            error, FCMAE_ERR_FORMAT,
+            "%s: its tensors end at data offset %llu, but the file holds %llu bytes of "
+            "data",
+            file->source.name, (unsigned long long)expected, (unsigned long long)data_size);
     return FCMAE_OK;
 }
 
@@ -156,10 +157,12 @@ static fcmae_status read_metadata(fcmae_tensor_file *file, json_t *metadata, fcm
     if (!json_is_object(metadata))
         return fcmae_fail(error, FCMAE_ERR_FORMAT, "%s: __metadata__ is not an object",
                           file->source.name);
-    json_object_foreach (metadata, key, value) {
+    json_object_foreach(metadata, key, value)
+    {
         if (!json_is_string(value))
-            return fcmae_fail(error, FCMAE_ERR_FORMAT, "%s: __metadata__ entry %.200s is not a text",
-                              file->source.name, key);
+            return fcmae_fail(error, FCMAE_ERR_FORMAT,
+                              "%s: __metadata__ entry %.200s is not a text", file->source.name,
+                              key);
         FCMAE_TRY(fcmae_tensor_file_add_metadata(file, key, strlen(key), json_string_value(value),
                                                  json_string_length(value), error));
     }
@@ -175,7 +178,8 @@ static fcmae_status read_header(fcmae_tensor_file *file, json_t *header, uint64_
     extent *ranges = calloc(json_object_size(header) + 1, sizeof *ranges);
     if (!ranges) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for %s", file->source.name);
     fcmae_status status = FCMAE_OK;
-    json_object_foreach (header, name, entry) {
+    json_object_foreach(header, name, entry)
+    {
         if (strcmp(name, "__metadata__") == 0)
             status = read_metadata(file, entry, error);
         else

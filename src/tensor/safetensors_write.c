@@ -5,19 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/json.h"
 #include "tensor/tensor_file.h"
 #include "tensor/write.h"
-#include "core/json.h"
 
 /** Names and order of the reference writer: largest rank first. */
 static const struct {
     const char *name;
     int rank;
 } written_types[FCMAE_DTYPE_OTHER] = {
-    [FCMAE_DTYPE_BOOL] = {"BOOL", 0}, [FCMAE_DTYPE_U8] = {"U8", 1},     [FCMAE_DTYPE_I8] = {"I8", 2},
-    [FCMAE_DTYPE_I16] = {"I16", 3},   [FCMAE_DTYPE_U16] = {"U16", 4},   [FCMAE_DTYPE_F16] = {"F16", 5},
-    [FCMAE_DTYPE_BF16] = {"BF16", 6}, [FCMAE_DTYPE_I32] = {"I32", 7},   [FCMAE_DTYPE_U32] = {"U32", 8},
-    [FCMAE_DTYPE_F32] = {"F32", 9},   [FCMAE_DTYPE_F64] = {"F64", 10},  [FCMAE_DTYPE_I64] = {"I64", 11},
+    [FCMAE_DTYPE_BOOL] = {"BOOL", 0}, [FCMAE_DTYPE_U8] = {"U8", 1},
+    [FCMAE_DTYPE_I8] = {"I8", 2},     [FCMAE_DTYPE_I16] = {"I16", 3},
+    [FCMAE_DTYPE_U16] = {"U16", 4},   [FCMAE_DTYPE_F16] = {"F16", 5},
+    [FCMAE_DTYPE_BF16] = {"BF16", 6}, [FCMAE_DTYPE_I32] = {"I32", 7},
+    [FCMAE_DTYPE_U32] = {"U32", 8},   [FCMAE_DTYPE_F32] = {"F32", 9},
+    [FCMAE_DTYPE_F64] = {"F64", 10},  [FCMAE_DTYPE_I64] = {"I64", 11},
     [FCMAE_DTYPE_U64] = {"U64", 12},
 };
 
@@ -32,7 +34,8 @@ static int compare_tensors(const void *a, const void *b, void *argument)
 static json_t *describe(const fcmae_tensor *tensor, uint64_t begin, uint64_t end)
 {
     json_t *shape = json_array();
-    for (int i = 0; i < tensor->rank; i++) json_array_append_new(shape, json_integer(tensor->shape[i]));
+    for (int i = 0; i < tensor->rank; i++)
+        json_array_append_new(shape, json_integer(tensor->shape[i]));
     return json_pack("{s:s, s:o, s:[I, I]}", "dtype", written_types[tensor->dtype].name, "shape",
                      shape, "data_offsets", (json_int_t)begin, (json_int_t)end);
 }
@@ -92,11 +95,12 @@ fcmae_status fcmae_safetensors_write(const char *path, const fcmae_tensor_conten
         header = header_text(contents, order, &padded);
     }
     fcmae_status status =
-        header ? fcmae_writer_open(&writer, path, error)
-               : fcmae_fail(error, FCMAE_ERR_MEMORY,
-                            "could not describe the tensors of %s: memory is short, or a name is not "
-                            "valid UTF-8",
-                            path);
+        header
+            ? fcmae_writer_open(&writer, path, error)
+            : fcmae_fail(error, FCMAE_ERR_MEMORY,
+                         "could not describe the tensors of %s: memory is short, or a name is not "
+                         "valid UTF-8",
+                         path);
     uint64_t length = padded;
     if (status == FCMAE_OK) status = fcmae_writer_put(&writer, &length, sizeof length, error);
     if (status == FCMAE_OK) status = fcmae_writer_put(&writer, header, padded, error);

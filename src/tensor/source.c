@@ -8,8 +8,8 @@
 #include "tensor/deflate.h"
 #include "tensor/tensor_file.h"
 
-fcmae_status fcmae_source_read(const fcmae_source *source, uint64_t offset, void *bytes, size_t size,
-                               fcmae_error *error)
+fcmae_status fcmae_source_read(const fcmae_source *source, uint64_t offset, void *bytes,
+                               size_t size, fcmae_error *error)
 {
     if (offset > source->size || size > source->size - offset)
         return fcmae_fail(error, FCMAE_ERR_FORMAT,
@@ -21,7 +21,8 @@ fcmae_status fcmae_source_read(const fcmae_source *source, uint64_t offset, void
     }
     for (size_t done = 0; done < size;) {
         size_t piece = size - done < ((size_t)1 << 30) ? size - done : (size_t)1 << 30;
-        ssize_t got = pread(source->descriptor, (char *)bytes + done, piece, (off_t)(offset + done));
+        ssize_t got = pread(source->descriptor, (char *)bytes + done, piece,
+                            (off_t)(offset + done));
         if (got < 0 && errno == EINTR) continue;
         if (got < 0)
             return fcmae_fail(error, FCMAE_ERR_IO, "reading %s: %s", source->name, strerror(errno));

@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/** Opening, listing and reading tensor files; the containers themselves are in files of their own. */
+/** Opening, listing and reading tensor files; the containers
+ *  themselves are in files of their own. */
 #include "tensor/tensor_file.h"
 
 #include <errno.h>
@@ -13,8 +14,9 @@
 #include "core/memory.h"
 
 #define LARGEST_COUNT ((int64_t)1 << 62)
-#define SMALL_VIEW ((uint64_t)1 << 20)  /* a view may repeat elements up to this size */
-#define SPARSE_VIEW ((uint64_t)64 << 20) /* a strided view may span this much, or 4 times its size */
+#define SMALL_VIEW ((uint64_t)1 << 20) /* a view may repeat elements up to this size */
+#define SPARSE_VIEW \
+    ((uint64_t)64 << 20) /* a strided view may span this much, or 4 times its size */
 
 const char *fcmae_container_name(fcmae_container container)
 {
@@ -147,8 +149,9 @@ fcmae_status fcmae_tensor_file_add(fcmae_tensor_file *file, const fcmae_tensor *
     fcmae_tensor entry = *tensor;
     fcmae_placement position = *place;
     if (entry.rank < 0 || entry.rank > FCMAE_TENSOR_RANK)
-        return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED, "%s: tensor %s has %d dimensions, at most %d",
-                          file->source.name, entry.name, entry.rank, FCMAE_TENSOR_RANK);
+        return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED,
+                          "%s: tensor %s has %d dimensions, at most %d", file->source.name,
+                          entry.name, entry.rank, FCMAE_TENSOR_RANK);
     if (!fcmae_shape_count(entry.rank, entry.shape, &entry.count))
         return fcmae_fail(error, FCMAE_ERR_FORMAT, "%s: tensor %s has an impossible shape",
                           file->source.name, entry.name);
@@ -156,10 +159,11 @@ fcmae_status fcmae_tensor_file_add(fcmae_tensor_file *file, const fcmae_tensor *
     FCMAE_TRY(check_place(file, &entry, &position, error));
 
     int capacity = file->capacity;
-    fcmae_tensor *tensors = grow(&file->pool, file->tensors, file->count, &capacity, sizeof *tensors);
+    fcmae_tensor *tensors = grow(&file->pool, file->tensors, file->count, &capacity,
+                                 sizeof *tensors);
     capacity = file->capacity;
-    fcmae_placement *places =
-        grow(&file->pool, file->places, file->count, &capacity, sizeof *places);
+    fcmae_placement *places = grow(&file->pool, file->places, file->count, &capacity,
+                                   sizeof *places);
     entry.name = fcmae_pool_text(&file->pool, entry.name, strlen(entry.name));
     if (!tensors || !places || !entry.name) return too_large(file, error);
     file->tensors = tensors;
@@ -207,14 +211,16 @@ static fcmae_status read_container(fcmae_tensor_file *file, fcmae_error *error)
         return fcmae_torch_legacy_read(file, error);
     if (size >= 6 && memcmp(start, "\x93NUMPY", 6) == 0) return fcmae_npy_read(file, error);
     if (size >= 263 && memcmp(start + 257, "ustar", 5) == 0)
-        return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED,
-                          "%s is a tar archive, as PyTorch wrote them before 0.1.10: load it there and "
-                          "save it again",
-                          source->name);
+        return fcmae_fail(
+            error, FCMAE_ERR_UNSUPPORTED,
+            "%s is a tar archive, as PyTorch wrote them before 0.1.10: load it there and "
+            "save it again",
+            source->name);
     if (size >= 9 && start[8] == '{') return fcmae_safetensors_read(file, error);
-    return fcmae_fail(error, FCMAE_ERR_FORMAT,
-                      "%s is not a tensor file: expected safetensors, a torch archive, .npz or .npy",
-                      source->name);
+    return fcmae_fail(
+        error, FCMAE_ERR_FORMAT,
+        "%s is not a tensor file: expected safetensors, a torch archive, .npz or .npy",
+        source->name);
 }
 
 static fcmae_status open_source(fcmae_tensor_file **out, const fcmae_source *source,
@@ -267,7 +273,8 @@ fcmae_status fcmae_tensor_file_open_memory(fcmae_tensor_file **file, const void 
 void fcmae_tensor_file_close(fcmae_tensor_file **file)
 {
     if (!file || !*file) return;
-    if (!(*file)->source.memory && (*file)->source.descriptor >= 0) close((*file)->source.descriptor);
+    if (!(*file)->source.memory && (*file)->source.descriptor >= 0)
+        close((*file)->source.descriptor);
     fcmae_pool_release(&(*file)->pool);
     free(*file);
     *file = NULL;
@@ -355,8 +362,9 @@ fcmae_status fcmae_tensor_file_read_raw(const fcmae_tensor_file *file, const fcm
     const fcmae_section *section = &file->sections[place->section];
     size_t element = fcmae_dtype_size(tensor->dtype);
     if (element == 0)
-        return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED, "%s: tensor %s has elements of an unknown kind",
-                          file->source.name, tensor->name);
+        return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED,
+                          "%s: tensor %s has elements of an unknown kind", file->source.name,
+                          tensor->name);
     if (tensor->count == 0) return FCMAE_OK;
     fcmae_status status = FCMAE_OK;
     if (is_contiguous(tensor, place->stride))

@@ -16,15 +16,15 @@
 
 /** Bytes at offsets: an open file or a block of memory. */
 typedef struct fcmae_source {
-    int descriptor;      /**< used if memory is NULL */
+    int descriptor; /**< used if memory is NULL */
     const uint8_t *memory;
     uint64_t size;
-    const char *name;    /**< for messages */
+    const char *name; /**< for messages */
 } fcmae_source;
 
 /** Reads exactly `size` bytes; a range outside the source is FCMAE_ERR_FORMAT. */
-fcmae_status fcmae_source_read(const fcmae_source *source, uint64_t offset, void *bytes, size_t size,
-                               fcmae_error *error);
+fcmae_status fcmae_source_read(const fcmae_source *source, uint64_t offset, void *bytes,
+                               size_t size, fcmae_error *error);
 
 /** A range of the source that holds data. */
 typedef struct fcmae_section {
@@ -40,8 +40,8 @@ fcmae_status fcmae_section_read(const fcmae_source *source, const fcmae_section 
 /** Where a tensor lies. */
 typedef struct fcmae_placement {
     int section;
-    uint64_t offset;                    /**< of element 0, bytes into the section */
-    int64_t stride[FCMAE_TENSOR_RANK];  /**< in elements, >= 0 */
+    uint64_t offset;                   /**< of element 0, bytes into the section */
+    int64_t stride[FCMAE_TENSOR_RANK]; /**< in elements, >= 0 */
     bool big_endian;
 } fcmae_placement;
 

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
 /**
- * Reading the torch stream of before 1.6: five pickles (magic number, protocol, system, the object, the
- * order of the storages), then for each storage its element count and its elements.
+ * Reading the torch stream of before 1.6: five pickles (magic number, protocol, system, the object,
+ * the order of the storages), then for each storage its element count and its elements.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -63,7 +63,8 @@ static fcmae_status collect(stream *s, fcmae_pickle_value *value, int depth, fcm
         if (s->used_count == s->used_capacity) {
             size_t capacity = s->used_capacity ? s->used_capacity * 2 : 256;
             fcmae_pickle_storage **larger = realloc(s->used, capacity * sizeof(*larger));
-            if (!larger) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for a list of storages");
+            if (!larger)
+                return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for a list of storages");
             s->used = larger;
             s->used_capacity = capacity;
         }
@@ -97,8 +98,8 @@ static fcmae_status locate(stream *s, const fcmae_pickle_value *keys, fcmae_erro
     const fcmae_source *source = &s->file->source;
     uint64_t offset = s->position;
     if (keys->kind != FCMAE_PICKLE_LIST)
-        return fcmae_fail(error, FCMAE_ERR_FORMAT, "%s: no list of storages at byte %llu", source->name,
-                          (unsigned long long)offset);
+        return fcmae_fail(error, FCMAE_ERR_FORMAT, "%s: no list of storages at byte %llu",
+                          source->name, (unsigned long long)offset);
     s->places = calloc((size_t)keys->as.list.count + 1, sizeof *s->places);
     if (!s->places) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for a list of storages");
     if (s->used_count) qsort(s->used, s->used_count, sizeof *s->used, compare_storages);
@@ -108,18 +109,19 @@ static fcmae_status locate(stream *s, const fcmae_pickle_value *keys, fcmae_erro
         size_t element = key->kind == FCMAE_PICKLE_TEXT ? element_of(s, key) : 0;
         if (element == 0)
             return fcmae_fail(error, FCMAE_ERR_FORMAT,
-                              "%s: storage number %lld belongs to no tensor of a known kind", source->name,
-                              (long long)i);
+                              "%s: storage number %lld belongs to no tensor of a known kind",
+                              source->name, (long long)i);
         FCMAE_TRY(fcmae_source_read(source, offset, &count, sizeof count, error));
         offset += sizeof count;
         if (count < 0 || (uint64_t)count > (source->size - offset) / element)
-            return fcmae_fail(error, FCMAE_ERR_FORMAT,
-                              "%s: storage number %lld at offset %llu claims %lld elements, more than the "
-                              "file holds",
-                              source->name, (long long)i, (unsigned long long)offset, (long long)count);
+            return fcmae_fail(
+                error, FCMAE_ERR_FORMAT,
+                "%s: storage number %lld at offset %llu claims %lld elements, more than the "
+                "file holds",
+                source->name, (long long)i, (unsigned long long)offset, (long long)count);
         located *place = &s->places[s->place_count++];
-        *place = (located){key->as.text.start, key->as.text.length, offset, (uint64_t)count * element,
-                           count};
+        *place = (located){key->as.text.start, key->as.text.length, offset,
+                           (uint64_t)count * element, count};
         offset += place->size;
     }
     qsort(s->places, s->place_count, sizeof *s->places, compare_places);
@@ -131,8 +133,8 @@ static fcmae_status find_storage(void *cookie, const fcmae_pickle_storage *stora
 {
     const stream *s = cookie;
     located wanted = {.key = storage->key, .key_length = storage->key_length};
-    const located *found = s->place_count ? bsearch(&wanted, s->places, s->place_count, sizeof wanted,
-                                                    compare_places)
+    const located *found = s->place_count ? bsearch(&wanted, s->places, s->place_count,
+                                                    sizeof wanted, compare_places)
                                           : NULL;
     if (!found || found->count < storage->count)
         return fcmae_fail(error, FCMAE_ERR_FORMAT, "%s: storage %.*s is missing or too short",
@@ -147,12 +149,13 @@ static fcmae_status read_stream(stream *s, fcmae_error *error)
     fcmae_pickle_value *value, *object, *keys;
     for (int i = 0; i < 3; i++) { /* magic number, protocol version, system */
         FCMAE_TRY(next_pickle(s, &value, error));
-        for (int64_t j = 0; value->kind == FCMAE_PICKLE_DICT && j + 1 < value->as.list.count; j += 2)
+        for (int64_t j = 0; value->kind == FCMAE_PICKLE_DICT && j + 1 < value->as.list.count;
+             j += 2)
             if (fcmae_pickle_is(value->as.list.item[j], "little_endian") &&
                 value->as.list.item[j + 1]->kind == FCMAE_PICKLE_BOOL &&
                 !value->as.list.item[j + 1]->as.integer)
-                return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED, "%s was written on a big-endian machine",
-                                  s->file->source.name);
+                return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED,
+                                  "%s was written on a big-endian machine", s->file->source.name);
     }
     FCMAE_TRY(next_pickle(s, &object, error));
     FCMAE_TRY(next_pickle(s, &keys, error));
@@ -168,7 +171,8 @@ fcmae_status fcmae_torch_legacy_read(fcmae_tensor_file *file, fcmae_error *error
     s.size = (size_t)(file->source.size < FCMAE_LARGEST_PICKLE ? file->source.size
                                                                : FCMAE_LARGEST_PICKLE);
     s.bytes = malloc(s.size + 1);
-    if (!s.bytes) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to open %s", file->source.name);
+    if (!s.bytes)
+        return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to open %s", file->source.name);
     fcmae_status status = fcmae_source_read(&file->source, 0, s.bytes, s.size, error);
     if (status == FCMAE_OK) status = read_stream(&s, error);
     free(s.bytes);

@@ -35,8 +35,9 @@ static fcmae_status add_tensor(walk *w, const fcmae_pickle_value *value)
     if (__builtin_add_overflow((uint64_t)value->as.tensor.offset, (uint64_t)storage->view_offset,
                                &first) ||
         __builtin_mul_overflow(first, (uint64_t)element, &place.offset))
-        return fcmae_fail(w->error, FCMAE_ERR_FORMAT, "%s: tensor %s starts at an impossible offset",
-                          w->file->source.name, w->path);
+        return fcmae_fail(w->error, FCMAE_ERR_FORMAT,
+                          "%s: tensor %s starts at an impossible offset", w->file->source.name,
+                          w->path);
     FCMAE_TRY(fcmae_tensor_file_add_section(w->file, &section, &place.section, w->error));
     return fcmae_tensor_file_add(w->file, &tensor, &place, w->error);
 }
@@ -58,13 +59,16 @@ static fcmae_status add_scalar(walk *w, const fcmae_pickle_value *value)
     case FCMAE_PICKLE_TEXT: return add_text(w, value->as.text.start, value->as.text.length);
     case FCMAE_PICKLE_INT: snprintf(text, sizeof text, "%" PRId64, value->as.integer); break;
     case FCMAE_PICKLE_FLOAT: snprintf(text, sizeof text, "%.17g", value->as.real); break;
-    case FCMAE_PICKLE_BOOL: snprintf(text, sizeof text, "%s", value->as.integer ? "true" : "false"); break;
+    case FCMAE_PICKLE_BOOL:
+        snprintf(text, sizeof text, "%s", value->as.integer ? "true" : "false");
+        break;
     default: return FCMAE_OK;
     }
     return add_text(w, text, strlen(text));
 }
 
-/** Appends ".key" to the path; false if the key is no text or number, or the path grows too long. */
+/** Appends ".key" to the path; false if the key is no text or
+ *  number, or the path grows too long. */
 static bool descend(walk *w, const fcmae_pickle_value *key, int64_t index)
 {
     size_t used = strlen(w->path);
@@ -92,7 +96,8 @@ static fcmae_status visit(walk *w, fcmae_pickle_value *value, int depth)
     bool dictionary = value->kind == FCMAE_PICKLE_DICT;
     if (!dictionary && value->kind != FCMAE_PICKLE_LIST && value->kind != FCMAE_PICKLE_TUPLE)
         return depth <= 2 ? add_scalar(w, value) : FCMAE_OK;
-    if (value->visits > 1 || depth >= DEEPEST) return FCMAE_OK; /* shared or cyclic: once is enough */
+    if (value->visits > 1 || depth >= DEEPEST)
+        return FCMAE_OK; /* shared or cyclic: once is enough */
     value->visits = 2;
     size_t length = strlen(w->path);
     int64_t step = dictionary ? 2 : 1;
@@ -108,7 +113,8 @@ static fcmae_status visit(walk *w, fcmae_pickle_value *value, int depth)
 fcmae_status fcmae_torch_walk(fcmae_tensor_file *file, fcmae_pickle_value *root, bool big_endian,
                               fcmae_storage_finder find, void *cookie, fcmae_error *error)
 {
-    walk w = {.file = file, .big_endian = big_endian, .find = find, .cookie = cookie, .error = error};
+    walk w = {
+        .file = file, .big_endian = big_endian, .find = find, .cookie = cookie, .error = error};
     if (root->kind == FCMAE_PICKLE_TENSOR) snprintf(w.path, sizeof w.path, "tensor");
     return visit(&w, root, 0);
 }

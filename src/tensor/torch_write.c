@@ -1,8 +1,9 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
 /**
- * Writing torch zip archives that torch.load(..., weights_only=True) accepts: stored entries whose data
- * start at multiples of 64, one storage per tensor, a pickle of dictionaries, tensors and texts only.
+ * Writing torch zip archives that torch.load(..., weights_only=True) accepts: stored entries whose
+ * data start at multiples of 64, one storage per tensor, a pickle of dictionaries, tensors and
+ * texts only.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,11 +16,11 @@
 #define LARGEST_ENTRY 0xfffffffeu
 
 static const char *const storage_names[FCMAE_DTYPE_OTHER] = {
-    [FCMAE_DTYPE_F32] = "FloatStorage", [FCMAE_DTYPE_F16] = "HalfStorage",
+    [FCMAE_DTYPE_F32] = "FloatStorage",     [FCMAE_DTYPE_F16] = "HalfStorage",
     [FCMAE_DTYPE_BF16] = "BFloat16Storage", [FCMAE_DTYPE_F64] = "DoubleStorage",
-    [FCMAE_DTYPE_I64] = "LongStorage", [FCMAE_DTYPE_I32] = "IntStorage",
-    [FCMAE_DTYPE_I16] = "ShortStorage", [FCMAE_DTYPE_I8] = "CharStorage",
-    [FCMAE_DTYPE_U8] = "ByteStorage", [FCMAE_DTYPE_BOOL] = "BoolStorage",
+    [FCMAE_DTYPE_I64] = "LongStorage",      [FCMAE_DTYPE_I32] = "IntStorage",
+    [FCMAE_DTYPE_I16] = "ShortStorage",     [FCMAE_DTYPE_I8] = "CharStorage",
+    [FCMAE_DTYPE_U8] = "ByteStorage",       [FCMAE_DTYPE_BOOL] = "BoolStorage",
 };
 
 /** Text that grows; `failed` once memory ran out. */
@@ -161,7 +162,7 @@ static void put_common(text *t, const entry *e, uint32_t crc, uint32_t size, int
     put_number(t, 20, 2);     /* version needed */
     put_number(t, 0x0808, 2); /* sizes follow the data; names are UTF-8 */
     put_number(t, 0, 2);      /* stored */
-    put_number(t, 0, 2);      /* time and date: the first day of DOS, so that files are repeatable */
+    put_number(t, 0, 2); /* time and date: the first day of DOS, so that files are repeatable */
     put_number(t, 0x21, 2);
     put_number(t, crc, 4);
     put_number(t, size, 4);
@@ -172,9 +173,10 @@ static void put_common(text *t, const entry *e, uint32_t crc, uint32_t size, int
 
 static fcmae_status put_text(archive *a, text *t, fcmae_error *error)
 {
-    fcmae_status status =
-        t->failed ? fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to write %s", a->writer.file.path)
-                  : fcmae_writer_put(&a->writer, t->buffer.bytes, t->buffer.size, error);
+    fcmae_status status = t->failed ? fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to write %s",
+                                                 a->writer.file.path)
+                                    : fcmae_writer_put(&a->writer, t->buffer.bytes, t->buffer.size,
+                                                       error);
     fcmae_buffer_release(&t->buffer);
     return status;
 }
@@ -289,9 +291,10 @@ static fcmae_status put_archive(archive *a, fcmae_error *error)
 {
     text pickle = {0};
     pickle_object(&pickle, a->writer.contents);
-    fcmae_status status = pickle.failed ? fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for a pickle")
-                                        : put_record(a, "data.pkl", pickle.buffer.bytes,
-                                                     pickle.buffer.size, error);
+    fcmae_status status = pickle.failed
+                              ? fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for a pickle")
+                              : put_record(a, "data.pkl", pickle.buffer.bytes, pickle.buffer.size,
+                                           error);
     fcmae_buffer_release(&pickle.buffer);
     if (status == FCMAE_OK) status = put_record(a, "byteorder", "little", 6, error);
     if (status == FCMAE_OK) status = put_tensors(a, error);
@@ -318,8 +321,9 @@ fcmae_status fcmae_torch_write(const char *path, const fcmae_tensor_contents *co
     for (int i = 0; i < contents->count; i++) {
         const fcmae_tensor *tensor = &contents->tensors[i];
         if (!storage_names[tensor->dtype])
-            return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED, "%s: torch archives have no %s tensors (%s)",
-                              path, fcmae_dtype_name(tensor->dtype), tensor->name);
+            return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED,
+                              "%s: torch archives have no %s tensors (%s)", path,
+                              fcmae_dtype_name(tensor->dtype), tensor->name);
         if ((uint64_t)tensor->count > LARGEST_ENTRY / fcmae_dtype_size(tensor->dtype))
             return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED,
                               "%s: tensor %s is larger than 4 GiB; write safetensors instead", path,

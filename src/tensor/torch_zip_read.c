@@ -38,11 +38,12 @@ static fcmae_status find_storage(void *cookie, const fcmae_pickle_storage *stora
     }
     if (!entry)
         return fcmae_fail(error, FCMAE_ERR_FORMAT, "%s: storage %.*s is missing from the archive",
-                          a->file->source.name, (int)(storage->key_length < 60 ? storage->key_length : 60),
-                          storage->key);
+                          a->file->source.name,
+                          (int)(storage->key_length < 60 ? storage->key_length : 60), storage->key);
     uint64_t size;
     uint64_t element = storage->untyped ? 1 : fcmae_dtype_size(storage->dtype);
-    if (__builtin_mul_overflow((uint64_t)storage->count, element, &size) || size > entry->section.size)
+    if (__builtin_mul_overflow((uint64_t)storage->count, element, &size) ||
+        size > entry->section.size)
         return fcmae_fail(error, FCMAE_ERR_FORMAT,
                           "%s: storage %s should hold %lld elements, but its entry has %llu bytes",
                           a->file->source.name, name, (long long)storage->count,
@@ -92,8 +93,8 @@ static fcmae_status read_object(archive *a, const fcmae_zip_entry *entry, uint8_
     FCMAE_TRY(read_byte_order(a, &big_endian, error));
     FCMAE_TRY(fcmae_section_read(&file->source, &entry->section, 0, bytes,
                                  (size_t)entry->section.size, error));
-    FCMAE_TRY(fcmae_pickle_read(bytes, (size_t)entry->section.size, 0, file->source.name, &file->pool,
-                                &root, &used, error));
+    FCMAE_TRY(fcmae_pickle_read(bytes, (size_t)entry->section.size, 0, file->source.name,
+                                &file->pool, &root, &used, error));
     return fcmae_torch_walk(file, root, big_endian, find_storage, a, error);
 }
 
@@ -115,21 +116,25 @@ fcmae_status fcmae_torch_zip_read(fcmae_tensor_file *file, fcmae_error *error)
     if (!pickle) {
         FCMAE_TRY(fcmae_npz_read(file, &a.zip, error));
         if (file->count > 0 || a.zip.count == 0) return FCMAE_OK;
-        return fcmae_fail(error, FCMAE_ERR_FORMAT,
-                          "%s is a zip archive, but neither of PyTorch (data.pkl) nor of NumPy (.npy)",
-                          file->source.name);
+        return fcmae_fail(
+            error, FCMAE_ERR_FORMAT,
+            "%s is a zip archive, but neither of PyTorch (data.pkl) nor of NumPy (.npy)",
+            file->source.name);
     }
     file->container = FCMAE_CONTAINER_TORCH;
     if (is_script(&a))
-        return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED,
-                          "%s is a TorchScript archive: save the state dict with torch.save() instead",
-                          file->source.name);
+        return fcmae_fail(
+            error, FCMAE_ERR_UNSUPPORTED,
+            "%s is a TorchScript archive: save the state dict with torch.save() instead",
+            file->source.name);
     if (pickle->section.size > FCMAE_LARGEST_PICKLE)
-        return fcmae_fail(error, FCMAE_ERR_FORMAT, "%s: its data.pkl claims %llu bytes, the limit is %llu",
+        return fcmae_fail(error, FCMAE_ERR_FORMAT,
+                          "%s: its data.pkl claims %llu bytes, the limit is %llu",
                           file->source.name, (unsigned long long)pickle->section.size,
                           (unsigned long long)FCMAE_LARGEST_PICKLE);
     uint8_t *bytes = malloc((size_t)pickle->section.size + 1);
-    if (!bytes) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to open %s", file->source.name);
+    if (!bytes)
+        return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to open %s", file->source.name);
     fcmae_status status = read_object(&a, pickle, bytes, error);
     free(bytes);
     return status;

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/memory.h"
 #include "tensor/deflate.h"
 #include "tensor/tensor_file.h"
-#include "core/memory.h"
 
 static int compare_texts(const void *a, const void *b)
 {
@@ -25,8 +25,8 @@ static fcmae_status check_names(const fcmae_tensor_contents *contents, const cha
     qsort(names, (size_t)contents->count, sizeof *names, compare_texts);
     for (int i = 1; i < contents->count && status == FCMAE_OK; i++)
         if (strcmp(names[i - 1], names[i]) == 0)
-            status = fcmae_fail(error, FCMAE_ERR_ARGUMENT, "%s would hold two tensors called %s", path,
-                                names[i]);
+            status = fcmae_fail(error, FCMAE_ERR_ARGUMENT, "%s would hold two tensors called %s",
+                                path, names[i]);
     free(names);
     return status;
 }
@@ -89,7 +89,8 @@ fcmae_status fcmae_writer_put_tensor(fcmae_tensor_writer *writer, int index, fcm
     return FCMAE_OK;
 }
 
-fcmae_status fcmae_writer_close(fcmae_tensor_writer *writer, fcmae_status status, fcmae_error *error)
+fcmae_status fcmae_writer_close(fcmae_tensor_writer *writer, fcmae_status status,
+                                fcmae_error *error)
 {
     if (status == FCMAE_OK)
         status = fcmae_atomic_commit(&writer->file, error);

@@ -12,10 +12,10 @@
 typedef struct fcmae_tensor_writer {
     const fcmae_tensor_contents *contents;
     fcmae_atomic_file file;
-    uint64_t position;      /**< bytes written so far */
-    uint64_t done, total;   /**< tensor bytes, for progress */
-    void *bytes;            /**< room for the largest tensor */
-    uint32_t crc;           /**< of everything put since it was last set to 0 */
+    uint64_t position;    /**< bytes written so far */
+    uint64_t done, total; /**< tensor bytes, for progress */
+    void *bytes;          /**< room for the largest tensor */
+    uint32_t crc;         /**< of everything put since it was last set to 0 */
     bool want_crc;
 } fcmae_tensor_writer;
 
@@ -30,6 +30,7 @@ fcmae_status fcmae_writer_put(fcmae_tensor_writer *writer, const void *bytes, si
 /** Fills tensor `index`, writes it and reports progress. */
 fcmae_status fcmae_writer_put_tensor(fcmae_tensor_writer *writer, int index, fcmae_error *error);
 /** Commits if `status` is FCMAE_OK, discards otherwise; returns the final status. */
-fcmae_status fcmae_writer_close(fcmae_tensor_writer *writer, fcmae_status status, fcmae_error *error);
+fcmae_status fcmae_writer_close(fcmae_tensor_writer *writer, fcmae_status status,
+                                fcmae_error *error);
 
 #endif

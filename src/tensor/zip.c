@@ -140,11 +140,12 @@ static fcmae_status place_entry(const fcmae_source *source, fcmae_zip_entry *ent
     if (!section->deflated && section->size != section->stored)
         return damaged(source, entry->header, "a stored entry of two sizes", error);
     if (section->deflated && section->size / FCMAE_DEFLATE_RATIO > section->stored)
-        return fcmae_fail(error, FCMAE_ERR_FORMAT,
-                          "%s: entry %.200s claims to hold %llu bytes in %llu, more than deflate can "
-                          "pack",
-                          source->name, entry->name, (unsigned long long)section->size,
-                          (unsigned long long)section->stored);
+        return fcmae_fail(
+            error, FCMAE_ERR_FORMAT,
+            "%s: entry %.200s claims to hold %llu bytes in %llu, more than deflate can "
+            "pack",
+            source->name, entry->name, (unsigned long long)section->size,
+            (unsigned long long)section->stored);
     return FCMAE_OK;
 }
 
@@ -174,8 +175,8 @@ static fcmae_status read_entry(const fcmae_source *source, fcmae_pool *pool, con
     *keep = entry->name[name - 1] != '/';
     if (!*keep) return FCMAE_OK;
     if (flags & 1)
-        return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED, "%s: entry %.200s is encrypted", source->name,
-                          entry->name);
+        return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED, "%s: entry %.200s is encrypted",
+                          source->name, entry->name);
     if (method != 0 && method != 8)
         return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED,
                           "%s: entry %.200s uses compression method %llu, only deflate is known",
@@ -207,7 +208,8 @@ static fcmae_status check_entries(const fcmae_zip *zip, const fcmae_source *sour
     for (int i = 0; i < zip->count; i++) order[i] = i;
     if (count > 1) qsort_r(order, count, sizeof *order, compare_headers, zip->entries);
     for (int i = 1; i < zip->count; i++) {
-        const fcmae_zip_entry *before = &zip->entries[order[i - 1]], *next = &zip->entries[order[i]];
+        const fcmae_zip_entry *before = &zip->entries[order[i - 1]],
+                              *next = &zip->entries[order[i]];
         if (before->section.offset + before->section.stored > next->header)
             return fcmae_fail(error, FCMAE_ERR_FORMAT,
                               "%s: entries %.200s and %.200s overlap at offset %llu", source->name,
@@ -232,8 +234,8 @@ static fcmae_status read_directory(fcmae_zip *zip, const fcmae_source *source, f
                           source->name);
     for (uint64_t i = 0; i < where->entries; i++) {
         bool keep;
-        FCMAE_TRY(read_entry(source, pool, where, bytes, &position, &zip->entries[zip->count], &keep,
-                             error));
+        FCMAE_TRY(read_entry(source, pool, where, bytes, &position, &zip->entries[zip->count],
+                             &keep, error));
         zip->count += keep;
     }
     return check_entries(zip, source, error);
@@ -247,8 +249,7 @@ fcmae_status fcmae_zip_open(fcmae_zip *zip, const fcmae_source *source, fcmae_po
     FCMAE_TRY(find_directory(source, &where, error));
     uint8_t *bytes = malloc((size_t)where.size + 1);
     if (!bytes) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to open %s", source->name);
-    fcmae_status status =
-        fcmae_source_read(source, where.offset, bytes, (size_t)where.size, error);
+    fcmae_status status = fcmae_source_read(source, where.offset, bytes, (size_t)where.size, error);
     if (status == FCMAE_OK) status = read_directory(zip, source, pool, &where, bytes, error);
     free(bytes);
     return status;

@@ -1,11 +1,11 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
 /**
- * Zip archives: where the data of each entry lie. Own code rather than libarchive because tensors are
- * read at random, by offset, out of entries of gigabytes; an archive library would stream them.
+ * Zip archives: where the data of each entry lie. Own code rather than libarchive because tensors
+ * are read at random, by offset, out of entries of gigabytes; an archive library would stream them.
  *
- * Sizes and offsets come from the central directory (torch writes none into local headers). CRCs are
- * not verified: writers may leave them 0, and a range of an entry has none.
+ * Sizes and offsets come from the central directory (torch writes none into local headers). CRCs
+ * are not verified: writers may leave them 0, and a range of an entry has none.
  */
 #ifndef FCMAE_TENSOR_ZIP_H
 #define FCMAE_TENSOR_ZIP_H
@@ -26,8 +26,8 @@ typedef struct fcmae_zip {
 
 /**
  * Reads the directory. Memory is taken from `pool`.
- * @return FCMAE_ERR_FORMAT: damaged, overlapping entries, names twice, sizes no compression reaches;
- *         FCMAE_ERR_UNSUPPORTED: encrypted, another compression than deflate, several volumes.
+ * @return FCMAE_ERR_FORMAT: damaged, overlapping entries, names twice, sizes no compression
+ * reaches; FCMAE_ERR_UNSUPPORTED: encrypted, another compression than deflate, several volumes.
  */
 fcmae_status fcmae_zip_open(fcmae_zip *zip, const fcmae_source *source, fcmae_pool *pool,
                             fcmae_error *error);

@@ -43,8 +43,8 @@ struct fcmae_adamw {
 
 fcmae_adamw_options fcmae_adamw_defaults(void)
 {
-    return (fcmae_adamw_options){.beta1 = 0.9, .beta2 = 0.95, .epsilon = 1e-8, .weight_decay = 0.05,
-                                 .layer_decay_rate = 1};
+    return (fcmae_adamw_options){
+        .beta1 = 0.9, .beta2 = 0.95, .epsilon = 1e-8, .weight_decay = 0.05, .layer_decay_rate = 1};
 }
 
 bool fcmae_adamw_decays(const fcmae_adamw_options *options, const fcmae_parameter *parameter)
@@ -78,13 +78,14 @@ static fcmae_status check_options(const fcmae_adamw_options *o, fcmae_error *err
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "epsilon is %g, but must be positive",
                           o->epsilon);
     if (!(o->weight_decay >= 0 && isfinite(o->weight_decay)))
-        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "the weight decay is %g, but must be 0 or more",
-                          o->weight_decay);
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                          "the weight decay is %g, but must be 0 or more", o->weight_decay);
     if (!(o->clip >= 0 && isfinite(o->clip)))
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
                           "the gradient clip is %g, but must be 0 (none) or more", o->clip);
     if (o->frozen_blocks < 0)
-        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "%d blocks cannot be frozen", o->frozen_blocks);
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "%d blocks cannot be frozen",
+                          o->frozen_blocks);
     if (o->layer_decay != FCMAE_LAYER_DECAY_NONE &&
         !(o->layer_decay_rate > 0 && o->layer_decay_rate <= 1))
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
@@ -97,7 +98,8 @@ static fcmae_status check_options(const fcmae_adamw_options *o, fcmae_error *err
 static bool is_frozen(const fcmae_model_config *config, const fcmae_parameter *p, int blocks)
 {
     if (p->part != FCMAE_PART_DOWNSAMPLE && p->part != FCMAE_PART_BLOCK) return false;
-    int place = p->part == FCMAE_PART_BLOCK ? p->block : 0; /* a layer shares the fate of the next block */
+    int place = p->part == FCMAE_PART_BLOCK ? p->block
+                                            : 0; /* a layer shares the fate of the next block */
     for (int s = 0; s < p->stage; s++) place += config->depths[s];
     return place < blocks;
 }
@@ -116,10 +118,10 @@ static int64_t cut_pieces(fcmae_adamw *adamw, const fcmae_model *model)
         for (int64_t done = 0; done < size; done += PIECE, count++) {
             if (!adamw->pieces) continue;
             int64_t rest = size - done;
-            adamw->pieces[count] =
-                (piece){.offset = p->offset + done,
-                        .count = (int32_t)(rest < PIECE ? rest : PIECE),
-                        .group = layer * 2 + fcmae_adamw_decays(&adamw->options, p)};
+            adamw->pieces[count] = (piece){.offset = p->offset + done,
+                                           .count = (int32_t)(rest < PIECE ? rest : PIECE),
+                                           .group = layer * 2 +
+                                                    fcmae_adamw_decays(&adamw->options, p)};
         }
     }
     return count;
@@ -201,8 +203,8 @@ static void measure_piece(void *argument, int64_t index, int worker)
     (void)worker;
     const step_work *work = argument;
     const piece *p = &work->adamw->pieces[index];
-    work->adamw->squares[index] =
-        work->adamw->kernels->sum_of_squares(p->count, work->gradients + p->offset);
+    work->adamw->squares[index] = work->adamw->kernels->sum_of_squares(p->count,
+                                                                       work->gradients + p->offset);
 }
 
 static void update_piece(void *argument, int64_t index, int worker)

@@ -72,8 +72,7 @@ static void blend(int64_t count, float keep, float fresh, const float *values, f
 {
     const vec keep_all = vec_set(keep), fresh_all = vec_set(fresh);
     for (int64_t i = 0; i < count; i += VEC_LANES)
-        vec_store(average + i,
-                  vec_load(average + i) * keep_all + vec_load(values + i) * fresh_all);
+        vec_store(average + i, vec_load(average + i) * keep_all + vec_load(values + i) * fresh_all);
 }
 
 extern const fcmae_train_kernels FCMAE_KERNEL(fcmae_train_kernels);

@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/** A stand-in for the engine: shows observers made-up tensors that depend on (image, layer) only. */
+/** A stand-in for the engine: shows observers made-up tensors that
+ *  depend on (image, layer) only. */
 #ifndef TESTS_ANALYSIS_SYNTHETIC_H
 #define TESTS_ANALYSIS_SYNTHETIC_H
 
@@ -8,9 +9,9 @@
 
 typedef struct synthetic {
     fcmae_model_config config;
-    int height, width;      /**< of the input in pixels                                    */
-    double sameness;        /**< 0: channels independent .. 1: all alike                   */
-    double dead;            /**< share of channels that answer nothing                     */
+    int height, width; /**< of the input in pixels                                    */
+    double sameness;   /**< 0: channels independent .. 1: all alike                   */
+    double dead;       /**< share of channels that answer nothing                     */
     int lanes, threads;
     int64_t poisoned_image; /**< puts a NaN into stages.1.0 of this image; -1: none         */
     int64_t classes;        /**< > 0: channel k of the output answers image % classes == k    */

@@ -31,8 +31,8 @@ static fcmae_collapse *analyse_labelled(const synthetic *from, fcmae_collapse_op
         int count = (int)(options.images - first < batch ? options.images - first : batch);
         synthetic_forward(from, first, count, fcmae_collapse_observe, collapse);
         ck_assert_msg(fcmae_collapse_fold(collapse, count, labels ? labels + first : NULL,
-                                          &error) == FCMAE_OK, "%s",
-                      error.message);
+                                          &error) == FCMAE_OK,
+                      "%s", error.message);
     }
     ck_assert_msg(fcmae_collapse_finish(collapse, from->threads, &error) == FCMAE_OK, "%s",
                   error.message);
@@ -109,7 +109,8 @@ START_TEST(mean_and_standard_error_are_those_of_the_images)
     int count;
     const fcmae_collapse_layer *layers = fcmae_collapse_layers(collapse, &count);
     double single[images], mean = 0, spread = 0;
-    for (int i = 0; i < images; i++) { /* each image alone through the watch: stage 0 has one block */
+    for (int i = 0; i < images;
+         i++) { /* each image alone through the watch: stage 0 has one block */
         fcmae_watch *watch = NULL;
         double distance[4], dead[4];
         ck_assert_int_eq(fcmae_watch_create(&watch, &from.config, 1, 1, NULL), FCMAE_OK);
@@ -154,9 +155,8 @@ START_TEST(selectivity_and_rank_follow_the_classes)
     from.classes = 5;
     int32_t labels[30];
     for (int i = 0; i < 30; i++) labels[i] = i % 5;
-    fcmae_collapse_options options = {.images = 30,
-                                      .points = 1u << FCMAE_OBSERVE_OUTPUT,
-                                      .classes = 5};
+    fcmae_collapse_options options = {
+        .images = 30, .points = 1u << FCMAE_OBSERVE_OUTPUT, .classes = 5};
     fcmae_collapse *collapse = analyse_labelled(&from, options, 8, labels);
     int count;
     const fcmae_collapse_layer *layers = fcmae_collapse_layers(collapse, &count);
@@ -214,8 +214,8 @@ END_TEST
 START_TEST(galleries_hold_the_first_image)
 {
     synthetic from = source(2);
-    fcmae_collapse *collapse =
-        analyse(&from, (fcmae_collapse_options){.images = 2, .gallery_channels = 64}, 2);
+    fcmae_collapse *collapse = analyse(
+        &from, (fcmae_collapse_options){.images = 2, .gallery_channels = 64}, 2);
     fcmae_collapse_gallery gallery;
     ck_assert(fcmae_collapse_get_gallery(collapse, 0, &gallery));
     ck_assert_int_eq(gallery.count, 32); /* the layer has no more */
@@ -233,8 +233,7 @@ END_TEST
 START_TEST(verdict_follows_the_distance)
 {
     static const double sameness[] = {0, 0.6, 1};
-    static const fcmae_collapse_state expected[] = {FCMAE_DIVERSE, FCMAE_WEAKENED,
-                                                    FCMAE_COLLAPSED};
+    static const fcmae_collapse_state expected[] = {FCMAE_DIVERSE, FCMAE_WEAKENED, FCMAE_COLLAPSED};
     for (int i = 0; i < 3; i++) {
         synthetic from = source(2);
         from.sameness = sameness[i];

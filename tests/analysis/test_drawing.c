@@ -6,11 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "report/chart.h"
-#include "report/gallery.h"
 #include "analysis/synthetic.h"
 #include "core/file.h"
 #include "core/json.h"
+#include "report/chart.h"
+#include "report/gallery.h"
 #include "support/suite.h"
 
 START_TEST(text_escapes_what_could_become_markup)
@@ -32,9 +32,13 @@ END_TEST
 
 START_TEST(base64_known_answers)
 {
-    static const char *const pairs[][2] = {
-        {"", ""},         {"f", "Zg=="},     {"fo", "Zm8="},        {"foo", "Zm9v"},
-        {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}}; /* RFC 4648 */
+    static const char *const pairs[][2] = {{"", ""},
+                                           {"f", "Zg=="},
+                                           {"fo", "Zm8="},
+                                           {"foo", "Zm9v"},
+                                           {"foob", "Zm9vYg=="},
+                                           {"fooba", "Zm9vYmE="},
+                                           {"foobar", "Zm9vYmFy"}}; /* RFC 4648 */
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         fcmae_text text = {0};
         fcmae_text_add(&text, ">");
@@ -87,8 +91,8 @@ START_TEST(charts_survive_any_numbers)
                                      {5e-324, 0, 0, 0, 0, 1e-320}};
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
         fcmae_series series = {.label = "a<b", .x = x, .y = sets[i], .count = 6, .markers = i % 2};
-        fcmae_chart chart = {.title = "T & t", .series = &series, .count = 1, .width = 460,
-                             .height = 300};
+        fcmae_chart chart = {
+            .title = "T & t", .series = &series, .count = 1, .width = 460, .height = 300};
         fcmae_text svg = {0}, png = {0};
         ck_assert_int_eq(fcmae_chart_svg(&chart, &svg, NULL), FCMAE_OK);
         ck_assert_int_eq(fcmae_chart_png(&chart, &png, NULL), FCMAE_OK);
@@ -179,7 +183,10 @@ START_TEST(the_files_of_an_analysis)
         ck_assert_ptr_nonnull(mkdtemp(folder));
     fcmae_collapse *first = analyse(1, 0.7, 0.3), *second = analyse(2, 0.1, 0);
     fcmae_collapse_entry entries[2] = {
-        {.label = "V1, \"quoted\"/x", .checkpoint = "a.safetensors", .collapse = first, .step = 100},
+        {.label = "V1, \"quoted\"/x",
+         .checkpoint = "a.safetensors",
+         .collapse = first,
+         .step = 100},
         {.label = "V2", .checkpoint = "b.safetensors", .collapse = second, .step = -1}};
     uint8_t *picture = malloc(224 * 224 * 3);
     for (int i = 0; i < 224 * 224 * 3; i++) picture[i] = (uint8_t)(i / 700);

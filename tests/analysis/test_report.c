@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
 /*
- * Reports of made-up runs. With FCMAE_TEST_OUTPUT=DIR the runs and the page stay there, to be looked
- * at in a browser.
+ * Reports of made-up runs. With FCMAE_TEST_OUTPUT=DIR the runs and the page stay there, to be
+ * looked at in a browser.
  */
 #include <errno.h>
 #include <math.h>
@@ -11,10 +11,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "report/canvas.h"
 #include "analysis/synthetic.h"
 #include "core/file.h"
 #include "core/random.h"
+#include "report/canvas.h"
 #include "support/suite.h"
 
 static char folder[200];
@@ -81,7 +81,8 @@ static void write_log(const char *run, int steps, double floor, bool collapses, 
     fcmae_text text = {0};
     char name[100];
     fcmae_random random = fcmae_random_start((uint64_t)steps, FCMAE_RANDOM_TEST, 1, 0);
-    fcmae_text_add(&text, "{\"step\": 0, \"event\": \"start\", \"message\": \"3 unreadable files\"}\n");
+    fcmae_text_add(&text,
+                   "{\"step\": 0, \"event\": \"start\", \"message\": \"3 unreadable files\"}\n");
     for (int step = 1; step <= steps; step++) {
         double t = (double)step / steps, noise = fcmae_random_normal(&random);
         double lr = step < steps / 20 ? 6e-4 * step / (steps / 20.0) : 3e-4 * (1 + cos(M_PI * t));
@@ -101,7 +102,8 @@ static void write_log(const char *run, int steps, double floor, bool collapses, 
                               collapses ? 0.2 * t : 0);
         }
         if (top1 > 0 && step % (steps / 10) == 0)
-            fcmae_text_format(&text, ", \"val_top1\": [%.2f], \"val_top5\": [%.2f], \"ema_top1\": [%.2f], "
+            fcmae_text_format(&text,
+                              ", \"val_top1\": [%.2f], \"val_top5\": [%.2f], \"ema_top1\": [%.2f], "
                               "\"val_calibration\": 0.1",
                               top1 * (1 - exp(-4 * t)), 100 - 55 * exp(-5 * t),
                               top1 * (1 - exp(-5 * t)));
@@ -142,8 +144,9 @@ static void write_pictures(const char *run)
             for (int column = 0; column < 3; column++) {
                 for (int p = 0; p < 156 * 156; p++)
                     for (int c = 0; c < 3; c++)
-                        rgb[3 * p + c] = (uint8_t)(128 + 90 * sin(p % 156 * 0.03 * (column + 1) + c) *
-                                                             cos(p / 156 * 0.02 * (i + 1) + row));
+                        rgb[3 * p + c] = (uint8_t)(128 +
+                                                   90 * sin(p % 156 * 0.03 * (column + 1) + c) *
+                                                       cos(p / 156 * 0.02 * (i + 1) + row));
                 fcmae_canvas_pixels(canvas, 2 + column * 160, 2 + row * 160, rgb, 156, 156);
             }
         fcmae_text png = {0};
@@ -178,8 +181,8 @@ static void write_analysis(const char *run, int version, double sameness)
     fcmae_collapse_setup setup = {.data = "imagenette/val", .height = 96, .width = 96};
     char name[100];
     snprintf(name, sizeof name, "%s/collapse", run);
-    ck_assert_msg(fcmae_collapse_write(in_folder(name), &setup, &entry, 1, &error) == FCMAE_OK, "%s",
-                  error.message);
+    ck_assert_msg(fcmae_collapse_write(in_folder(name), &setup, &entry, 1, &error) == FCMAE_OK,
+                  "%s", error.message);
     fcmae_collapse_destroy(&collapse);
 }
 
@@ -198,8 +201,8 @@ static void report(const char *first, const char *second, const char *page)
     fcmae_error error = {0};
     const char *runs[2] = {in_folder(first), second ? in_folder(second) : NULL};
     warnings = 0;
-    ck_assert_msg(fcmae_report_write(runs, second ? 2 : 1, in_folder(page), &counting_log, &error) ==
-                      FCMAE_OK,
+    ck_assert_msg(fcmae_report_write(runs, second ? 2 : 1, in_folder(page), &counting_log,
+                                     &error) == FCMAE_OK,
                   "%s", error.message);
 }
 
@@ -218,16 +221,30 @@ START_TEST(two_runs_side_by_side)
     report("v1-atto", "v2-atto", "report.html");
     ck_assert_int_eq(warnings, 0);
     char *page = read_page("report.html");
-    static const char *const expected[] = {
-        "<h2>Overview</h2>",    "<h2>Training curves</h2>", "<h2>Feature collapse</h2>",
-        "<h2>Configuration</h2>", "<h2>Reproduce</h2>",     "Training loss",
-        "Learning rate",        "Gradient norm",            "Throughput",
-        "Waiting for data",     "Evaluation: val_calibration", "Validation top-1",
-        "v2-atto, averaged weights", ">90.78<",            "v1-atto: distance while training",
-        "tensor hidden",        "tensor grn",               "fcmae pretrain --model atto-v1",
-        "<h2>Reconstructions across training</h2>",         "step 1000",
-        "Channel maps",         "v2-atto: V2 Atto",         "took 0.5 % of the run",
-        "<h2>Events</h2>"};
+    static const char *const expected[] = {"<h2>Overview</h2>",
+                                           "<h2>Training curves</h2>",
+                                           "<h2>Feature collapse</h2>",
+                                           "<h2>Configuration</h2>",
+                                           "<h2>Reproduce</h2>",
+                                           "Training loss",
+                                           "Learning rate",
+                                           "Gradient norm",
+                                           "Throughput",
+                                           "Waiting for data",
+                                           "Evaluation: val_calibration",
+                                           "Validation top-1",
+                                           "v2-atto, averaged weights",
+                                           ">90.78<",
+                                           "v1-atto: distance while training",
+                                           "tensor hidden",
+                                           "tensor grn",
+                                           "fcmae pretrain --model atto-v1",
+                                           "<h2>Reconstructions across training</h2>",
+                                           "step 1000",
+                                           "Channel maps",
+                                           "v2-atto: V2 Atto",
+                                           "took 0.5 % of the run",
+                                           "<h2>Events</h2>"};
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
         ck_assert_msg(strstr(page, expected[i]) != NULL, "the page lacks: %s", expected[i]);
     ck_assert_int_eq(count_of(page, "<img "), 4 + 3);

@@ -18,7 +18,8 @@ static tensor tensor_create(int64_t sites, int64_t channels)
     tensor t = {sites, channels, (channels + 15) / 16 * 16, NULL};
     t.values = calloc((size_t)(sites * t.stride), sizeof(float));
     for (int64_t i = 0; i < sites; i++)
-        for (int64_t c = channels; c < t.stride; c++) t.values[i * t.stride + c] = NAN; /* padding */
+        for (int64_t c = channels; c < t.stride; c++)
+            t.values[i * t.stride + c] = NAN; /* padding */
     return t;
 }
 
@@ -34,10 +35,8 @@ static tensor tensor_random(int64_t sites, int64_t channels, uint64_t seed, doub
 
 static fcmae_channel_statistics measure(tensor t)
 {
-    fcmae_observation observation = {.values = t.values,
-                                     .sites = t.sites,
-                                     .channels = t.channels,
-                                     .stride = t.stride};
+    fcmae_observation observation = {
+        .values = t.values, .sites = t.sites, .channels = t.channels, .stride = t.stride};
     double *scratch = malloc(FCMAE_CHANNEL_SCRATCH(t.channels) * sizeof *scratch);
     fcmae_channel_statistics statistics;
     fcmae_channel_measure(&observation, scratch, &statistics);
@@ -74,13 +73,14 @@ static double pairwise(tensor t, double dead_threshold, double *alive_only)
 
 START_TEST(equals_the_pairwise_definition)
 {
-    static const int64_t shapes[][2] = {{1, 1},  {1, 7},    {2, 16},  {3, 17},  {5, 3},
+    static const int64_t shapes[][2] = {{1, 1},   {1, 7},    {2, 16},  {3, 17},   {5, 3},
                                         {49, 40}, {64, 160}, {19, 96}, {196, 320}};
     static const double shifts[] = {0, 0.5, -3, 40};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (size_t k = 0; k < 4; k++) {
             tensor t = tensor_random(shapes[i][0], shapes[i][1], 100 + i, shifts[k]);
-            for (int64_t c = 0; c < t.channels; c += 5) /* some dead channels, none in channel 1.. */
+            for (int64_t c = 0; c < t.channels;
+                 c += 5) /* some dead channels, none in channel 1.. */
                 for (int64_t s = 0; c > 0 && s < t.sites; s++) t.values[s * t.stride + c] = 0;
             double alive, expected = pairwise(t, FCMAE_DEAD_THRESHOLD, &alive);
             fcmae_channel_statistics got = measure(t);
@@ -186,7 +186,7 @@ START_TEST(saturated_means_the_same_everywhere)
     for (int64_t s = 0; s < 64; s++) {
         t.values[s * t.stride + 4] = 3 + 0.1f * (s % 2 ? 1.f : -1.f);  /* 3.3 % variation: yes */
         t.values[s * t.stride + 5] = -3 + 0.3f * (s % 2 ? 1.f : -1.f); /* 10 %: no              */
-        t.values[s * t.stride + 6] = 0;                               /* dead, not saturated   */
+        t.values[s * t.stride + 6] = 0;                                /* dead, not saturated   */
     }
     fcmae_channel_statistics got = measure(t);
     ck_assert_double_eq_tol(got.saturated, 1.0 / 20, 1e-12);

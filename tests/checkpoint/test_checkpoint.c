@@ -53,7 +53,8 @@ static bool same_values(fcmae_model *a, fcmae_model *b)
 static void save(const char *path, fcmae_model *model, const fcmae_checkpoint_contents *contents)
 {
     fcmae_error error = {0};
-    ck_assert_msg(fcmae_checkpoint_save(path, model, contents, &error) == FCMAE_OK, "%s", error.message);
+    ck_assert_msg(fcmae_checkpoint_save(path, model, contents, &error) == FCMAE_OK, "%s",
+                  error.message);
 }
 
 static fcmae_checkpoint *open_checkpoint(const char *path, const char *key)
@@ -79,8 +80,8 @@ START_TEST(every_layout_gives_the_model_back)
                 fcmae_load_report report = {0};
                 fcmae_error error = {0};
                 save(path, model, &contents);
-                ck_assert_msg(fcmae_checkpoint_load_model(&back, path, NULL, (fcmae_model_kind)kind, 0, 0,
-                                                          NULL, &report, &error) == FCMAE_OK,
+                ck_assert_msg(fcmae_checkpoint_load_model(&back, path, NULL, (fcmae_model_kind)kind,
+                                                          0, 0, NULL, &report, &error) == FCMAE_OK,
                               "%s", error.message);
                 ck_assert(same_values(model, back));
                 int count;
@@ -114,7 +115,8 @@ START_TEST(a_file_describes_itself)
     ck_assert_int_eq(info->values, fcmae_model_parameter_count(model));
     ck_assert(info->has_decoder && !info->has_head);
     ck_assert_int_eq(info->report.count, 0);
-    ck_assert_str_eq(fcmae_tensor_file_text(fcmae_checkpoint_file(c), "class_names"), "[\"a\",\"b\"]");
+    ck_assert_str_eq(fcmae_tensor_file_text(fcmae_checkpoint_file(c), "class_names"),
+                     "[\"a\",\"b\"]");
     fcmae_checkpoint_close(&c);
     fcmae_model_destroy(&model);
 }
@@ -134,13 +136,15 @@ START_TEST(a_run_folder_means_its_newest_checkpoint)
     fcmae_checkpoint_close(&c);
 
     /* a path is no name, and a cut line is none */
-    static const char *const wrong[] = {"../checkpoint-7.safetensors\n", "checkpoint-7.safetensors", "\n",
-                                        ""};
+    static const char *const wrong[] = {"../checkpoint-7.safetensors\n", "checkpoint-7.safetensors",
+                                        "\n", ""};
     for (int i = 0; i < 4; i++) {
         fcmae_error error = {0};
         write_bytes(test_path("run/latest"), wrong[i], strlen(wrong[i]));
-        ck_assert_int_eq(fcmae_checkpoint_open(&c, test_path("run"), NULL, &error), FCMAE_ERR_NOT_FOUND);
-        ck_assert_int_ne(fcmae_checkpoint_open(&c, test_path("run/latest"), NULL, &error), FCMAE_OK);
+        ck_assert_int_eq(fcmae_checkpoint_open(&c, test_path("run"), NULL, &error),
+                         FCMAE_ERR_NOT_FOUND);
+        ck_assert_int_ne(fcmae_checkpoint_open(&c, test_path("run/latest"), NULL, &error),
+                         FCMAE_OK);
     }
     fcmae_model_destroy(&model);
 }
@@ -174,8 +178,8 @@ START_TEST(the_official_names_and_shapes)
     save(test_path("names.safetensors"), model, NULL);
     fcmae_checkpoint *c = open_checkpoint(test_path("names.safetensors"), NULL);
     for (size_t i = 0; i < sizeof sparse / sizeof *sparse; i++) {
-        const fcmae_tensor *tensor =
-            fcmae_tensor_file_find(fcmae_checkpoint_file(c), sparse[i].name);
+        const fcmae_tensor *tensor = fcmae_tensor_file_find(fcmae_checkpoint_file(c),
+                                                            sparse[i].name);
         ck_assert_msg(tensor, "%s is missing", sparse[i].name);
         ck_assert_int_eq(tensor->rank, sparse[i].rank);
         ck_assert_mem_eq(tensor->shape, sparse[i].shape, (size_t)tensor->rank * sizeof(int64_t));
@@ -201,11 +205,12 @@ START_TEST(kernel_order_is_minkowskis)
     for (int channel = 0; channel < 16; channel++)
         for (int kh = 0; kh < 7; kh++)
             for (int kw = 0; kw < 7; kw++)
-                ck_assert(dense[channel * 49 + kh * 7 + kw] == kernel[(kw * 7 + kh) * 16 + channel]);
+                ck_assert(dense[channel * 49 + kh * 7 + kw] ==
+                          kernel[(kw * 7 + kh) * 16 + channel]);
     fcmae_parameter_export(fcmae_model_find(model, "downsample_layers.2.1.weight"),
                            fcmae_model_values(model), official);
-    fcmae_tensor_file_read(file, fcmae_tensor_file_find(file, "encoder.downsample_layers.2.1.kernel"),
-                           patch, &error);
+    fcmae_tensor_file_read(
+        file, fcmae_tensor_file_find(file, "encoder.downsample_layers.2.1.kernel"), patch, &error);
     for (int o = 0; o < 24; o++)
         for (int i = 0; i < 16; i++)
             for (int kh = 0; kh < 2; kh++)
@@ -240,11 +245,13 @@ START_TEST(blocks_of_the_optimiser)
     ck_assert_mem_eq(block, fcmae_model_values(first), size);
     ck_assert_int_eq(fcmae_checkpoint_load_block(c, model, "exp_avg_sq.", block, &error), FCMAE_OK);
     ck_assert_mem_eq(block, fcmae_model_values(second), size);
-    ck_assert_int_eq(fcmae_checkpoint_load_block(c, model, "ema.", block, &error), FCMAE_ERR_MISMATCH);
+    ck_assert_int_eq(fcmae_checkpoint_load_block(c, model, "ema.", block, &error),
+                     FCMAE_ERR_MISMATCH);
     int64_t read = 0;
     const fcmae_tensor_file *file = fcmae_checkpoint_file(c);
-    ck_assert_int_eq(fcmae_tensor_file_read_raw(file, fcmae_tensor_file_find(file, "step"), &read, &error),
-                     FCMAE_OK);
+    ck_assert_int_eq(
+        fcmae_tensor_file_read_raw(file, fcmae_tensor_file_find(file, "step"), &read, &error),
+        FCMAE_OK);
     ck_assert_int_eq(read, 77);
     fcmae_checkpoint_close(&c);
     free(block);
@@ -264,16 +271,19 @@ START_TEST(averaged_weights_on_request)
     const char *path = test_path("ema.safetensors");
     fcmae_error error = {0};
     save(path, model, &contents);
-    ck_assert_int_eq(fcmae_checkpoint_load_model(&back, path, NULL, FCMAE_KIND_CLASSIFIER, 0, 0, NULL,
-                                                 NULL, &error), FCMAE_OK);
+    ck_assert_int_eq(fcmae_checkpoint_load_model(&back, path, NULL, FCMAE_KIND_CLASSIFIER, 0, 0,
+                                                 NULL, NULL, &error),
+                     FCMAE_OK);
     ck_assert(same_values(back, model));
     fcmae_model_destroy(&back);
-    ck_assert_int_eq(fcmae_checkpoint_load_model(&back, path, "ema", FCMAE_KIND_CLASSIFIER, 0, 0, NULL,
-                                                 NULL, &error), FCMAE_OK);
+    ck_assert_int_eq(fcmae_checkpoint_load_model(&back, path, "ema", FCMAE_KIND_CLASSIFIER, 0, 0,
+                                                 NULL, NULL, &error),
+                     FCMAE_OK);
     ck_assert(same_values(back, average));
     fcmae_model_destroy(&back);
-    ck_assert_int_eq(fcmae_checkpoint_load_model(&back, path, "teacher", FCMAE_KIND_CLASSIFIER, 0, 0,
-                                                 NULL, NULL, &error), FCMAE_ERR_NOT_FOUND);
+    ck_assert_int_eq(fcmae_checkpoint_load_model(&back, path, "teacher", FCMAE_KIND_CLASSIFIER, 0,
+                                                 0, NULL, NULL, &error),
+                     FCMAE_ERR_NOT_FOUND);
     fcmae_model_destroy(&model);
     fcmae_model_destroy(&average);
 }
@@ -287,13 +297,16 @@ START_TEST(a_pretrained_encoder_gets_a_fresh_head)
     const char *path = test_path("encoder.safetensors");
     fcmae_error error = {0};
     save(path, model, NULL);
-    ck_assert_int_eq(fcmae_checkpoint_load_model(&classifier, path, NULL, FCMAE_KIND_CLASSIFIER, 5, 1,
-                                                 NULL, NULL, &error), FCMAE_ERR_MISMATCH);
+    ck_assert_int_eq(fcmae_checkpoint_load_model(&classifier, path, NULL, FCMAE_KIND_CLASSIFIER, 5,
+                                                 1, NULL, NULL, &error),
+                     FCMAE_ERR_MISMATCH);
     ck_assert_ptr_null(classifier);
-    ck_assert_msg(strstr(error.message, "missing head.bias") || strstr(error.message, "missing norm."),
+    ck_assert_msg(strstr(error.message, "missing head.bias") ||
+                      strstr(error.message, "missing norm."),
                   "%s", error.message);
     ck_assert_msg(fcmae_checkpoint_load_model(&classifier, path, NULL, FCMAE_KIND_CLASSIFIER, 5, 1,
-                                              &options, &report, &error) == FCMAE_OK, "%s", error.message);
+                                              &options, &report, &error) == FCMAE_OK,
+                  "%s", error.message);
     int kept = 0, ignored = 0;
     for (int i = 0; i < report.count; i++) {
         kept += report.entries[i].kind == FCMAE_TENSOR_KEPT;
@@ -303,9 +316,11 @@ START_TEST(a_pretrained_encoder_gets_a_fresh_head)
     ck_assert_int_eq(ignored, 1 + 2 + 2 * 10 + 2);
     const fcmae_parameter *a = fcmae_model_find(model, "stages.3.0.pwconv2.weight");
     const fcmae_parameter *b = fcmae_model_find(classifier, "stages.3.0.pwconv2.weight");
-    ck_assert_mem_eq(fcmae_model_values(model) + a->offset, fcmae_model_values(classifier) + b->offset,
+    ck_assert_mem_eq(fcmae_model_values(model) + a->offset,
+                     fcmae_model_values(classifier) + b->offset,
                      (size_t)(a->rows * a->stride) * sizeof(float));
-    ck_assert(fcmae_model_values(classifier)[fcmae_model_find(classifier, "norm.weight")->offset] == 1);
+    ck_assert(fcmae_model_values(classifier)[fcmae_model_find(classifier, "norm.weight")->offset] ==
+              1);
     fcmae_load_report_release(&report);
     fcmae_model_destroy(&model);
     fcmae_model_destroy(&classifier);
@@ -323,9 +338,10 @@ START_TEST(a_file_that_does_not_fit_changes_nothing)
     fcmae_checkpoint *c = open_checkpoint(test_path("v2.safetensors"), NULL);
     ck_assert_int_eq(fcmae_checkpoint_load(c, other, NULL, &report, &error), FCMAE_ERR_MISMATCH);
     ck_assert(same_values(other, same));
-    ck_assert_int_eq(report.errors, 5 + 10); /* 5 blocks: gamma missing, GRN gamma and beta unexpected */
-    ck_assert_msg(strstr(error.message, "15 tensors") && strstr(error.message, "stages.0.0.gamma"), "%s",
-                  error.message);
+    ck_assert_int_eq(report.errors,
+                     5 + 10); /* 5 blocks: gamma missing, GRN gamma and beta unexpected */
+    ck_assert_msg(strstr(error.message, "15 tensors") && strstr(error.message, "stages.0.0.gamma"),
+                  "%s", error.message);
     fcmae_checkpoint_close(&c);
     fcmae_load_report_release(&report);
     fcmae_model_destroy(&model);
@@ -345,8 +361,9 @@ START_TEST(half_precision_files)
     for (int dtype = FCMAE_DTYPE_F16; dtype <= FCMAE_DTYPE_F64; dtype++) {
         fcmae_checkpoint_contents contents = {.dtype = (fcmae_dtype)dtype};
         save(path, model, &contents);
-        ck_assert_int_eq(fcmae_checkpoint_load_model(&back, path, NULL, FCMAE_KIND_ENCODER, 0, 0, NULL,
-                                                     NULL, &error), FCMAE_OK);
+        ck_assert_int_eq(fcmae_checkpoint_load_model(&back, path, NULL, FCMAE_KIND_ENCODER, 0, 0,
+                                                     NULL, NULL, &error),
+                         FCMAE_OK);
         ck_assert(same_values(model, back));
         fcmae_model_destroy(&back);
     }

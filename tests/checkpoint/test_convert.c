@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
 /**
- * Conversions: the ring official -> timm -> huggingface -> official -> sparse -> dense, byte for byte,
- * and the names and shapes of every published size in every layout.
+ * Conversions: the ring official -> timm -> huggingface -> official -> sparse -> dense, byte for
+ * byte, and the names and shapes of every published size in every layout.
  *
  *     test_convert             what the test suite runs
  *     test_convert tiny huge   the ring for these sizes, V1 and V2, with time and memory
@@ -25,7 +25,8 @@ static fcmae_model_config sized(const char *name, int version, fcmae_model_kind 
         memcpy(config.depths, depths, sizeof depths);
         memcpy(config.dims, dims, sizeof dims);
     } else
-        ck_assert_msg(fcmae_preset_load(name, &config, NULL, &error) == FCMAE_OK, "%s", error.message);
+        ck_assert_msg(fcmae_preset_load(name, &config, NULL, &error) == FCMAE_OK, "%s",
+                      error.message);
     config.version = version;
     config.kind = kind;
     config.classes = kind == FCMAE_KIND_CLASSIFIER ? 11 : 0;
@@ -47,7 +48,8 @@ static void save_network(const fcmae_model_config *config, const char *path)
                 values[table[i].offset + row * table[i].stride + column] = next;
                 next = next < 16777215.0f ? next + 1 : -16777215.0f;
             }
-    ck_assert_msg(fcmae_checkpoint_save(path, model, NULL, &error) == FCMAE_OK, "%s", error.message);
+    ck_assert_msg(fcmae_checkpoint_save(path, model, NULL, &error) == FCMAE_OK, "%s",
+                  error.message);
     fcmae_model_destroy(&model);
 }
 
@@ -93,7 +95,8 @@ static void go_round(const char *size, int version)
     assert_same_files(test_path("official.safetensors"), test_path("again.safetensors"));
     drop("huggingface/model.safetensors");
     start = seconds();
-    convert(test_path("again.safetensors"), test_path("sparse.pth"), (fcmae_convert_options){.sparse = true});
+    convert(test_path("again.safetensors"), test_path("sparse.pth"),
+            (fcmae_convert_options){.sparse = true});
     double unfold = seconds() - start;
     drop("again.safetensors");
     start = seconds();
@@ -103,7 +106,8 @@ static void go_round(const char *size, int version)
     drop("sparse.pth");
     drop("dense.safetensors");
     drop("official.safetensors");
-    printf("# %s V%d: timm %.2f s, unfold %.2f s, fold %.2f s\n", size, version, first, unfold, fold);
+    printf("# %s V%d: timm %.2f s, unfold %.2f s, fold %.2f s\n", size, version, first, unfold,
+           fold);
 }
 
 START_TEST(the_ring_closes)
@@ -124,10 +128,12 @@ START_TEST(a_pretraining_checkpoint_folds_and_unfolds)
     convert(sparse, test_path("fold.pt"), (fcmae_convert_options){0});
     fcmae_model *whole = NULL, *encoder = NULL;
     fcmae_error error = {0};
-    ck_assert_int_eq(fcmae_checkpoint_load_model(&whole, sparse, NULL, FCMAE_KIND_ENCODER, 0, 0, NULL, NULL,
-                                                 &error), FCMAE_OK);
-    ck_assert_int_eq(fcmae_checkpoint_load_model(&encoder, test_path("fold.pt"), NULL, FCMAE_KIND_ENCODER,
-                                                 0, 0, NULL, NULL, &error), FCMAE_OK);
+    ck_assert_int_eq(fcmae_checkpoint_load_model(&whole, sparse, NULL, FCMAE_KIND_ENCODER, 0, 0,
+                                                 NULL, NULL, &error),
+                     FCMAE_OK);
+    ck_assert_int_eq(fcmae_checkpoint_load_model(&encoder, test_path("fold.pt"), NULL,
+                                                 FCMAE_KIND_ENCODER, 0, 0, NULL, NULL, &error),
+                     FCMAE_OK);
     ck_assert_mem_eq(fcmae_model_values(whole), fcmae_model_values(encoder),
                      (size_t)fcmae_model_block_size(whole) * sizeof(float));
     fcmae_model_destroy(&whole);
@@ -143,7 +149,8 @@ START_TEST(a_fresh_head_is_drawn_from_the_seed)
     const char *from = test_path("head.safetensors");
     save_network(&config, from);
     fcmae_convert_options options = {.classes = 5, .seed = 1};
-    ck_assert_int_eq(fcmae_convert(from, test_path("h1.safetensors"), &options, &result, &error), FCMAE_OK);
+    ck_assert_int_eq(fcmae_convert(from, test_path("h1.safetensors"), &options, &result, &error),
+                     FCMAE_OK);
     ck_assert_int_eq(result.config.kind, FCMAE_KIND_CLASSIFIER);
     ck_assert_int_eq(result.config.classes, 5);
     ck_assert_int_eq(result.report.errors, 0);
@@ -151,7 +158,8 @@ START_TEST(a_fresh_head_is_drawn_from_the_seed)
     assert_same_files(test_path("h1.safetensors"), test_path("h2.safetensors"));
     fcmae_model *model = NULL;
     ck_assert_int_eq(fcmae_checkpoint_load_model(&model, test_path("h1.safetensors"), NULL,
-                                                 FCMAE_KIND_CLASSIFIER, 0, 0, NULL, NULL, &error), FCMAE_OK);
+                                                 FCMAE_KIND_CLASSIFIER, 0, 0, NULL, NULL, &error),
+                     FCMAE_OK);
     float head[5 * 40], sum = 0;
     fcmae_parameter_export(fcmae_model_find(model, "head.weight"), fcmae_model_values(model), head);
     for (int i = 0; i < 200; i++) sum += head[i] * head[i];
@@ -164,7 +172,8 @@ END_TEST
 
 START_TEST(every_size_in_every_layout)
 {
-    static const char *const sizes[] = {"atto", "femto", "pico", "nano", "tiny", "base", "large", "huge"};
+    static const char *const sizes[] = {"atto", "femto", "pico",  "nano",
+                                        "tiny", "base",  "large", "huge"};
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
         for (int kind = FCMAE_KIND_PRETRAIN; kind <= FCMAE_KIND_CLASSIFIER; kind++) {
             fcmae_model_config config = sized(sizes[s], _i, (fcmae_model_kind)kind);
@@ -180,7 +189,8 @@ START_TEST(every_size_in_every_layout)
                     fcmae_layout_describe(p, &config, (fcmae_layout)layout, name, &tensor);
                     ck_assert_msg(fcmae_layout_parse(name, &parsed), "%s is not understood", name);
                     ck_assert_str_eq(parsed.official, p->name);
-                    ck_assert_msg(fcmae_layout_fits(p, parsed.kernel, &tensor), "%s does not fit", name);
+                    ck_assert_msg(fcmae_layout_fits(p, parsed.kernel, &tensor), "%s does not fit",
+                                  name);
                     ck_assert(parsed.kernel == fcmae_layout_is_kernel(p, (fcmae_layout)layout));
                     if (p->part != FCMAE_PART_DECODER)
                         ck_assert(parsed.part == p->part && parsed.stage == p->stage);
@@ -255,8 +265,9 @@ START_TEST(options_that_make_no_sense)
         {"no/such/folder/x.pt", {0}, FCMAE_ERR_IO},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        ck_assert_msg(fcmae_convert(from, test_path(cases[i].to), &cases[i].options, NULL, &error) ==
-                          cases[i].status, "case %zu: %s", i, error.message);
+        ck_assert_msg(fcmae_convert(from, test_path(cases[i].to), &cases[i].options, NULL,
+                                    &error) == cases[i].status,
+                      "case %zu: %s", i, error.message);
         ck_assert_int_eq(access(test_path(cases[i].to), F_OK), -1);
     }
 }
@@ -269,12 +280,16 @@ START_TEST(onnx_is_written)
     fcmae_error error = {0};
     fcmae_convert_options options = {.format = FCMAE_FORMAT_ONNX};
     save_network(&config, test_path("onnx.safetensors"));
-    ck_assert_msg(fcmae_convert(test_path("onnx.safetensors"), test_path("m.onnx"), &options, &result,
-                                &error) == FCMAE_OK, "%s", error.message);
+    ck_assert_msg(fcmae_convert(test_path("onnx.safetensors"), test_path("m.onnx"), &options,
+                                &result, &error) == FCMAE_OK,
+                  "%s", error.message);
     size_t size;
     unsigned char *bytes = read_bytes(test_path("m.onnx"), &size);
     ck_assert(size > result.bytes);
-    ck_assert_mem_eq(bytes, "\x08\x08\x12\x05" "fcmae", 9); /* ir_version 8, the producer */
+    ck_assert_mem_eq(bytes,
+                     "\x08\x08\x12\x05"
+                     "fcmae",
+                     9); /* ir_version 8, the producer */
     free(bytes);
     fcmae_convert_result_release(&result);
 }

@@ -24,8 +24,8 @@ static void check_values(fcmae_model *model, const char *file)
         fcmae_parameter_export(p, fcmae_model_values(model), official);
         for (int64_t i = 0; i < p->count; i++) {
             float expected = (float)((31 * position + 7 * i) % 251 - 125) / 64;
-            ck_assert_msg(official[i] == expected, "%s: %s[%lld] is %g instead of %g", file, p->name,
-                          (long long)i, (double)official[i], (double)expected);
+            ck_assert_msg(official[i] == expected, "%s: %s[%lld] is %g instead of %g", file,
+                          p->name, (long long)i, (double)official[i], (double)expected);
         }
         free(official);
     }
@@ -70,8 +70,8 @@ START_TEST(files_of_the_real_libraries)
     ck_assert_int_eq(info->config.kind, files[_i].kind);
     ck_assert_int_eq(info->report.count, 0);
     fcmae_checkpoint_close(&checkpoint);
-    fcmae_status status = fcmae_checkpoint_load_model(&model, path, files[_i].key, files[_i].kind, 0, 0, NULL,
-                                                      &report, &error);
+    fcmae_status status = fcmae_checkpoint_load_model(&model, path, files[_i].key, files[_i].kind,
+                                                      0, 0, NULL, &report, &error);
     ck_assert_msg(status == FCMAE_OK, "%s", error.message);
     ck_assert_int_eq(report.count, 0);
     check_values(model, files[_i].file);
@@ -86,7 +86,8 @@ START_TEST(the_plain_weights_of_a_training_checkpoint)
     fcmae_model *model = NULL;
     fcmae_error error = {0};
     ck_assert_msg(fcmae_checkpoint_load_model(&model, fixture("torch2-training.pth"), NULL,
-                                              FCMAE_KIND_CLASSIFIER, 0, 0, NULL, NULL, &error) == FCMAE_OK,
+                                              FCMAE_KIND_CLASSIFIER, 0, 0, NULL, NULL,
+                                              &error) == FCMAE_OK,
                   "%s", error.message);
     for (int64_t i = 0; i < fcmae_model_block_size(model); i++)
         ck_assert(fcmae_model_values(model)[i] == 0);
@@ -99,8 +100,8 @@ START_TEST(class_names_come_along)
     fcmae_checkpoint *checkpoint = NULL;
     fcmae_error error = {0};
     const char *path = test_path("named.safetensors");
-    ck_assert_msg(fcmae_convert(fixture("huggingface-v2"), path, NULL, NULL, &error) == FCMAE_OK, "%s",
-                  error.message);
+    ck_assert_msg(fcmae_convert(fixture("huggingface-v2"), path, NULL, NULL, &error) == FCMAE_OK,
+                  "%s", error.message);
     ck_assert_int_eq(fcmae_checkpoint_open(&checkpoint, path, NULL, &error), FCMAE_OK);
     ck_assert_str_eq(fcmae_tensor_file_text(fcmae_checkpoint_file(checkpoint), "class_names"),
                      "[\"class 0\",\"class 1\",\"class 2\",\"class 3\",\"class 4\"]");

@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/** Torch and NumPy files that are damaged or mean harm: an error that says where, and nothing else. */
+/** Torch and NumPy files that are damaged or mean harm: an error
+ *  that says where, and nothing else. */
 #include <zlib.h>
 
 #include "core/random.h"
@@ -33,7 +34,8 @@ static void expect_archive(bytes pickle, size_t storage, const char *says)
 {
     fcmae_error error = {0};
     unsigned char *data = calloc(1, storage + 1);
-    zip_item items[] = {{"a/data.pkl", pickle.data, pickle.size}, {"a/data/0", data, storage},
+    zip_item items[] = {{"a/data.pkl", pickle.data, pickle.size},
+                        {"a/data/0", data, storage},
                         {"a/version", "3\n", 2}};
     bytes zip = build_zip(items, 3, -1);
     fcmae_status status = try_file(zip.data, zip.size, &error);
@@ -41,7 +43,8 @@ static void expect_archive(bytes pickle, size_t storage, const char *says)
         ck_assert_msg(status == FCMAE_OK, "%s", error.message);
     else {
         ck_assert_msg(status != FCMAE_OK, "accepted; expected: %s", says);
-        ck_assert_msg(strstr(error.message, says), "\"%s\" does not say \"%s\"", error.message, says);
+        ck_assert_msg(strstr(error.message, says), "\"%s\" does not say \"%s\"", error.message,
+                      says);
     }
     free(data);
     free(zip.data);
@@ -60,22 +63,31 @@ START_TEST(tensors_that_lie)
     expect_archive(TENSOR("FloatStorage", "K\6", "K\0(K\2K\3t(K\1K\2t"), 24, NULL);
     expect_archive(TENSOR("FloatStorage", "K\6", "K\0(K\0K\3t(K\3K\1t"), 24, NULL);
     expect_archive(TENSOR("FloatStorage", "K\6", "K\5))"), 24, NULL);
-    expect_archive(TENSOR("FloatStorage", "K\6", "K\1(K\2K\3t(K\3K\1t"), 24, "tensor w reaches beyond");
-    expect_archive(TENSOR("FloatStorage", "K\7", "K\0(K\2K\3t(K\3K\1t"), 24, "should hold 7 elements");
-    expect_archive(TENSOR("FloatStorage", "K\6", "K\0(K\2K\3t(K\4K\1t"), 24, "tensor w reaches beyond");
+    expect_archive(TENSOR("FloatStorage", "K\6", "K\1(K\2K\3t(K\3K\1t"), 24,
+                   "tensor w reaches beyond");
+    expect_archive(TENSOR("FloatStorage", "K\7", "K\0(K\2K\3t(K\3K\1t"), 24,
+                   "should hold 7 elements");
+    expect_archive(TENSOR("FloatStorage", "K\6", "K\0(K\2K\3t(K\4K\1t"), 24,
+                   "tensor w reaches beyond");
     expect_archive(TENSOR("FloatStorage", "K\6", "K\0(K\2K\3t(K\3t"), 24, "size or stride");
-    expect_archive(TENSOR("FloatStorage", "K\6", "K\0(K\2J\xff\xff\xff\xfft(K\3K\1t"), 24, "size or stride");
+    expect_archive(TENSOR("FloatStorage", "K\6", "K\0(K\2J\xff\xff\xff\xfft(K\3K\1t"), 24,
+                   "size or stride");
     expect_archive(TENSOR("FloatStorage", "K\6", "K\0(K\2K\3t(J\xff\xff\xff\xffK\1t"), 24,
                    "size or stride");
-    expect_archive(TENSOR("FloatStorage", "K\6", "J\xff\xff\xff\xff(K\2K\3t(K\3K\1t"), 24, "without storage");
-    expect_archive(TENSOR("FloatStorage", "J\xff\xff\xff\xff", "K\0(K\2K\3t(K\3K\1t"), 24, "storage id");
+    expect_archive(TENSOR("FloatStorage", "K\6", "J\xff\xff\xff\xff(K\2K\3t(K\3K\1t"), 24,
+                   "without storage");
+    expect_archive(TENSOR("FloatStorage", "J\xff\xff\xff\xff", "K\0(K\2K\3t(K\3K\1t"), 24,
+                   "storage id");
     expect_archive(TENSOR("NoSuchStorage", "K\6", "K\0(K\2K\3t(K\3K\1t"), 24, "unknown kind");
-    expect_archive(TENSOR("FloatStorage", "K\6", "K\0(" HUGE_63 HUGE_63 "t(K\1K\1t"), 24, "impossible shape");
+    expect_archive(TENSOR("FloatStorage", "K\6", "K\0(" HUGE_63 HUGE_63 "t(K\1K\1t"), 24,
+                   "impossible shape");
     expect_archive(TENSOR("FloatStorage", "K\6", "K\0(" HUGE_63 "t(K\0t"), 24, "impossible shape");
-    expect_archive(TENSOR("FloatStorage", "K\6", "K\0(J\xff\xff\xff\x7ft(K\0t"), 24, "repeats a storage");
+    expect_archive(TENSOR("FloatStorage", "K\6", "K\0(J\xff\xff\xff\x7ft(K\0t"), 24,
+                   "repeats a storage");
     expect_archive(TENSOR("FloatStorage", "K\6", HUGE_63 "(K\1t(K\1t"), 24, "impossible offset");
     expect_archive(TENSOR("FloatStorage", HUGE_63, "K\0(K\1t(K\1t"), 24, "should hold");
-    expect_archive(TENSOR("FloatStorage", "K\6", "K\0(K\2K\3t(" HUGE_63 "K\1t"), 24, "reaches beyond");
+    expect_archive(TENSOR("FloatStorage", "K\6", "K\0(K\2K\3t(" HUGE_63 "K\1t"), 24,
+                   "reaches beyond");
     expect_archive(TENSOR("FloatStorage", "K\6", "K\0(K\1K\1K\1K\1K\1K\1K\1K\1K\1t(K\1t"), 24,
                    "9 dimensions");
 }
@@ -108,7 +120,9 @@ START_TEST(pickles_that_lie)
     PICKLE("K\1r\xff\xff\xff\xff.", "memo index beyond any use");
     PICKLE("q\0.", "memo entry without a value");
     PICKLE("X\xff\xff\xff\xff", "longer than the data");
-    PICKLE("U\x20" "abc", "longer than the data");
+    PICKLE("U\x20"
+           "abc",
+           "longer than the data");
     PICKLE("\x8a\xff\1.", "longer than the data");
     PICKLE("ctorch", "global without an end");
     PICKLE("Q.", "persistent id without a value");
@@ -119,7 +133,9 @@ START_TEST(pickles_that_lie)
     PICKLE("ctorch._utils\n_rebuild_parameter\n)R.", "parameter without a tensor");
     PICKLE("ccollections\nOrderedDict\n(](K\1ltR.", "opcode 0x6c");
     /* nothing is executed: a call of os.system is an opaque value */
-    PICKLE("cos\nsystem\n(X\4\0\0\0exitt" "R.", NULL);
+    PICKLE("cos\nsystem\n(X\4\0\0\0exitt"
+           "R.",
+           NULL);
     PICKLE("cposix\nsystem\n(X\x14\0\0\0touch /tmp/fcmae-pwntR.", NULL);
     ck_assert_int_eq(access("/tmp/fcmae-pwn", F_OK), -1);
     /* a list that contains itself, a dictionary that is its own value */
@@ -180,26 +196,58 @@ START_TEST(zips_that_lie)
     } cases[] = {
         {{{"a/data.pkl", pickle.data, pickle.size}, {"a/data/0", "abcd", 4}}, 2, -1, NULL},
         {{{"a/data.pkl", pickle.data, pickle.size}}, 1, -1, "storage 0 is missing"},
-        {{{"a/data.pkl", pickle.data, pickle.size}, {"a/data/0", "abcd", 4}}, 2, 3, "impossible size"},
-        {{{"a/data.pkl", pickle.data, pickle.size}, {"a/data/0", "abcd", 4}}, 2, 60000, "impossible size"},
+        {{{"a/data.pkl", pickle.data, pickle.size}, {"a/data/0", "abcd", 4}},
+         2,
+         3,
+         "impossible size"},
+        {{{"a/data.pkl", pickle.data, pickle.size}, {"a/data/0", "abcd", 4}},
+         2,
+         60000,
+         "impossible size"},
         {{{"a/x", "", 0}}, 1, -1, "neither of PyTorch"},
-        {{{"a/data.pkl", pickle.data, pickle.size}, {"a/data.pkl", "x", 1}}, 2, -1, "two entries are called"},
-        {{{"a/data.pkl", pickle.data, pickle.size}, {"a/data/0", "abcd", 4, .flags = 1}}, 2, -1, "encrypted"},
-        {{{"a/data.pkl", pickle.data, pickle.size}, {"a/data/0", "abcd", 4, .method = 12}}, 2, -1,
+        {{{"a/data.pkl", pickle.data, pickle.size}, {"a/data.pkl", "x", 1}},
+         2,
+         -1,
+         "two entries are called"},
+        {{{"a/data.pkl", pickle.data, pickle.size}, {"a/data/0", "abcd", 4, .flags = 1}},
+         2,
+         -1,
+         "encrypted"},
+        {{{"a/data.pkl", pickle.data, pickle.size}, {"a/data/0", "abcd", 4, .method = 12}},
+         2,
+         -1,
          "compression method 12"},
         {{{"a/data.pkl", pickle.data, pickle.size},
-          {"a/data/0", "abcd", 4, .claimed_size = 1u << 30, .method = 8}}, 2, -1, "more than deflate can"},
-        {{{"a/data.pkl", pickle.data, pickle.size}, {"a/data/0", "abcd", 4, .method = 8}}, 2, -1, "damaged"},
-        {{{"a/data.pkl", pickle.data, pickle.size}, {"a/data/0", "abcd", 4, .claimed_size = 5}}, 2, -1,
+          {"a/data/0", "abcd", 4, .claimed_size = 1u << 30, .method = 8}},
+         2,
+         -1,
+         "more than deflate can"},
+        {{{"a/data.pkl", pickle.data, pickle.size}, {"a/data/0", "abcd", 4, .method = 8}},
+         2,
+         -1,
+         "damaged"},
+        {{{"a/data.pkl", pickle.data, pickle.size}, {"a/data/0", "abcd", 4, .claimed_size = 5}},
+         2,
+         -1,
          "two sizes"},
         {{{"a/data.pkl", pickle.data, pickle.size},
-          {"a/data/0", "abcd", 4, .claimed_size = 5000, .claimed_stored = 5000}}, 2, -1,
+          {"a/data/0", "abcd", 4, .claimed_size = 5000, .claimed_stored = 5000}},
+         2,
+         -1,
          "claims 5000 bytes"},
-        {{{"a/data.pkl", pickle.data, pickle.size}, {"a/data/0", "abcd", 4, .claimed_offset = 7}}, 2, -1,
+        {{{"a/data.pkl", pickle.data, pickle.size}, {"a/data/0", "abcd", 4, .claimed_offset = 7}},
+         2,
+         -1,
          "no local header"},
         {{{"a/data.pkl", pickle.data, pickle.size},
-          {"a/data/0", "abcd", 4, .claimed_offset = 0xfffffff0u}}, 2, -1, "outside the file"},
-        {{{"a/data.pkl", pickle.data, pickle.size}, {"a/constants.pkl", "", 0}}, 2, -1, "TorchScript"},
+          {"a/data/0", "abcd", 4, .claimed_offset = 0xfffffff0u}},
+         2,
+         -1,
+         "outside the file"},
+        {{{"a/data.pkl", pickle.data, pickle.size}, {"a/constants.pkl", "", 0}},
+         2,
+         -1,
+         "TorchScript"},
         {{{"a/data.pkl", pickle.data, pickle.size}, {"a/code/x.py", "", 0}}, 2, -1, "TorchScript"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -208,8 +256,8 @@ START_TEST(zips_that_lie)
         fcmae_status status = try_file(zip.data, zip.size, &error);
         ck_assert_msg((status == FCMAE_OK) == !cases[i].says, "case %zu: %s", i, error.message);
         if (cases[i].says)
-            ck_assert_msg(strstr(error.message, cases[i].says), "case %zu: \"%s\" does not say \"%s\"", i,
-                          error.message, cases[i].says);
+            ck_assert_msg(strstr(error.message, cases[i].says),
+                          "case %zu: \"%s\" does not say \"%s\"", i, error.message, cases[i].says);
         free(zip.data);
     }
     free(pickle.data);
@@ -219,10 +267,12 @@ END_TEST
 START_TEST(overlapping_entries_are_a_bomb)
 {
     bytes pickle = TENSOR("FloatStorage", "K\1", "K\0(K\1t(K\1t");
-    zip_item items[] = {{"a/data.pkl", pickle.data, pickle.size}, {"b/data.pkl", pickle.data, pickle.size}};
+    zip_item items[] = {{"a/data.pkl", pickle.data, pickle.size},
+                        {"b/data.pkl", pickle.data, pickle.size}};
     /* both directory entries are made to name the same bytes */
     bytes zip = build_zip(items, 2, -1);
-    size_t second = 30 + strlen(items[0].name) + items[0].size; /* offset of the second local header */
+    size_t second = 30 + strlen(items[0].name) +
+                    items[0].size; /* offset of the second local header */
     for (size_t i = 0; i + 4 < zip.size; i++)
         if (memcmp(zip.data + i, "PK\1\2", 4) == 0 && i > second + 60) {
             size_t entry = i + 46 + strlen(items[0].name);
@@ -267,12 +317,14 @@ START_TEST(arrays_that_lie)
         {"{'descr': '<f4', 'fortran_order': 0, 'shape': (2,)}", 24, "not an array's"},
         {"{'descr': '<f4', 'descr': '<f4', 'shape': (2,)}", 24, "not an array's"},
         {"{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2,)}", 24, "not an array's"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (9223372036854775807,)}", 24, "not an array's"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4)}",
-         24, "impossible shape"},
-        {"{'descr': '<f4', 'fortran_order': True, 'shape': (4611686018427387904, 0, 9)}",
-         24, "impossible shape"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,1)}", 4, "not an array's"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (9223372036854775807,)}", 24,
+         "not an array's"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4)}", 24,
+         "impossible shape"},
+        {"{'descr': '<f4', 'fortran_order': True, 'shape': (4611686018427387904, 0, 9)}", 24,
+         "impossible shape"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,1)}", 4,
+         "not an array's"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (1,), 'x': 1}", 4, "not an array's"},
         {"{} ", 4, "not an array's"},
     };
@@ -283,9 +335,11 @@ START_TEST(arrays_that_lie)
             zip_item item = {"w.npy", array.data, array.size};
             bytes file = packed ? build_zip(&item, 1, -1) : array;
             fcmae_status status = try_file(file.data, file.size, &error);
-            ck_assert_msg((status == FCMAE_OK) == !cases[i].says, "%s: %s", cases[i].header, error.message);
+            ck_assert_msg((status == FCMAE_OK) == !cases[i].says, "%s: %s", cases[i].header,
+                          error.message);
             if (cases[i].says)
-                ck_assert_msg(strstr(error.message, cases[i].says), "%s: %s", cases[i].header, error.message);
+                ck_assert_msg(strstr(error.message, cases[i].says), "%s: %s", cases[i].header,
+                              error.message);
             if (packed) free(file.data);
             free(array.data);
         }
@@ -325,9 +379,14 @@ END_TEST
 /** A good archive with every container feature of our own writer. */
 static unsigned char *good_archive(fcmae_container container, size_t *size)
 {
-    fcmae_model_config config = {.name = "custom", .kind = FCMAE_KIND_ENCODER, .version = 2,
-                                 .depths = {1, 1, 1, 1}, .dims = {8, 8, 8, 8}, .channels = 3,
-                                 .stem_stride = 4, .norm_pix = true};
+    fcmae_model_config config = {.name = "custom",
+                                 .kind = FCMAE_KIND_ENCODER,
+                                 .version = 2,
+                                 .depths = {1, 1, 1, 1},
+                                 .dims = {8, 8, 8, 8},
+                                 .channels = 3,
+                                 .stem_stride = 4,
+                                 .norm_pix = true};
     fcmae_model *model = NULL;
     fcmae_error error = {0};
     fcmae_checkpoint_contents contents = {.container = container};
@@ -344,11 +403,12 @@ START_TEST(every_truncation_of_an_archive_is_refused)
     unsigned char *data = good_archive(FCMAE_CONTAINER_TORCH, &size);
     fcmae_error error = {0};
     ck_assert_int_eq(try_file(data, size, &error), FCMAE_OK);
-    for (size_t length = 0; length < size; length += length < 2000 || length + 2000 > size ? 1 : 97) {
+    for (size_t length = 0; length < size;
+         length += length < 2000 || length + 2000 > size ? 1 : 97) {
         unsigned char *part = malloc(length + 1);
         memcpy(part, data, length);
-        ck_assert_msg(try_file(part, length, &error) != FCMAE_OK, "%zu of %zu bytes were accepted", length,
-                      size);
+        ck_assert_msg(try_file(part, length, &error) != FCMAE_OK, "%zu of %zu bytes were accepted",
+                      length, size);
         free(part);
     }
     free(data);
@@ -380,11 +440,13 @@ END_TEST
 
 START_TEST(a_hostile_checkpoint_is_no_model)
 {
-    /* sizes that would need terabytes: refused before memory is taken, as the tensors are not there */
+    /* sizes that would need terabytes: refused before memory is taken,
+     *  as the tensors are not there */
     fcmae_error error = {0};
-    static const char header[] = "{\"stages.0.0.dwconv.bias\":{\"dtype\":\"F32\",\"shape\":[1048576,0,3],"
-                                 "\"data_offsets\":[0,0]},\"downsample_layers.0.0.bias\":{\"dtype\":\"F32\","
-                                 "\"shape\":[4194304,0],\"data_offsets\":[0,0]}}";
+    static const char header[] =
+        "{\"stages.0.0.dwconv.bias\":{\"dtype\":\"F32\",\"shape\":[1048576,0,3],"
+        "\"data_offsets\":[0,0]},\"downsample_layers.0.0.bias\":{\"dtype\":\"F32\","
+        "\"shape\":[4194304,0],\"data_offsets\":[0,0]}}";
     uint64_t length = sizeof header - 1;
     unsigned char *data = calloc(1, 8 + sizeof header);
     memcpy(data, &length, 8);
@@ -408,9 +470,14 @@ START_TEST(a_few_tensors_that_claim_a_giant)
     fcmae_tensor tensors[6];
     static const char *const names[] = {"downsample_layers.0.0.bias", "downsample_layers.1.1.bias",
                                         "downsample_layers.2.1.bias", "downsample_layers.3.1.bias",
-                                        "stages.3.255.dwconv.bias", "stages.2.255.dwconv.bias"};
-    fcmae_model_config config = {.name = "x", .kind = FCMAE_KIND_ENCODER, .version = 2, .channels = 3,
-                                 .depths = {1, 1, 1, 1}, .dims = {8, 8, 8, 8}, .stem_stride = 4};
+                                        "stages.3.255.dwconv.bias",   "stages.2.255.dwconv.bias"};
+    fcmae_model_config config = {.name = "x",
+                                 .kind = FCMAE_KIND_ENCODER,
+                                 .version = 2,
+                                 .channels = 3,
+                                 .depths = {1, 1, 1, 1},
+                                 .dims = {8, 8, 8, 8},
+                                 .stem_stride = 4};
     fcmae_model *model = NULL;
     fcmae_extra_tensor extra[8];
     fcmae_named_block none[1] = {{"", NULL}};
@@ -419,15 +486,18 @@ START_TEST(a_few_tensors_that_claim_a_giant)
         tensors[i] = (fcmae_tensor){.name = names[i], .rank = 1, .shape = {WIDE}, .count = WIDE};
         extra[i] = (fcmae_extra_tensor){tensors[i], zeros};
     }
-    extra[6] = (fcmae_extra_tensor){{.name = "stages.0.0.dwconv.bias", .rank = 1, .shape = {8}, .count = 8},
-                                    zeros};
-    extra[7] = (fcmae_extra_tensor){{.name = "stages.1.255.norm.bias", .rank = 1, .shape = {8}, .count = 8},
-                                    zeros};
-    fcmae_checkpoint_contents contents = {.blocks = none, .block_count = 0, .extra = extra, .extra_count = 8};
-    ck_assert_msg(fcmae_checkpoint_save(path, model, &contents, &error) == FCMAE_OK, "%s", error.message);
+    extra[6] = (fcmae_extra_tensor){
+        {.name = "stages.0.0.dwconv.bias", .rank = 1, .shape = {8}, .count = 8}, zeros};
+    extra[7] = (fcmae_extra_tensor){
+        {.name = "stages.1.255.norm.bias", .rank = 1, .shape = {8}, .count = 8}, zeros};
+    fcmae_checkpoint_contents contents = {
+        .blocks = none, .block_count = 0, .extra = extra, .extra_count = 8};
+    ck_assert_msg(fcmae_checkpoint_save(path, model, &contents, &error) == FCMAE_OK, "%s",
+                  error.message);
     fcmae_model_destroy(&model);
-    ck_assert_int_eq(fcmae_checkpoint_load_model(&model, path, NULL, FCMAE_KIND_ENCODER, 0, 0, NULL, NULL,
-                                                 &error), FCMAE_ERR_MISMATCH);
+    ck_assert_int_eq(fcmae_checkpoint_load_model(&model, path, NULL, FCMAE_KIND_ENCODER, 0, 0, NULL,
+                                                 NULL, &error),
+                     FCMAE_ERR_MISMATCH);
     ck_assert_msg(strstr(error.message, "missing"), "%s", error.message);
 }
 END_TEST

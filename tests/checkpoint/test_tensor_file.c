@@ -15,19 +15,19 @@ START_TEST(half_and_bfloat_round_as_pytorch_does)
     const struct {
         float value;
         unsigned half, bfloat;
-    } cases[] = {{1.0f, 0x3c00, 0x3f80},       {-2.5f, 0xc100, 0xc020},
-                 {65504.0f, 0x7bff, 0x4780},   {65520.0f, 0x7c00, 0x4780},
-                 {0x1p-24f, 0x0001, 0x3380},   {0x1p-25f, 0x0000, 0x3300},
-                 {0x1.8p-25f, 0x0001, 0x3340}, {0x1p-14f, 0x0400, 0x3880},
-                 {0.1f, 0x2e66, 0x3dcd},       {-0.0f, 0x8000, 0x8000},
-                 {INFINITY, 0x7c00, 0x7f80},   {1.001953125f, 0x3c02, 0x3f80},
-                 {3.389e38f, 0x7c00, 0x7f7f}};
+    } cases[] = {
+        {1.0f, 0x3c00, 0x3f80},       {-2.5f, 0xc100, 0xc020},    {65504.0f, 0x7bff, 0x4780},
+        {65520.0f, 0x7c00, 0x4780},   {0x1p-24f, 0x0001, 0x3380}, {0x1p-25f, 0x0000, 0x3300},
+        {0x1.8p-25f, 0x0001, 0x3340}, {0x1p-14f, 0x0400, 0x3880}, {0.1f, 0x2e66, 0x3dcd},
+        {-0.0f, 0x8000, 0x8000},      {INFINITY, 0x7c00, 0x7f80}, {1.001953125f, 0x3c02, 0x3f80},
+        {3.389e38f, 0x7c00, 0x7f7f}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         unsigned short half, bfloat;
         fcmae_dtype_narrow(FCMAE_DTYPE_F16, 1, &cases[i].value, &half);
         fcmae_dtype_narrow(FCMAE_DTYPE_BF16, 1, &cases[i].value, &bfloat);
         ck_assert_msg(half == cases[i].half, "half(%g) = %04x", (double)cases[i].value, half);
-        ck_assert_msg(bfloat == cases[i].bfloat, "bfloat(%g) = %04x", (double)cases[i].value, bfloat);
+        ck_assert_msg(bfloat == cases[i].bfloat, "bfloat(%g) = %04x", (double)cases[i].value,
+                      bfloat);
     }
 }
 END_TEST
@@ -106,8 +106,9 @@ START_TEST(safetensors_round_trip)
     fcmae_error error = {0};
     fcmae_tensor_file *file = NULL;
     const char *path = test_path("round.safetensors");
-    ck_assert_int_eq(fcmae_tensor_file_write(path, FCMAE_CONTAINER_SAFETENSORS, &some_contents, &error),
-                     FCMAE_OK);
+    ck_assert_int_eq(
+        fcmae_tensor_file_write(path, FCMAE_CONTAINER_SAFETENSORS, &some_contents, &error),
+        FCMAE_OK);
     ck_assert_msg(fcmae_tensor_file_open(&file, path, &error) == FCMAE_OK, "%s", error.message);
     int count;
     fcmae_tensor_file_tensors(file, &count);
@@ -120,8 +121,9 @@ START_TEST(safetensors_round_trip)
     ck_assert_int_eq(fcmae_tensor_file_read(file, weight, floats, &error), FCMAE_OK);
     ck_assert_mem_eq(floats, some_floats, sizeof floats);
     int64_t integers[2];
-    ck_assert_int_eq(fcmae_tensor_file_read_raw(file, fcmae_tensor_file_find(file, "step"), integers,
-                                                &error), FCMAE_OK);
+    ck_assert_int_eq(
+        fcmae_tensor_file_read_raw(file, fcmae_tensor_file_find(file, "step"), integers, &error),
+        FCMAE_OK);
     ck_assert_mem_eq(integers, some_integers, sizeof integers);
     fcmae_tensor_file_close(&file);
     ck_assert_ptr_null(file);
@@ -179,12 +181,14 @@ START_TEST(contents_are_checked)
     fcmae_tensor twice[2] = {some_tensors[0], some_tensors[0]};
     fcmae_tensor_contents contents = {.tensors = twice, .count = 2, .fill = fill_some};
     fcmae_error error = {0};
-    ck_assert_int_eq(fcmae_tensor_file_write(test_path("x"), FCMAE_CONTAINER_SAFETENSORS, &contents,
-                                             &error), FCMAE_ERR_ARGUMENT);
+    ck_assert_int_eq(
+        fcmae_tensor_file_write(test_path("x"), FCMAE_CONTAINER_SAFETENSORS, &contents, &error),
+        FCMAE_ERR_ARGUMENT);
     twice[1].name = "other";
     twice[1].count = 5;
-    ck_assert_int_eq(fcmae_tensor_file_write(test_path("x"), FCMAE_CONTAINER_SAFETENSORS, &contents,
-                                             &error), FCMAE_ERR_ARGUMENT);
+    ck_assert_int_eq(
+        fcmae_tensor_file_write(test_path("x"), FCMAE_CONTAINER_SAFETENSORS, &contents, &error),
+        FCMAE_ERR_ARGUMENT);
     ck_assert_int_eq(access(test_path("x"), F_OK), -1);
 }
 END_TEST
@@ -241,7 +245,8 @@ START_TEST(rules_of_safetensors)
         {"{\"a\":" ENTRY("F32", "[1,1,1,1,1,1,1,1,1]", "[0,4]") "}", 4, "9 dimensions"},
         {"{\"a\":" ENTRY("F32", "[1]", "[0,4]") ",\"a\":" ENTRY("F32", "[1]", "[4,8]") "}", 8,
          "duplicate"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"x\":1}}", 4, "unknown property"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"x\":1}}", 4,
+         "unknown property"},
         {"{\"a\":[]}", 0, "not described by an object"},
         {"{\"__metadata__\":{\"a\":1}}", 0, "is not a text"},
         {"{\"__metadata__\":[]}", 0, "not an object"},
@@ -299,13 +304,15 @@ START_TEST(every_truncation_is_refused)
 {
     fcmae_error error = {0};
     const char *path = test_path("whole.safetensors");
-    ck_assert_int_eq(fcmae_tensor_file_write(path, FCMAE_CONTAINER_SAFETENSORS, &some_contents, &error),
-                     FCMAE_OK);
+    ck_assert_int_eq(
+        fcmae_tensor_file_write(path, FCMAE_CONTAINER_SAFETENSORS, &some_contents, &error),
+        FCMAE_OK);
     size_t size;
     unsigned char *bytes = read_bytes(path, &size);
     for (size_t length = 0; length < size; length++) {
         fcmae_tensor_file *file = NULL;
-        unsigned char *part = malloc(length + 1); /* its own block: a sanitizer sees one byte too far */
+        unsigned char *part = malloc(length +
+                                     1); /* its own block: a sanitizer sees one byte too far */
         memcpy(part, bytes, length);
         ck_assert_int_ne(fcmae_tensor_file_open_memory(&file, part, length, &error), FCMAE_OK);
         free(part);
@@ -318,7 +325,8 @@ START_TEST(things_that_are_no_files)
 {
     fcmae_tensor_file *file = NULL;
     fcmae_error error = {0};
-    ck_assert_int_eq(fcmae_tensor_file_open(&file, test_path("absent"), &error), FCMAE_ERR_NOT_FOUND);
+    ck_assert_int_eq(fcmae_tensor_file_open(&file, test_path("absent"), &error),
+                     FCMAE_ERR_NOT_FOUND);
     ck_assert_int_eq(fcmae_tensor_file_open(&file, test_folder_path, &error), FCMAE_ERR_FORMAT);
     ck_assert_int_eq(mkfifo(test_path("pipe"), 0600), 0);
     ck_assert_int_eq(fcmae_tensor_file_open(&file, test_path("pipe"), &error), FCMAE_ERR_FORMAT);

@@ -25,16 +25,20 @@ static const cli_option options[] = {
     {"PLACE", CLI_TEXT, AT(place), .positional = true, .help = "where"},
     {"Numbers", CLI_HEADING, .help = "Numbers"},
     {"count", CLI_INTEGER, AT(count), .fallback = "7", .range = "[-2, 100)", .help = "how many"},
-    {"ratio", CLI_NUMBER, AT(ratio), .otherwise = "of the model", .range = "(0, 1]", .help = "part"},
+    {"ratio", CLI_NUMBER, AT(ratio), .otherwise = "of the model", .range = "(0, 1]",
+     .help = "part"},
     {"Others", CLI_HEADING, .help = "Others"},
     {"name", CLI_TEXT, AT(name), .help = "what"},
     {"flag", CLI_FLAG, AT(flag), .help = "whether"},
     {"to-ggle", CLI_SWITCH, AT(toggle), .fallback = "on", .help = "on or off"},
-    {"choice", CLI_CHOICE, AT(choice), .fallback = "two", .choices = "one|two|three", .help = "which"},
+    {"choice", CLI_CHOICE, AT(choice), .fallback = "two", .choices = "one|two|three",
+     .help = "which"},
     {"files", CLI_TEXTS, AT(files), .help = "several"},
 };
 
-static const cli_command command = {.name = "try", .purpose = "nothing", .options = options,
+static const cli_command command = {.name = "try",
+                                    .purpose = "nothing",
+                                    .options = options,
                                     .option_count = CLI_COUNT(options),
                                     .values_size = sizeof(struct values)};
 
@@ -97,10 +101,13 @@ END_TEST
 START_TEST(mistakes_are_usage_errors)
 {
     static const char *const lines[] = {
-        "--count", "--count --flag", "--count x", "--count 1.5", "--count 100", "--count -3",
-        "--count 1e1", "--ratio 0", "--ratio 1.01", "--ratio inf", "--ratio 0.5x", "--ratio=",
-        "--flag=1", "--to-ggle yes", "--choice tw", "--choice one|two", "--name=", "one two",
-        "--unknown", "--coun 3", "-f", "--Numbers 3", "--quiet=1", "--", };
+        "--count",      "--count --flag", "--count x",    "--count 1.5",
+        "--count 100",  "--count -3",     "--count 1e1",  "--ratio 0",
+        "--ratio 1.01", "--ratio inf",    "--ratio 0.5x", "--ratio=",
+        "--flag=1",     "--to-ggle yes",  "--choice tw",  "--choice one|two",
+        "--name=",      "one two",        "--unknown",    "--coun 3",
+        "-f",           "--Numbers 3",    "--quiet=1",    "--",
+    };
     for (int i = 0; i < CLI_COUNT(lines) - 1; i++) {
         cli_arguments a;
         int result = parse(lines[i], &a);
@@ -116,9 +123,9 @@ START_TEST(resolved_options_as_json)
     ck_assert_int_eq(parse("--ratio 0.25 --files x y", &a), CLI_SUCCESS);
     char *text = cli_options_json(&a);
     ck_assert_ptr_nonnull(text);
-    static const char *const parts[] = {"\"count\": 7", "\"ratio\": 0.25", "\"name\": null",
-                                        "\"flag\": false", "\"to_ggle\": true",
-                                        "\"choice\": \"two\"", "\"PLACE\": null"};
+    static const char *const parts[] = {
+        "\"count\": 7",      "\"ratio\": 0.25",     "\"name\": null", "\"flag\": false",
+        "\"to_ggle\": true", "\"choice\": \"two\"", "\"PLACE\": null"};
     for (int i = 0; i < CLI_COUNT(parts); i++)
         ck_assert_msg(strstr(text, parts[i]), "%s lacks %s", text, parts[i]);
     ck_assert_ptr_null(strstr(text, "Numbers"));

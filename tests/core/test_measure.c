@@ -46,7 +46,8 @@ START_TEST(memory_and_processors)
     ck_assert_int_eq(fcmae_measure_has_bfloat16(0),
                      !strcmp(fcmae_measure_instruction_set(0, true), "avx512bf16"));
     for (int set = 1; set <= 3; set++) ck_assert(!fcmae_measure_has_bfloat16(set));
-    ck_assert_str_eq(fcmae_measure_instruction_set(3, true), fcmae_measure_instruction_set(3, false));
+    ck_assert_str_eq(fcmae_measure_instruction_set(3, true),
+                     fcmae_measure_instruction_set(3, false));
 }
 END_TEST
 

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "core/file.h"
-#include "image/augment.h"
 #include "fcmae/augment.h"
+#include "image/augment.h"
 #include "support/suite.h"
 
 #define HEIGHT 33
@@ -27,13 +27,17 @@ static fcmae_buffer read_golden(const char *name)
 
 START_TEST(operations_equal_pillow)
 {
-    static const struct { int operation; const char *value; } cases[] = {
-        {0, "0"}, {1, "0"}, {2, "0"}, {3, "27"}, {3, "-13.5"}, {3, "0"}, {3, "90.5"}, {4, "0"},
-        {4, "1"}, {4, "3"}, {4, "8"}, {5, "26"}, {5, "128"}, {5, "256"}, {6, "99"}, {7, "0.19"},
-        {7, "1.81"}, {7, "0.1"}, {7, "1.0"}, {8, "0.19"}, {8, "1.81"}, {8, "0.1"}, {8, "1.0"},
-        {9, "0.19"}, {9, "1.81"}, {9, "0.1"}, {9, "1.0"}, {10, "0.19"}, {10, "1.81"}, {10, "0.1"},
-        {10, "1.0"}, {11, "0.27"}, {11, "-0.3"}, {12, "0.27"}, {12, "-0.3"}, {13, "15.39"},
-        {13, "-7.25"}, {13, "4"}, {14, "15.39"}, {14, "-7.25"}, {14, "4"}};
+    static const struct {
+        int operation;
+        const char *value;
+    } cases[] = {
+        {0, "0"},      {1, "0"},     {2, "0"},      {3, "27"},     {3, "-13.5"}, {3, "0"},
+        {3, "90.5"},   {4, "0"},     {4, "1"},      {4, "3"},      {4, "8"},     {5, "26"},
+        {5, "128"},    {5, "256"},   {6, "99"},     {7, "0.19"},   {7, "1.81"},  {7, "0.1"},
+        {7, "1.0"},    {8, "0.19"},  {8, "1.81"},   {8, "0.1"},    {8, "1.0"},   {9, "0.19"},
+        {9, "1.81"},   {9, "0.1"},   {9, "1.0"},    {10, "0.19"},  {10, "1.81"}, {10, "0.1"},
+        {10, "1.0"},   {11, "0.27"}, {11, "-0.3"},  {12, "0.27"},  {12, "-0.3"}, {13, "15.39"},
+        {13, "-7.25"}, {13, "4"},    {14, "15.39"}, {14, "-7.25"}, {14, "4"}};
     fcmae_buffer input = read_golden("augment_input.rgb");
     uint8_t pixels[BYTES], scratch[BYTES];
     for (size_t n = 0; n < sizeof cases / sizeof *cases; n++) {
@@ -69,14 +73,15 @@ END_TEST
 
 START_TEST(values_at_magnitude_nine)
 {
-    static const double expected[FCMAE_AUGMENTATIONS] = {0, 0, 0, 27, 1, 26, 99, 0.81, 0.81, 0.81,
-                                                         0.81, 0.27, 0.27, 90.72, 40.5};
+    static const double expected[FCMAE_AUGMENTATIONS] = {
+        0, 0, 0, 27, 1, 26, 99, 0.81, 0.81, 0.81, 0.81, 0.27, 0.27, 90.72, 40.5};
     fcmae_random random = fcmae_random_start(1, FCMAE_RANDOM_TEST, 0, 0);
     for (int operation = 0; operation < FCMAE_AUGMENTATIONS; operation++) {
         int negative = 0;
         for (int i = 0; i < 200; i++) {
             double value = fcmae_augment_value((fcmae_augmentation)operation, 9, 100, 224, &random);
-            if (operation >= FCMAE_AUGMENT_COLOR && operation <= FCMAE_AUGMENT_SHARPNESS) value -= 1;
+            if (operation >= FCMAE_AUGMENT_COLOR && operation <= FCMAE_AUGMENT_SHARPNESS)
+                value -= 1;
             ck_assert_double_eq_tol(fabs(value), expected[operation], 1e-12);
             negative += value < 0;
         }
@@ -160,8 +165,11 @@ END_TEST
 START_TEST(mixup_and_cutmix_follow_their_targets)
 {
     static float values[COUNT * SAMPLE], again[COUNT * SAMPLE], targets[COUNT * CLASSES];
-    fcmae_mixing mixing = {.mixup_alpha = 0.8, .cutmix_alpha = 1, .mix_probability = 1,
-                           .cutmix_probability = 0.5, .seed = 4};
+    fcmae_mixing mixing = {.mixup_alpha = 0.8,
+                           .cutmix_alpha = 1,
+                           .mix_probability = 1,
+                           .cutmix_probability = 0.5,
+                           .seed = 4};
     int cuts = 0, blends = 0;
     double sum = 0, square = 0;
     for (int64_t batch = 0; batch < 400; batch++) {
@@ -233,13 +241,16 @@ START_TEST(impossible_mixing_is_refused)
     fcmae_mixing mixing = fcmae_mixing_recipe(1);
     fcmae_error error = {0};
     ck_assert_int_eq(fcmae_mix_samples(&mixing, &samples, SIZE, CLASSES, mean, deviation, 1, NULL,
-                                       targets, &error), FCMAE_ERR_ARGUMENT);
-    ck_assert_int_eq(fcmae_mix_samples(&mixing, &samples, SIZE, 4, mean, deviation, 1, values,
-                                       targets, &error), FCMAE_ERR_ARGUMENT);
+                                       targets, &error),
+                     FCMAE_ERR_ARGUMENT);
+    ck_assert_int_eq(
+        fcmae_mix_samples(&mixing, &samples, SIZE, 4, mean, deviation, 1, values, targets, &error),
+        FCMAE_ERR_ARGUMENT);
     ck_assert_ptr_nonnull(strstr(error.message, "label 4"));
     mixing.smoothing = 2;
     ck_assert_int_eq(fcmae_mix_samples(&mixing, &samples, SIZE, CLASSES, mean, deviation, 1, values,
-                                       targets, &error), FCMAE_ERR_ARGUMENT);
+                                       targets, &error),
+                     FCMAE_ERR_ARGUMENT);
 }
 END_TEST
 

@@ -37,7 +37,7 @@ START_TEST(classes_and_files_are_in_code_point_order)
     make_root();
     static const char *const folders[] = {"a", "B", "10", "9", "a/sub", "a-b", ".hidden", "empty"};
     for (int i = 0; i < 8; i++) make_folder_in_root(folders[i]);
-    static const char *const files[] = {"a/z.png", "a/Z.PNG", "a/sub/1.jpg", "a-b/x.jpeg", "B/x",
+    static const char *const files[] = {"a/z.png",  "a/Z.PNG", "a/sub/1.jpg",   "a-b/x.jpeg", "B/x",
                                         "10/p.png", "9/q.png", ".hidden/h.png", "root.png"};
     for (int i = 0; i < 9; i++) make_picture(in_root("%s", files[i]), 4, i);
     make_text(in_root("a/notes.txt"), "no image");
@@ -47,8 +47,8 @@ START_TEST(classes_and_files_are_in_code_point_order)
     ck_assert_int_eq(fcmae_dataset_classes(dataset), 6);
     for (int i = 0; i < 6; i++) ck_assert_str_eq(fcmae_dataset_class_name(dataset, i), classes[i]);
     ck_assert_ptr_null(fcmae_dataset_class_name(dataset, 6));
-    static const char *const expected[] = {"10/p.png", "9/q.png", "B/x", "a/Z.PNG", "a/z.png",
-                                           "a/sub/1.jpg", "a-b/x.jpeg"};
+    static const char *const expected[] = {"10/p.png", "9/q.png",     "B/x",       "a/Z.PNG",
+                                           "a/z.png",  "a/sub/1.jpg", "a-b/x.jpeg"};
     static const int labels[] = {0, 1, 2, 3, 3, 3, 4};
     ck_assert_int_eq(fcmae_dataset_count(dataset), 7);
     for (int i = 0; i < 7; i++) {

@@ -6,11 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/kernels.h"
 #include "core/random.h"
+#include "data/scene.h"
 #include "image/codec.h"
 #include "image/resample_kernels.h"
-#include "data/scene.h"
-#include "core/kernels.h"
 #include "support/suite.h"
 
 static fcmae_buffer read_golden(const char *name)
@@ -36,8 +36,9 @@ static void check_golden(const char *name, const char *extension)
                   name, error.message);
     ck_assert_uint_eq((size_t)image.height * (size_t)image.width * 3, raw.size);
     for (size_t i = 0; i < raw.size; i++)
-        ck_assert_msg(image.pixels[i] == raw.bytes[i], "%s: byte %zu of a %dx%d picture is %d, not %d",
-                      name, i, image.width, image.height, image.pixels[i], raw.bytes[i]);
+        ck_assert_msg(image.pixels[i] == raw.bytes[i],
+                      "%s: byte %zu of a %dx%d picture is %d, not %d", name, i, image.width,
+                      image.height, image.pixels[i], raw.bytes[i]);
     fcmae_image_release(&image);
     fcmae_buffer_release(&file);
     fcmae_buffer_release(&raw);
@@ -45,19 +46,33 @@ static void check_golden(const char *name, const char *extension)
 
 START_TEST(jpeg_decodes_as_pillow)
 {
-    static const char *const names[] = {"colour444", "colour420", "progressive", "grey", "cmyk",
-                                        "ycck", "exif1", "exif2", "exif3", "exif4", "exif5",
-                                        "exif6", "exif7", "exif8"};
+    static const char *const names[] = {"colour444", "colour420", "progressive", "grey",  "cmyk",
+                                        "ycck",      "exif1",     "exif2",       "exif3", "exif4",
+                                        "exif5",     "exif6",     "exif7",       "exif8"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) check_golden(names[i], "jpg");
 }
 END_TEST
 
 START_TEST(png_decodes_as_pillow)
 {
-    static const char *const names[] = {
-        "palette1", "palette2", "palette4", "palette8", "palette_transparent", "grey1", "grey2",
-        "grey4", "grey8", "grey16", "grey_alpha", "colour8", "colour16", "colour_transparent",
-        "colour_alpha8", "colour_alpha16", "interlaced", "interlaced_palette2"};
+    static const char *const names[] = {"palette1",
+                                        "palette2",
+                                        "palette4",
+                                        "palette8",
+                                        "palette_transparent",
+                                        "grey1",
+                                        "grey2",
+                                        "grey4",
+                                        "grey8",
+                                        "grey16",
+                                        "grey_alpha",
+                                        "colour8",
+                                        "colour16",
+                                        "colour_transparent",
+                                        "colour_alpha8",
+                                        "colour_alpha16",
+                                        "interlaced",
+                                        "interlaced_palette2"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) check_golden(names[i], "png");
 }
 END_TEST
@@ -115,8 +130,9 @@ END_TEST
 
 START_TEST(damaged_files_never_crash)
 {
-    const char *const names[] = {"progressive.jpg", "colour420.jpg", "exif6.jpg", "ycck.jpg",
-                                 "interlaced.png", "palette4.png", "colour_alpha16.png"};
+    const char *const names[] = {"progressive.jpg",   "colour420.jpg",  "exif6.jpg",
+                                 "ycck.jpg",          "interlaced.png", "palette4.png",
+                                 "colour_alpha16.png"};
     fcmae_random random = fcmae_random_start(5, FCMAE_RANDOM_TEST, 0, 0);
     for (size_t n = 0; n < sizeof names / sizeof *names; n++) {
         fcmae_buffer file = read_golden(names[n]);
@@ -165,7 +181,8 @@ START_TEST(orientation_tag_is_read_safely)
 {
     uint8_t tiff[26] = {'M', 'M', 0, '*', 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, 6};
     ck_assert_int_eq(fcmae_exif_orientation(tiff, sizeof tiff), 6);
-    for (size_t size = 0; size < 22; size++) ck_assert_int_eq(fcmae_exif_orientation(tiff, size), 1);
+    for (size_t size = 0; size < 22; size++)
+        ck_assert_int_eq(fcmae_exif_orientation(tiff, size), 1);
     tiff[19] = 9;
     ck_assert_int_eq(fcmae_exif_orientation(tiff, sizeof tiff), 1);
     tiff[4] = 0xFF; /* a directory outside the block */
@@ -258,7 +275,8 @@ START_TEST(weights_follow_the_definition)
             }
             if (x >= half)
                 ck_assert_int_eq(memcmp(axis.weights + x * axis.taps, part.weights + at * part.taps,
-                                        (size_t)axis.taps * 4), 0);
+                                        (size_t)axis.taps * 4),
+                                 0);
         }
         fcmae_axis_release(&axis);
         fcmae_axis_release(&part);
@@ -280,8 +298,8 @@ START_TEST(every_instruction_set_agrees)
         fcmae_resample_columns_portable(&axis, source, wide, expected);
         for (int isa = FCMAE_ISA_AVX2; isa <= (int)fcmae_isa_detect(FCMAE_ISA_AVX512); isa++) {
             memset(found, 99, sizeof found);
-            (isa == FCMAE_ISA_AVX2 ? fcmae_resample_columns_avx2 : fcmae_resample_columns_avx512)(
-                &axis, source, wide, found);
+            (isa == FCMAE_ISA_AVX2 ? fcmae_resample_columns_avx2
+                                   : fcmae_resample_columns_avx512)(&axis, source, wide, found);
             ck_assert_int_eq(memcmp(found, expected, bytes), 0);
             ck_assert_int_eq(found[bytes], 99);
         }

@@ -28,8 +28,11 @@ static fcmae_dataset *synthetic(int images)
 
 static fcmae_loader_options training_options(int workers)
 {
-    return (fcmae_loader_options){.transform = fcmae_transform_train(16, 0.2), .batch = 6,
-                                  .training = true, .seed = 11, .workers = workers,
+    return (fcmae_loader_options){.transform = fcmae_transform_train(16, 0.2),
+                                  .batch = 6,
+                                  .training = true,
+                                  .seed = 11,
+                                  .workers = workers,
                                   .log = {keep_log, NULL}};
 }
 
@@ -168,8 +171,8 @@ END_TEST
 START_TEST(evaluation_is_in_order_and_complete)
 {
     fcmae_dataset *dataset = synthetic(20);
-    fcmae_loader_options options = {.transform = fcmae_transform_evaluate(16, 0), .batch = 6,
-                                    .workers = 3};
+    fcmae_loader_options options = {
+        .transform = fcmae_transform_evaluate(16, 0), .batch = 6, .workers = 3};
     fcmae_loader *loader = create(dataset, &options);
     ck_assert_int_eq(fcmae_loader_batches(loader), 4);
     for (int round = 0; round < 2; round++) {
@@ -329,8 +332,8 @@ END_TEST
 START_TEST(synthetic_set_is_a_function_of_its_options)
 {
     make_root();
-    fcmae_synthetic_options options = {.classes = 3, .images = 7, .size = 32, .seed = 5,
-                                       .png = true, .threads = 1};
+    fcmae_synthetic_options options = {
+        .classes = 3, .images = 7, .size = 32, .seed = 5, .png = true, .threads = 1};
     ck_assert_int_eq(fcmae_synthetic_write(in_root("a/b"), &options, NULL), FCMAE_OK);
     options.threads = 3;
     ck_assert_int_eq(fcmae_synthetic_write(in_root("c"), &options, NULL), FCMAE_OK);

@@ -195,8 +195,12 @@ START_TEST(epochs_read_shards_one_behind_the_other)
     for (int i = 0; i < 5; i++) make_shard(in_root("%d.tar", i), 20 * i, 20);
     fcmae_dataset *dataset = open_shards(root, true);
     static int64_t order[2][100];
-    fcmae_loader_options options = {.transform = fcmae_transform_train(16, 0.2), .batch = 10,
-                                    .training = true, .seed = 3, .workers = 2, .prefetch = 2,
+    fcmae_loader_options options = {.transform = fcmae_transform_train(16, 0.2),
+                                    .batch = 10,
+                                    .training = true,
+                                    .seed = 3,
+                                    .workers = 2,
+                                    .prefetch = 2,
                                     .shuffle_buffer = 15};
     fcmae_loader *loader = NULL;
     fcmae_samples samples;

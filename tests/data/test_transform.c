@@ -5,27 +5,27 @@
 #include <string.h>
 
 #include "core/random.h"
-#include "image/augment.h"
 #include "data/scene.h"
+#include "image/augment.h"
 #include "image/transform.h"
 #include "support/suite.h"
 
 START_TEST(evaluation_geometry)
 {
     /* size, crop ratio, width, height -> resized width and height, offsets */
-    static const struct { int size; double ratio; int width, height, rw, rh, x, y; } cases[] = {
-        {224, 0, 500, 375, 341, 256, 58, 16}, /* 341 - 224 = 117: 58.5 rounds to even */
-        {224, 0, 375, 500, 256, 341, 16, 58},
-        {160, 0, 300, 300, 182, 182, 11, 11},
-        {192, 0, 219, 1000, 219, 1000, 14, 404}, /* 27 / 2 = 13.5 rounds to 14 */
-        {288, 0.95, 606, 303, 606, 303, 159, 8},
-        {288, 1.0, 100, 100, 288, 288, 0, 0},
-        {384, 0, 500, 375, 384, 384, 0, 0}, /* warped */
-        {384, 0.875, 438, 500, 438, 500, 27, 58}};
+    static const struct {
+        int size;
+        double ratio;
+        int width, height, rw, rh, x, y;
+    } cases[] = {{224, 0, 500, 375, 341, 256, 58, 16}, /* 341 - 224 = 117: 58.5 rounds to even */
+                 {224, 0, 375, 500, 256, 341, 16, 58},    {160, 0, 300, 300, 182, 182, 11, 11},
+                 {192, 0, 219, 1000, 219, 1000, 14, 404}, /* 27 / 2 = 13.5 rounds to 14 */
+                 {288, 0.95, 606, 303, 606, 303, 159, 8}, {288, 1.0, 100, 100, 288, 288, 0, 0},
+                 {384, 0, 500, 375, 384, 384, 0, 0}, /* warped */
+                 {384, 0.875, 438, 500, 438, 500, 27, 58}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         fcmae_transform t = fcmae_transform_evaluate(cases[i].size, cases[i].ratio);
-        fcmae_geometry g =
-            fcmae_transform_geometry(&t, cases[i].width, cases[i].height, 0, 0, 0);
+        fcmae_geometry g = fcmae_transform_geometry(&t, cases[i].width, cases[i].height, 0, 0, 0);
         ck_assert_int_eq(g.resized_width, cases[i].rw);
         ck_assert_int_eq(g.resized_height, cases[i].rh);
         ck_assert_int_eq(g.window_x, cases[i].x);
@@ -100,7 +100,8 @@ static void run_plainly(const fcmae_transform *t, const fcmae_buffer *file, uint
         for (int x = 0; x < t->size; x++)
             memcpy(out + 3 * (y * t->size + (g.mirrored ? t->size - 1 - x : x)),
                    resized.pixels + 3 * ((size_t)(g.window_y + y) * (size_t)g.resized_width +
-                                         (size_t)(g.window_x + x)), 3);
+                                         (size_t)(g.window_x + x)),
+                   3);
     fcmae_image_release(&whole);
     fcmae_image_release(&box);
     fcmae_image_release(&resized);
@@ -124,8 +125,9 @@ static fcmae_buffer scene_file(int width, int height, bool png)
 /** Makes an upright JPEG file a turned one: an EXIF block after the start marker. */
 static void set_orientation(fcmae_buffer *file, int orientation)
 {
-    uint8_t block[36] = {0xFF, 0xE1, 0, 34, 'E', 'x', 'i', 'f', 0, 0, 'M', 'M', 0, '*', 0, 0, 0, 8,
-                         0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, (uint8_t)orientation};
+    uint8_t block[36] = {0xFF, 0xE1, 0, 34,  'E', 'x', 'i', 'f', 0, 0,
+                         'M',  'M',  0, '*', 0,   0,   0,   8,   0, 1,
+                         1,    0x12, 0, 3,   0,   0,   0,   1,   0, (uint8_t)orientation};
     ck_assert_int_eq(fcmae_buffer_reserve(file, file->size + sizeof block, NULL), FCMAE_OK);
     memmove(file->bytes + 2 + sizeof block, file->bytes + 2, file->size - 2);
     memcpy(file->bytes + 2, block, sizeof block);
@@ -172,11 +174,13 @@ START_TEST(fast_decoding_stays_close)
     for (uint64_t position = 0; position < 30; position++) {
         fcmae_transform t = fcmae_transform_train(48, 0.3);
         if (position == 0) t = fcmae_transform_evaluate(48, 0);
-        ck_assert_int_eq(fcmae_transform_run(&t, &scratch, file.bytes, file.size, 1, 0, position,
-                                             exact, NULL), FCMAE_OK);
+        ck_assert_int_eq(
+            fcmae_transform_run(&t, &scratch, file.bytes, file.size, 1, 0, position, exact, NULL),
+            FCMAE_OK);
         t.fast_decode = true;
-        ck_assert_int_eq(fcmae_transform_run(&t, &scratch, file.bytes, file.size, 1, 0, position,
-                                             fast, NULL), FCMAE_OK);
+        ck_assert_int_eq(
+            fcmae_transform_run(&t, &scratch, file.bytes, file.size, 1, 0, position, fast, NULL),
+            FCMAE_OK);
         double sum = 0;
         for (size_t i = 0; i < sizeof exact; i++) sum += abs(exact[i] - fast[i]);
         ck_assert_double_lt(sum / sizeof exact, 5.0);
@@ -196,13 +200,15 @@ START_TEST(augmentation_follows_the_crop)
     int changed = 0;
     for (uint64_t position = 0; position < 40; position++) {
         fcmae_transform t = fcmae_transform_train(48, 0.3);
-        ck_assert_int_eq(fcmae_transform_run(&t, &scratch, file.bytes, file.size, 1, 5, position,
-                                             plain, NULL), FCMAE_OK);
+        ck_assert_int_eq(
+            fcmae_transform_run(&t, &scratch, file.bytes, file.size, 1, 5, position, plain, NULL),
+            FCMAE_OK);
         t.augment_operations = 2;
         t.augment_magnitude = 9;
         t.augment_deviation = 0.5;
         ck_assert_int_eq(fcmae_transform_run(&t, &scratch, file.bytes, file.size, 1, 5, position,
-                                             augmented, NULL), FCMAE_OK);
+                                             augmented, NULL),
+                         FCMAE_OK);
         changed += memcmp(plain, augmented, sizeof plain) != 0;
         fcmae_random random = fcmae_random_start(1, FCMAE_RANDOM_AUGMENT, 5, position);
         fcmae_randaugment(plain, temporary, 48, 48, 2, 9, 0.5, &random);

@@ -162,8 +162,8 @@ START_TEST(gelu)
                     if (sum < FLT_MAX)
                         check_sum("gelu square", kernels, 0, n, sum, sum, rows, square[n]);
                 }
-                float *again =
-                    guarded_floats(count); /* without slope and squares: the same value */
+                float *again = guarded_floats(
+                    count); /* without slope and squares: the same value */
                 memcpy(again, z, (size_t)count * sizeof *h);
                 kernels->gelu(rows, width, again, NULL, NULL);
                 ck_assert_mem_eq(again, h, (size_t)count * sizeof *h);
@@ -176,11 +176,13 @@ START_TEST(gelu)
                     bits[0] = pair << 16;
                     bits[1] = pair & 0xffff0000;
                     memcpy(got, bits, sizeof got);
-                    for (int half = 0; half < 2; half++) /* half an ulp, and what is left out; minima */
-                        if (fabs(expected[half]) < 1e30 &&
-                            !(fabs(got[half] - expected[half]) <= 0.004 * fabs(expected[half]) + 4e-5))
-                            ck_abort_msg("gelu_pairs(%.9g), half %d: %.9g, not %.9g (%s)", (double)z[i],
-                                         half, (double)got[half], (double)expected[half], kernels->name);
+                    for (int half = 0; half < 2;
+                         half++) /* half an ulp, and what is left out; minima */
+                        if (fabs(expected[half]) < 1e30 && !(fabs(got[half] - expected[half]) <=
+                                                             0.004 * fabs(expected[half]) + 4e-5))
+                            ck_abort_msg("gelu_pairs(%.9g), half %d: %.9g, not %.9g (%s)",
+                                         (double)z[i], half, (double)got[half],
+                                         (double)expected[half], kernels->name);
                 }
                 guarded_free(again);
             }
@@ -268,8 +270,8 @@ START_TEST(layernorm)
                 check_norm_forward(kernels, rows, channels, stride, x, weight, bias, normalised,
                                    rstd, out);
                 kernels->layernorm_backward(rows, channels, stride, normalised, rstd, dn, dx);
-                /* rows of one channel are all mean: 1e-6 under the root makes them ill conditioned
-                 */
+                /* rows of one channel are all mean: 1e-6 under the root makes them
+                 *  ill conditioned */
                 if (channels > 1)
                     check_norm_backward(kernels, rows, channels, stride, x, rstd, dn, dx);
             }
@@ -364,7 +366,8 @@ START_TEST(squared_error)
 }
 END_TEST
 
-/* Patches from busy to flat, bright ones among them: the mean must not cost the digits of the rest. */
+/* Patches from busy to flat, bright ones among them: the mean must
+ *  not cost the digits of the rest. */
 START_TEST(scale_bytes)
 {
     fcmae_random random = test_random(12);
@@ -375,7 +378,8 @@ START_TEST(scale_bytes)
     }
     for (int count = 0; count <= 200; count++) {
         int rows = 1 + count % 3, row = count + count % 5, bytes = (rows - 1) * row + count;
-        uint8_t *in = malloc((size_t)bytes + !bytes); /* exact: the sanitizer sees a byte read beyond */
+        uint8_t *in = malloc((size_t)bytes +
+                             !bytes); /* exact: the sanitizer sees a byte read beyond */
         ck_assert_ptr_nonnull(in);
         for (int i = 0; i < bytes; i++) in[i] = (uint8_t)(fcmae_random_uniform(&random) * 256);
         float *out = guarded_floats(rows * count);
@@ -384,8 +388,8 @@ START_TEST(scale_bytes)
             kernels->scale_bytes(rows, count, in, row, scale, shift, out);
             for (int i = 0; i < rows * count; i++) {
                 int j = i % count % FCMAE_BYTE_PERIOD;
-                ck_assert_double_eq_tol(out[i], (double)in[i / count * row + i % count] * scale[j] + shift[j],
-                                        1e-4);
+                ck_assert_double_eq_tol(
+                    out[i], (double)in[i / count * row + i % count] * scale[j] + shift[j], 1e-4);
             }
         }
         free(in);
@@ -416,9 +420,9 @@ START_TEST(standardise)
                 kernels->standardise(count, x);
                 for (int n = 0; n < count; n++)
                     if (!(fabs(x[n] - expected[n]) <= 4e-6 * (1 + fabs(expected[n]))))
-                        ck_abort_msg("standardise (%s), %d values, spread %g: [%d] is %.9g, not %.9g",
-                                     kernels->name, count, spreads[k], n, (double)x[n],
-                                     expected[n]);
+                        ck_abort_msg(
+                            "standardise (%s), %d values, spread %g: [%d] is %.9g, not %.9g",
+                            kernels->name, count, spreads[k], n, (double)x[n], expected[n]);
             }
             guarded_free(patch);
             guarded_free(x);

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/** Packed linear maps: the three products put together as layers use them, every instruction set.
- */
+/** Packed linear maps: the three products put together as layers use
+ *  them, every instruction set. */
 #include <check.h>
 #include <stdbool.h>
 #include <stdlib.h>

@@ -167,7 +167,8 @@ START_TEST(the_best_weights_give_the_accuracy_they_were_kept_for)
     ck_assert_double_eq_tol(100.0 * (double)evaluation.top1 / 8, last.best_top1, 1e-9);
     ck_assert_int_eq(evaluation.top5, 8); /* of two classes, both are among the best five */
     int64_t wrong = 0;
-    for (int64_t i = 0; i < evaluation.confusion_count; i++) wrong += evaluation.confusions[i].images;
+    for (int64_t i = 0; i < evaluation.confusion_count; i++)
+        wrong += evaluation.confusions[i].images;
     ck_assert_int_eq(wrong, 8 - evaluation.top1);
     fcmae_evaluation_release(&evaluation);
     fcmae_class_names_release(&names);
@@ -227,15 +228,19 @@ START_TEST(frozen_blocks_change_no_other_gradient)
     float *values = calloc(2 * 3 * 64 * 64, sizeof *values);
     for (int i = 0; i < 2 * 3 * 64 * 64; i++) values[i] = sinf(0.37f * (float)i);
     const float targets[6] = {0.1f, 0.8f, 0.1f, 0.5f, 0, 0.5f};
-    const fcmae_batch batch = {.images = {.count = 2, .values = values}, .samples = 2,
-                               .targets = targets};
+    const fcmae_batch batch = {
+        .images = {.count = 2, .values = values}, .samples = 2, .targets = targets};
     int count;
     const fcmae_parameter *table = fcmae_model_parameters(model, &count);
     size_t size = (size_t)fcmae_model_block_size(model);
     float *all = calloc(size, sizeof *all);
     for (int frozen = 0; frozen <= 6; frozen++) {
-        const fcmae_engine_options options = {.mode = FCMAE_MODE_CLASSIFY, .height = 64, .width = 64,
-                                              .batch = 2, .lanes = 1, .threads = 1,
+        const fcmae_engine_options options = {.mode = FCMAE_MODE_CLASSIFY,
+                                              .height = 64,
+                                              .width = 64,
+                                              .batch = 2,
+                                              .lanes = 1,
+                                              .threads = 1,
                                               .frozen_blocks = frozen};
         fcmae_engine *engine = NULL;
         double loss;

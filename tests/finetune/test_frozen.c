@@ -30,9 +30,10 @@ static fcmae_features make_features(int64_t count, uint64_t stream, double sprea
         f.labels[i] = (int32_t)fcmae_random_below(&random, CLASSES);
         f.indices[i] = i;
         for (int c = 0; c < DIMENSION; c++) /* scales and offsets that differ widely */
-            f.values[i * DIMENSION + c] =
-                (float)((centre[f.labels[i]][c] + spread * fcmae_random_normal(&random)) *
-                            pow(10, c % 5 - 2) + 3 * c);
+            f.values[i * DIMENSION + c] = (float)((centre[f.labels[i]][c] +
+                                                   spread * fcmae_random_normal(&random)) *
+                                                      pow(10, c % 5 - 2) +
+                                                  3 * c);
     }
     return f;
 }
@@ -42,7 +43,8 @@ static double cosine_of(const fcmae_features *a, int64_t i, const fcmae_features
 {
     double ab = 0, aa = 0, bb = 0;
     for (int c = 0; c < DIMENSION; c++) {
-        double x = a->values[i * DIMENSION + c] - mean[c], y = b->values[j * DIMENSION + c] - mean[c];
+        double x = a->values[i * DIMENSION + c] - mean[c],
+               y = b->values[j * DIMENSION + c] - mean[c];
         ab += x * y;
         aa += x * x;
         bb += y * y;
@@ -94,8 +96,8 @@ START_TEST(neighbours_are_those_of_a_plain_search)
                 expected[n] += vote(&training, cosine, k[n] < 211 ? k[n] : 211, temperature) ==
                                asked.labels[i];
         }
-        fcmae_knn_options options = {.k = k, .count = 4, .temperature = temperature,
-                                     .centre = centre, .threads = 1};
+        fcmae_knn_options options = {
+            .k = k, .count = 4, .temperature = temperature, .centre = centre, .threads = 1};
         ck_assert_int_eq(fcmae_knn_classify(&training, &asked, CLASSES, &options, found, NULL),
                          FCMAE_OK);
         options.threads = 3;
@@ -133,7 +135,8 @@ START_TEST(a_probe_reads_what_is_linear)
         double most = 0;
         for (int i = 0; i < 3; i++) most = fmax(most, probe.held_out_accuracy[i]);
         ck_assert(most > 0.9 && probe.training_loss < log(CLASSES));
-        for (int i = 0; i < 3; i++) ck_assert(rates[i] != probe.rate || probe.held_out_accuracy[i] == most);
+        for (int i = 0; i < 3; i++)
+            ck_assert(rates[i] != probe.rate || probe.held_out_accuracy[i] == most);
         o.threads = 3;
         ck_assert_int_eq(fcmae_probe_train(&training, CLASSES, &o, &again, NULL), FCMAE_OK);
         ck_assert_mem_eq(probe.weight, again.weight, CLASSES * DIMENSION * sizeof(float));
@@ -215,7 +218,8 @@ static fcmae_status match(const fcmae_class_names *names, int outputs, const cha
     char path[2 * SCRATCH_PATH];
     if (map) scratch_write(folder, "map.txt", map, strlen(map));
     snprintf(path, sizeof path, "%s/map.txt", folder);
-    return fcmae_class_names_match(names, outputs, dataset, map ? path : NULL, output_of, NULL, error);
+    return fcmae_class_names_match(names, outputs, dataset, map ? path : NULL, output_of, NULL,
+                                   error);
 }
 
 START_TEST(folders_find_their_outputs)
@@ -230,12 +234,14 @@ START_TEST(folders_find_their_outputs)
     ck_assert_int_eq(match(&none, 2, NULL, out, &error), FCMAE_OK);
     ck_assert(out[0] == 0 && out[1] == 1);
     ck_assert_int_eq(match(&none, 3, NULL, out, &error), FCMAE_ERR_MISMATCH);
-    ck_assert_int_eq(match(&names, 3, "# remark\nclass_000 cat\nclass_001\t2\nother 1\n", out, &error),
-                     FCMAE_OK);
+    ck_assert_int_eq(
+        match(&names, 3, "# remark\nclass_000 cat\nclass_001\t2\nother 1\n", out, &error),
+        FCMAE_OK);
     ck_assert(out[0] == 0 && out[1] == 2);
     ck_assert_int_eq(match(&names, 3, "class_000 0\n", out, &error), FCMAE_ERR_MISMATCH);
     ck_assert_ptr_nonnull(strstr(error.message, "class_001"));
-    ck_assert_int_eq(match(&names, 3, "class_000 3\nclass_001 0\n", out, &error), FCMAE_ERR_MISMATCH);
+    ck_assert_int_eq(match(&names, 3, "class_000 3\nclass_001 0\n", out, &error),
+                     FCMAE_ERR_MISMATCH);
     ck_assert_int_eq(match(&names, 3, "class_000\n", out, &error), FCMAE_ERR_FORMAT);
     fcmae_class_names_release(&names);
     names = names_from("class_000\ndog\n", FCMAE_OK);

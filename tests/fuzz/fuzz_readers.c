@@ -6,8 +6,9 @@
  *     fuzz_readers --target=safetensors|pickle|zip|npz [--seeds] FOLDER [libFuzzer options]
  *
  * safetensors: the input is a header, behind its length, and 64 bytes of data; pickle: the input is
- * data.pkl of an archive with two storages; zip: the input is the file; npz: the input is an array's
- * header, alone and as a member. --seeds writes good files into the folder to start from, and ends.
+ * data.pkl of an archive with two storages; zip: the input is the file; npz: the input is an
+ * array's header, alone and as a member. --seeds writes good files into the folder to start from,
+ * and ends.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -59,11 +60,13 @@ static void wrap_header(const uint8_t *data, size_t size)
 static void wrap_pickle(const uint8_t *data, size_t size)
 {
     unsigned char zeros[64] = {0};
-    zip_item items[] = {{"a/data.pkl", data, size}, {"a/data/0", zeros, 64}, {"a/data/1", zeros, 7}};
+    zip_item items[] = {
+        {"a/data.pkl", data, size}, {"a/data/0", zeros, 64}, {"a/data/1", zeros, 7}};
     bytes zip = build_zip(items, 3, -1), legacy = {0};
     read_everything(zip.data, zip.size);
     free(zip.data);
-    put(&legacy, "\x80\2\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\2M\xe9\3.\x80\2}.", 25);
+    put(&legacy, "\x80\2\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\2M\xe9\3.\x80\2}.",
+        25);
     put(&legacy, data, size);
     read_everything(legacy.data, legacy.size);
     free(legacy.data);
@@ -116,8 +119,8 @@ static unsigned char *written(const char *folder, fcmae_container container, siz
         {.name = "w", .dtype = FCMAE_DTYPE_F32, .rank = 2, .shape = {2, 3}, .count = 6},
         {.name = "half", .dtype = FCMAE_DTYPE_F16, .rank = 1, .shape = {12}, .count = 12}};
     static const fcmae_metadata text = {"format", "pt"};
-    fcmae_tensor_contents contents = {.tensors = tensors, .count = 2, .metadata = &text,
-                                      .metadata_count = 1, .fill = fill};
+    fcmae_tensor_contents contents = {
+        .tensors = tensors, .count = 2, .metadata = &text, .metadata_count = 1, .fill = fill};
     char path[512];
     snprintf(path, sizeof path, "%s/whole", folder);
     if (fcmae_tensor_file_write(path, container, &contents, NULL) != FCMAE_OK) exit(1);
@@ -133,15 +136,17 @@ static void write_seeds(const char *folder)
 {
     static const char header[] = "{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }\n";
     size_t size;
-    unsigned char *data = written(folder, target == SAFETENSORS ? FCMAE_CONTAINER_SAFETENSORS
-                                                                : FCMAE_CONTAINER_TORCH, &size);
+    unsigned char *data = written(
+        folder, target == SAFETENSORS ? FCMAE_CONTAINER_SAFETENSORS : FCMAE_CONTAINER_TORCH, &size);
     uint64_t length;
     memcpy(&length, data, 8);
     if (target == SAFETENSORS) seed(folder, "header", data + 8, (size_t)length);
     if (target == ZIP) seed(folder, "archive", data, size);
-    if (target == PICKLE) { /* the first entry: 64 bytes of header, then the pickle up to its STOP */
+    if (target ==
+        PICKLE) { /* the first entry: 64 bytes of header, then the pickle up to its STOP */
         unsigned char *start = memchr(data, 0x80, size);
-        while (start && start[1] != 2) start = memchr(start + 1, 0x80, size - (size_t)(start + 1 - data));
+        while (start && start[1] != 2)
+            start = memchr(start + 1, 0x80, size - (size_t)(start + 1 - data));
         unsigned char *end = start ? memmem(start, size - (size_t)(start - data), "uu.", 3) : NULL;
         if (!end) exit(1);
         seed(folder, "pickle", start, (size_t)(end - start) + 3);
@@ -169,7 +174,8 @@ int LLVMFuzzerInitialize(int *count, char ***words)
     for (int i = 1; i < *count; i++) {
         const char *word = (*words)[i];
         for (int t = 0; t < 4; t++)
-            if (strncmp(word, "--target=", 9) == 0 && strcmp(word + 9, target_names[t]) == 0) target = t;
+            if (strncmp(word, "--target=", 9) == 0 && strcmp(word + 9, target_names[t]) == 0)
+                target = t;
         seeds |= strcmp(word, "--seeds") == 0;
         if (word[0] != '-') folder = word;
     }

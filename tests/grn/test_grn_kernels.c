@@ -93,7 +93,8 @@ START_TEST(narrow_passes)
         float *hidden = random_floats(&random, count), *dy = random_floats(&random, count);
         float *slope = random_floats(&random, count), *scale = random_floats(&random, width);
         float *feedback = random_floats(&random, width), *scaled = guarded_floats(count);
-        float *dz = guarded_floats(count), *dot = guarded_floats(width), *sum = guarded_floats(width);
+        float *dz = guarded_floats(count), *dot = guarded_floats(width),
+              *sum = guarded_floats(width);
         float *got_dot = guarded_floats(width), *got_sum = guarded_floats(width);
         uint32_t *pairs = (uint32_t *)(void *)guarded_floats(half);
         uint32_t *got_pairs = (uint32_t *)(void *)guarded_floats(half);
@@ -130,14 +131,15 @@ START_TEST(narrow_passes)
             for (int s = 0; s < segments; s++) {
                 int64_t first = cuts[s], at = first * width;
                 kernels->hidden_backward_narrow((int)first, cuts[s + 1] - cuts[s], width, dy + at,
-                                                both + at, scale, feedback,
-                                                got_narrow, got_pairs, got_sum);
+                                                both + at, scale, feedback, got_narrow, got_pairs,
+                                                got_sum);
             }
             ck_assert_mem_eq(pairs, got_pairs, (size_t)half * sizeof *pairs);
             ck_assert_mem_eq(narrow, got_narrow, (size_t)half * sizeof *pairs);
             ck_assert_mem_eq(sum, got_sum, (size_t)width * sizeof *sum);
         }
-        float *owned[] = {hidden, dy, slope, scale, feedback, scaled, dz, dot, sum, got_dot, got_sum, both};
+        float *owned[] = {hidden, dy,  slope, scale,   feedback, scaled,
+                          dz,     dot, sum,   got_dot, got_sum,  both};
         for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) guarded_free(owned[i]);
         void *halves[] = {pairs, got_pairs, narrow, got_narrow};
         for (size_t i = 0; i < sizeof halves / sizeof *halves; i++) guarded_free(halves[i]);

@@ -37,8 +37,7 @@ static void check_count(const char *name, fcmae_model_kind kind, int classes, in
     int64_t found = 0;
     ck_assert_msg(fcmae_config_parameters(&config, NULL, &count, &found, &error) == FCMAE_OK, "%s",
                   error.message);
-    ck_assert_msg(found == parameters, "%s kind %d: %lld parameters", name, kind,
-                  (long long)found);
+    ck_assert_msg(found == parameters, "%s kind %d: %lld parameters", name, kind, (long long)found);
     ck_assert_msg(count == tensors, "%s kind %d: %d tensors", name, kind, count);
 }
 
@@ -144,8 +143,7 @@ START_TEST(mistakes_are_refused_by_line)
 {
     fcmae_model_config config = {.version = 77};
     fcmae_error error = {0};
-    fcmae_status status =
-        fcmae_preset_parse(refusals[_i].text, "x.ini", &config, NULL, &error);
+    fcmae_status status = fcmae_preset_parse(refusals[_i].text, "x.ini", &config, NULL, &error);
     ck_assert_msg(status == FCMAE_ERR_FORMAT, "accepted: %s", refusals[_i].text);
     ck_assert_msg(strstr(error.message, refusals[_i].expected), "'%s' lacks '%s'", error.message,
                   refusals[_i].expected);
@@ -238,8 +236,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, version_1_differs_by_grn_and_layer_scale);
     tcase_add_test(cases, every_preset_is_sound);
     tcase_add_test(cases, published_recipes);
-    tcase_add_loop_test(cases, mistakes_are_refused_by_line, 0,
-                        sizeof refusals / sizeof *refusals);
+    tcase_add_loop_test(cases, mistakes_are_refused_by_line, 0, sizeof refusals / sizeof *refusals);
     tcase_add_test(cases, long_lines_are_refused);
     tcase_add_test(cases, a_file_needs_only_depths_and_dims);
     tcase_add_test(cases, unknown_names_list_the_known);

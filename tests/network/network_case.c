@@ -40,23 +40,15 @@ static double random_parameter(const fcmae_parameter *p, fcmae_random *random)
 {
     double normal = fcmae_random_normal(random);
     switch (p->role) {
-    case FCMAE_ROLE_NORM_WEIGHT:
-        return 1 + 0.3 * normal;
-    case FCMAE_ROLE_GRN_GAMMA:
-        return normal;
-    case FCMAE_ROLE_MASK_TOKEN:
-        return normal;
-    case FCMAE_ROLE_LAYER_SCALE:
-        return 0.5 + 0.3 * normal;
-    case FCMAE_ROLE_REDUCE_WEIGHT:
-        return normal / sqrt((double)p->columns);
+    case FCMAE_ROLE_NORM_WEIGHT: return 1 + 0.3 * normal;
+    case FCMAE_ROLE_GRN_GAMMA: return normal;
+    case FCMAE_ROLE_MASK_TOKEN: return normal;
+    case FCMAE_ROLE_LAYER_SCALE: return 0.5 + 0.3 * normal;
+    case FCMAE_ROLE_REDUCE_WEIGHT: return normal / sqrt((double)p->columns);
     case FCMAE_ROLE_WEIGHT:
-    case FCMAE_ROLE_EXPAND_WEIGHT:
-        return normal / sqrt((double)p->rows);
-    case FCMAE_ROLE_DEPTHWISE_WEIGHT:
-        return 0.3 * normal;
-    default:
-        return 0.3 * normal;
+    case FCMAE_ROLE_EXPAND_WEIGHT: return normal / sqrt((double)p->rows);
+    case FCMAE_ROLE_DEPTHWISE_WEIGHT: return 0.3 * normal;
+    default: return 0.3 * normal;
     }
 }
 

@@ -364,11 +364,12 @@ START_TEST(bytes_are_values)
         for (int64_t i = 0; i < 4 * plane; i++) { /* image, pixel, channel */
             int64_t image = i / 2 / plane, channel = i % 2, pixel = i / 2 % plane;
             bytes[i] = (uint8_t)fcmae_random_below(&random, 256);
-            s.images[(image * 2 + channel) * plane + pixel] =
-                ((double)bytes[i] / 255 - (double)mean[channel]) / (double)deviation[channel];
+            s.images[(image * 2 + channel) * plane + pixel] = ((double)bytes[i] / 255 -
+                                                               (double)mean[channel]) /
+                                                              (double)deviation[channel];
         }
-        s.batch.images =
-            (fcmae_images){.count = 2, .bytes = bytes, .mean = mean, .deviation = deviation};
+        s.batch.images = (fcmae_images){
+            .count = 2, .bytes = bytes, .mean = mean, .deviation = deviation};
         check_setup(&s, 2e-5);
         free(bytes);
         release_setup(&s);
@@ -450,8 +451,8 @@ static void witness_block(void *cookie, const fcmae_observation *o)
     memcpy(order, o->position, (size_t)o->sites * sizeof *order);
     qsort(order, (size_t)o->sites, sizeof *order, ascending);
     for (int64_t site = 0; site < o->sites; site++) {
-        int32_t *place =
-            bsearch(&o->position[site], order, (size_t)o->sites, sizeof *order, ascending);
+        int32_t *place = bsearch(&o->position[site], order, (size_t)o->sites, sizeof *order,
+                                 ascending);
         memcpy(rows + (place - order) * channels, o->values + site * o->stride,
                (size_t)channels * sizeof *rows);
     }
@@ -474,8 +475,8 @@ START_TEST(observers)
                                     .samples = 4,
                                     .micro_batch = 3};
             network_setup s = make_setup(&c, 1);
-            reference_result expected =
-                reference_network_run(s.reference, &s.reference_batch, 0, 1);
+            reference_result expected = reference_network_run(s.reference, &s.reference_batch, 0,
+                                                              1);
             witness w = {.setup = &s, .expected = &expected};
             fcmae_outputs outputs = {.observe = witness_block, .cookie = &w};
             fcmae_engine *engine = engine_of(&s, case_options(&s, FCMAE_MODE_INFERENCE));

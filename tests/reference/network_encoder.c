@@ -28,8 +28,8 @@ void pass_build_levels(pass *p)
         for (int n = 0; n < b->samples; n++) {
             for (int i = 0; i < sites; i++) {
                 int cell = i / l->width / scale * (b->width / patch) + i % l->width / scale;
-                l->active[n * sites + i] =
-                    at == DECODER || !b->removed || !b->removed[n * cells + cell];
+                l->active[n * sites + i] = at == DECODER || !b->removed ||
+                                           !b->removed[n * cells + cell];
             }
             l->first[n + 1] = l->first[n] + reference_sites(pass_grid(p, at, n));
         }
@@ -197,8 +197,8 @@ static void stem_backward(pass *p, const double *dy)
 {
     int c = p->config->dims[0];
     double *dpatches = pass_take(p, pass_rows(p, 0) * c);
-    double *dimage =
-        pass_take(p, (int64_t)p->config->channels * p->batch->height * p->batch->width);
+    double *dimage = pass_take(p,
+                               (int64_t)p->config->channels * p->batch->height * p->batch->width);
     reference_layer_norm_backward(pass_rows(p, 0), c, LAYER_NORM_EPSILON, p->patches[0],
                                   pass_value(p, "downsample_layers.0.1.", "weight"), dy, dpatches,
                                   pass_gradient(p, "downsample_layers.0.1.", "weight"),

@@ -44,8 +44,8 @@ void reference_layer_norm_backward(int64_t rows, int channels, double epsilon, c
             mean_e_xhat += weight[c] * dys[c] * xhat / channels;
         }
         for (int c = 0; c < channels; c++)
-            dx[s * channels + c] =
-                rstd * (weight[c] * dys[c] - mean_e - (xs[c] - mean) * rstd * mean_e_xhat);
+            dx[s * channels + c] = rstd * (weight[c] * dys[c] - mean_e -
+                                           (xs[c] - mean) * rstd * mean_e_xhat);
     }
 }
 

@@ -99,8 +99,8 @@ void reference_depthwise(reference_grid grid, int channels, const double *x, con
                     int64_t neighbour = row_at(grid, sy + ky - 3, sx + kx - 3);
                     if (neighbour < 0) continue;
                     for (int c = 0; c < channels; c++)
-                        y[row * channels + c] +=
-                            weight[(c * 7 + ky) * 7 + kx] * x[neighbour * channels + c];
+                        y[row * channels + c] += weight[(c * 7 + ky) * 7 + kx] *
+                                                 x[neighbour * channels + c];
                 }
         }
 }

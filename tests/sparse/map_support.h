@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/** Site maps with their memory, and the bridge from packed rows to the reference's reading order.
- */
+/** Site maps with their memory, and the bridge from packed rows to
+ *  the reference's reading order. */
 #ifndef TESTS_SPARSE_MAP_SUPPORT_H
 #define TESTS_SPARSE_MAP_SUPPORT_H
 
@@ -39,8 +39,8 @@ static inline int count_active(const uint8_t *active, int count)
 /** The map of an arbitrary active set of several images. */
 static inline owned_map map_of_mask(int images, int height, int width, const uint8_t *active)
 {
-    owned_map owned =
-        reserve_map(images, height, width, count_active(active, images * height * width), 0);
+    owned_map owned = reserve_map(images, height, width,
+                                  count_active(active, images * height * width), 0);
     fcmae_site_map_from_mask(&owned.map, images, active);
     return owned;
 }

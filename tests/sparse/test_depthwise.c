@@ -1,8 +1,9 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
 /**
- * The submanifold depthwise convolution on maps of cells (blocks, quads), complete grids (blocks) and
- * arbitrary masks (lists), every instruction set, forward and both gradients, against double precision.
+ * The submanifold depthwise convolution on maps of cells (blocks, quads), complete grids (blocks)
+ * and arbitrary masks (lists), every instruction set, forward and both gradients, against double
+ * precision.
  */
 #include <check.h>
 #include <stdlib.h>
@@ -41,8 +42,8 @@ static convolution make_convolution(const fcmae_site_map *map, int channels, uin
 
 static void release_convolution(convolution *v)
 {
-    float *owned[] = {v->x,         v->taps,         v->bias, v->dy,
-                      v->dx_before, v->dtaps_before, v->y,    v->dx, v->dtaps};
+    float *owned[] = {v->x, v->taps, v->bias, v->dy, v->dx_before, v->dtaps_before,
+                      v->y, v->dx,   v->dtaps};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) guarded_free(owned[i]);
 }
 
@@ -300,7 +301,7 @@ END_TEST
 /* Complete grids around the size of a block: whole, one more, several, longer than wide. */
 START_TEST(grids)
 {
-    static const int sizes[][2] = {{1, 1}, {1, 8}, {2, 3}, {3, 2}, {5, 5},  {4, 6},
+    static const int sizes[][2] = {{1, 1}, {1, 8}, {2, 3}, {3, 2}, {5, 5},   {4, 6},
                                    {7, 7}, {8, 8}, {9, 9}, {9, 2}, {12, 12}, {6, 17}};
     static const int channels[] = {16, 48, 80, 512};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {

@@ -39,7 +39,8 @@ static void release_maps(two_maps *maps)
     free(maps->children);
 }
 
-/** Active sites of an image on a grid of even sides, as the reference wants it. Free with free(). */
+/** Active sites of an image on a grid of even sides, as the
+ *  reference wants it. Free with free(). */
 static uint8_t *even_active(const fcmae_site_map *map, int image, reference_grid *grid)
 {
     grid->height = map->height + map->height % 2;
@@ -54,7 +55,8 @@ static uint8_t *even_active(const fcmae_site_map *map, int image, reference_grid
     return active;
 }
 
-/** Every coarse site where the reference has one, in order; every fine row in its parent's table. */
+/** Every coarse site where the reference has one, in order; every
+ *  fine row in its parent's table. */
 static void check_coarse_map(const two_maps *maps)
 {
     const fcmae_site_map *fine = &maps->fine.map, *coarse = &maps->coarse.map;
@@ -178,8 +180,8 @@ static expectation expect(const downsampling *v, bool absolute)
     double *weight = zero_doubles(weights), *dbias = zero_doubles(v->out);
     double *bias = as_doubles(v->bias, 1, v->out, v->out_stride);
     for (int64_t i = 0; i < weights; i++)
-        weight[i] = v->weight[(i % 4 * v->in_stride + i / 4 % v->in) * v->out_stride +
-                              i / 4 / v->in];
+        weight[i] =
+            v->weight[(i % 4 * v->in_stride + i / 4 % v->in) * v->out_stride + i / 4 / v->in];
     if (absolute) {
         make_absolute(weight, weights);
         make_absolute(bias, v->out);
@@ -278,7 +280,8 @@ END_TEST
 
 START_TEST(one_site)
 {
-    for (int position = 0; position < 15; position++) { /* 3 x 5: corners, odd last row and column */
+    for (int position = 0; position < 15;
+         position++) { /* 3 x 5: corners, odd last row and column */
         uint8_t active[15] = {0};
         active[position] = 1;
         two_maps maps = coarsened(map_of_mask(1, 3, 5, active));
@@ -290,7 +293,8 @@ START_TEST(one_site)
 }
 END_TEST
 
-/* Maps of cells stand in Z-order; every child is there, four adjacent rows as the network reads them. */
+/* Maps of cells stand in Z-order; every child is there, four adjacent rows as the network reads
+ * them. */
 START_TEST(cells)
 {
     static const uint8_t removed[12] = {0, 1, 0, 1, 1, 0, /**/ 1, 0, 0, 1, 0, 1};

@@ -16,9 +16,9 @@
 
 /** Multiply-adds of the kernels, padding columns included. */
 typedef struct work_count {
-    int64_t product;                  /**< stem, downsampling, linears             */
-    int64_t blocks, quads, lists;     /**< depthwise by kernel, as executed        */
-    int64_t nominal;                  /**< depthwise at 49 taps per site           */
+    int64_t product;              /**< stem, downsampling, linears             */
+    int64_t blocks, quads, lists; /**< depthwise by kernel, as executed        */
+    int64_t nominal;              /**< depthwise at 49 taps per site           */
 } work_count;
 
 static const fcmae_kernels *counted; /* the kernels behind the counters */
@@ -48,7 +48,8 @@ static void count_block(const fcmae_depthwise_block *block, const float *taps, i
         for (int ky = 0; ky < 7; ky++)
             for (int part = 0; part < 3; part++)
                 if (block->window[(y + ky) * (wide + 6) + begin[part]])
-                    counts.blocks += line_pairs(wide, begin[part], begin[part + 1]) * block->columns;
+                    counts.blocks += line_pairs(wide, begin[part], begin[part + 1]) *
+                                     block->columns;
     counts.nominal += (int64_t)block->high * wide * 49 * block->columns;
     counted->depthwise_block(block, taps, tap_stride, bias, out);
 }
@@ -72,7 +73,8 @@ static void count_list(int first, int last, int columns, const fcmae_neighbours 
 {
     counts.lists += (int64_t)(neighbours->start[last] - neighbours->start[first]) * columns;
     counts.nominal += (int64_t)(last - first) * 49 * columns;
-    counted->depthwise_list(first, last, columns, neighbours, x, stride, taps, tap_stride, bias, out);
+    counted->depthwise_list(first, last, columns, neighbours, x, stride, taps, tap_stride, bias,
+                            out);
 }
 
 /** What depthwise convolutions need: present neighbours only; removed NULL: dense. */
@@ -85,8 +87,8 @@ static int64_t needed(const fcmae_model_config *config, const uint8_t *removed)
         for (int at = 0; at < side * side * 49; at++) {
             int y = at / 49 / side, x = at / 49 % side, v = y + at % 49 / 7 - 3, u = x + at % 7 - 3;
             if (v < 0 || u < 0 || v >= side || u >= side) continue;
-            pairs += !removed || (!removed[y / cell * 7 + x / cell] &&
-                                  !removed[v / cell * 7 + u / cell]);
+            pairs += !removed ||
+                     (!removed[y / cell * 7 + x / cell] && !removed[v / cell * 7 + u / cell]);
         }
         sum += pairs * config->depths[s] * ((config->dims[s] + 15) / 16 * 16);
     }
@@ -99,8 +101,13 @@ static work_count count_forward(fcmae_model *model, const uint8_t *removed, int 
 {
     const fcmae_model_config *config = fcmae_model_configuration(model);
     fcmae_random random = test_random(1);
-    fcmae_engine_options options = {.mode = FCMAE_MODE_INFERENCE, .height = 224, .width = 224,
-                                    .visible_cells = visible, .batch = 1, .lanes = 1, .threads = 1};
+    fcmae_engine_options options = {.mode = FCMAE_MODE_INFERENCE,
+                                    .height = 224,
+                                    .width = 224,
+                                    .visible_cells = visible,
+                                    .batch = 1,
+                                    .lanes = 1,
+                                    .threads = 1};
     fcmae_engine *engine = NULL;
     fcmae_error error = {0};
     ck_assert_msg(fcmae_engine_create(&engine, model, &options, &error) == FCMAE_OK, "%s",
@@ -166,16 +173,19 @@ static void compare(const fcmae_model_config *config, bool exact)
     ck_assert_int_lt(49 * executed, 19 * executed_dense);
     if (exact) {
         ck_assert_double_eq((double)(sparse.product + sparse.nominal), sparse_plan.encoder_macs);
-        ck_assert_double_eq((double)(dense.product + dense.nominal),
-                            dense_plan.encoder_macs_dense);
+        ck_assert_double_eq((double)(dense.product + dense.nominal), dense_plan.encoder_macs_dense);
     }
     fcmae_model_destroy(&model);
 }
 
 START_TEST(counts_are_those_of_the_plan)
 {
-    fcmae_model_config config = {.name = "dims of 16", .kind = FCMAE_KIND_ENCODER, .version = 2,
-                                 .depths = {1, 1, 2, 1}, .dims = {16, 32, 48, 64}, .channels = 3,
+    fcmae_model_config config = {.name = "dims of 16",
+                                 .kind = FCMAE_KIND_ENCODER,
+                                 .version = 2,
+                                 .depths = {1, 1, 2, 1},
+                                 .dims = {16, 32, 48, 64},
+                                 .channels = 3,
                                  .stem_stride = 4};
     compare(&config, true);
 }

@@ -42,8 +42,12 @@ END_TEST
 START_TEST(impossible_masks_are_refused)
 {
     static const int wrong[][5] = {/* height, width, unit, visible, views */
-                                   {0, 4, 1, 1, 1}, {4, 0, 1, 1, 1}, {4, 4, 0, 1, 1},
-                                   {4, 4, 1, 0, 1}, {4, 4, 1, 17, 1}, {4, 4, 1, 4, 0},
+                                   {0, 4, 1, 1, 1},
+                                   {4, 0, 1, 1, 1},
+                                   {4, 4, 0, 1, 1},
+                                   {4, 4, 1, 0, 1},
+                                   {4, 4, 1, 17, 1},
+                                   {4, 4, 1, 4, 0},
                                    {1 << 20, 1 << 20, 1, 4, 1}};
     uint8_t removed[16];
     for (int i = 0; i < 7; i++) {

@@ -14,7 +14,8 @@
 
 #define TRY(call) ck_assert_msg((call) == FCMAE_OK, "%s", error.message)
 
-static fcmae_sites *make_sites(int images, int height, int width, const uint8_t *active, int threads)
+static fcmae_sites *make_sites(int images, int height, int width, const uint8_t *active,
+                               int threads)
 {
     fcmae_sites *sites = NULL;
     fcmae_error error = {0};
@@ -82,9 +83,9 @@ static layers make_layers(int images, int height, int width, const uint8_t *acti
 
 static void release_layers(layers *v)
 {
-    float *owned[] = {v->x,     v->kernel,     v->bias, v->dy, v->y,        v->dx,     v->dkernel,
-                      v->dbias, v->merge,      v->dz,   v->z,  v->dx_merge, v->dmerge, v->merge_bias,
-                      v->dmerge_bias};
+    float *owned[] = {v->x,  v->kernel,   v->bias,   v->dy,         v->y,
+                      v->dx, v->dkernel,  v->dbias,  v->merge,      v->dz,
+                      v->z,  v->dx_merge, v->dmerge, v->merge_bias, v->dmerge_bias};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) guarded_free(owned[i]);
     fcmae_sites_destroy(&v->fine);
     fcmae_sites_destroy(&v->coarse);
@@ -97,10 +98,10 @@ static void run_layers(layers *v)
     TRY(fcmae_sites_depthwise_forward(v->fine, v->in, v->x, v->kernel, v->bias, v->y, &error));
     TRY(fcmae_sites_depthwise_backward(v->fine, v->in, v->x, v->kernel, v->dy, v->dx, v->dkernel,
                                        v->dbias, &error));
-    TRY(fcmae_sites_downsample_forward(v->coarse, v->in, v->out, v->x, v->merge, v->merge_bias, v->z,
-                                       &error));
-    TRY(fcmae_sites_downsample_backward(v->coarse, v->in, v->out, v->x, v->merge, v->dz, v->dx_merge,
-                                        v->dmerge, v->dmerge_bias, &error));
+    TRY(fcmae_sites_downsample_forward(v->coarse, v->in, v->out, v->x, v->merge, v->merge_bias,
+                                       v->z, &error));
+    TRY(fcmae_sites_downsample_backward(v->coarse, v->in, v->out, v->x, v->merge, v->dz,
+                                        v->dx_merge, v->dmerge, v->dmerge_bias, &error));
 }
 
 /* The same in double precision, in the same order, image by image. */
@@ -125,13 +126,18 @@ static expected_layers expect(const layers *v, const uint8_t *active, bool absol
     double *kernel = doubles(v->kernel, in * 49, absolute), *bias = doubles(v->bias, in, absolute);
     double *merge = doubles(v->merge, in * out * 4, absolute);
     double *merge_bias = doubles(v->merge_bias, out, absolute);
-    expected_layers e = {zero_doubles(v->rows * in),          zero_doubles(v->rows * in),
-                         zero_doubles(in * 49),               zero_doubles(in),
-                         zero_doubles(v->coarse_rows * out),  zero_doubles(v->rows * in),
-                         zero_doubles((int64_t)in * out * 4), zero_doubles(out)};
+    expected_layers e = {zero_doubles(v->rows * in),
+                         zero_doubles(v->rows * in),
+                         zero_doubles(in * 49),
+                         zero_doubles(in),
+                         zero_doubles(v->coarse_rows * out),
+                         zero_doubles(v->rows * in),
+                         zero_doubles((int64_t)in * out * 4),
+                         zero_doubles(out)};
     int64_t row = 0, coarse_row = 0;
     for (int image = 0; image < shape[0]; image++) {
-        uint8_t *even = calloc((size_t)(high * wide), 1), *parents = calloc((size_t)(high * wide), 1);
+        uint8_t *even = calloc((size_t)(high * wide), 1),
+                *parents = calloc((size_t)(high * wide), 1);
         for (int i = 0; i < shape[1] * shape[2]; i++)
             even[i / shape[2] * wide + i % shape[2]] = active[image * shape[1] * shape[2] + i];
         reference_grid grid = {high, wide, even};
@@ -157,13 +163,13 @@ static expected_layers expect(const layers *v, const uint8_t *active, bool absol
 
 static void release_expected(expected_layers *e)
 {
-    double *owned[] = {e->y, e->dx, e->dkernel, e->dbias, e->z, e->dx_merge, e->dmerge,
-                       e->dmerge_bias};
+    double *owned[] = {e->y, e->dx,       e->dkernel, e->dbias,
+                       e->z, e->dx_merge, e->dmerge,  e->dmerge_bias};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) free(owned[i]);
 }
 
-static void check_values(const char *what, const float *got, const double *value, const double *size,
-                         int64_t count, double terms)
+static void check_values(const char *what, const float *got, const double *value,
+                         const double *size, int64_t count, double terms)
 {
     for (int64_t i = 0; i < count; i++)
         check_sum(what, kernels_in_use(), 0, i, value[i], size[i], terms, got[i]);
@@ -181,7 +187,8 @@ static void check_layers(const layers *v, const uint8_t *active)
     check_values("downsample", v->z, value.z, size.z, v->coarse_rows * out, 4 * in + 1);
     check_values("downsample dx", v->dx_merge, value.dx_merge, size.dx_merge, v->rows * in, out);
     check_values("downsample dweight", v->dmerge, value.dmerge, size.dmerge, in * out * 4, rows);
-    check_values("downsample dbias", v->dmerge_bias, value.dmerge_bias, size.dmerge_bias, out, rows);
+    check_values("downsample dbias", v->dmerge_bias, value.dmerge_bias, size.dmerge_bias, out,
+                 rows);
     release_expected(&value);
     release_expected(&size);
 }
@@ -273,7 +280,8 @@ START_TEST(all_active_is_dense)
     for (int i = 0; i < in * plane; i++) {
         int c = i / plane;
         double wanted = v.bias[c] + dense_depthwise(image + c * plane, height, width,
-                                                    v.kernel + c * 49, i / width % height, i % width);
+                                                    v.kernel + c * 49, i / width % height,
+                                                    i % width);
         ck_assert_double_eq_tol(map[i], wanted, 1e-4);
     }
     TRY(fcmae_sites_scatter(v.coarse, out, FCMAE_LAYOUT_NCHW, v.z, map, &error));
@@ -381,7 +389,8 @@ START_TEST(inactive_sites_are_never_read)
     ck_assert_mem_eq(v.dkernel, w.dkernel, in * 49 * sizeof(float));
     ck_assert_mem_eq(v.dmerge, w.dmerge, in * 6 * 4 * sizeof(float));
     TRY(fcmae_sites_scatter(w.fine, in, FCMAE_LAYOUT_NHWC, w.y, image, &error));
-    for (int i = 0; i < values; i++) ck_assert(isfinite(image[i]) && (active[i / in] || image[i] == 0));
+    for (int i = 0; i < values; i++)
+        ck_assert(isfinite(image[i]) && (active[i / in] || image[i] == 0));
     guarded_free(image);
     release_layers(&v);
     release_layers(&w);
@@ -433,7 +442,8 @@ END_TEST
 START_TEST(gradients_one_at_a_time)
 {
     static const uint8_t active[12] = {1, 0, 1, 1, 0, 0, 1, 1, 0, 1, 1, 1};
-    layers v = make_layers(1, 3, 4, active, 1, 5, 9, 1), w = make_layers(1, 3, 4, active, 1, 5, 9, 1);
+    layers v = make_layers(1, 3, 4, active, 1, 5, 9, 1),
+           w = make_layers(1, 3, 4, active, 1, 5, 9, 1);
     fcmae_error error = {0};
     run_layers(&v);
     TRY(fcmae_sites_depthwise_backward(w.fine, 5, NULL, w.kernel, w.dy, w.dx, NULL, NULL, &error));
@@ -460,10 +470,10 @@ START_TEST(gradients_one_at_a_time)
 }
 END_TEST
 
-#define REFUSED(call, words)                                                                       \
-    do {                                                                                           \
-        ck_assert_int_eq(call, FCMAE_ERR_ARGUMENT);                                                \
-        ck_assert_msg(strstr(error.message, words), "%s", error.message);                          \
+#define REFUSED(call, words)                                              \
+    do {                                                                  \
+        ck_assert_int_eq(call, FCMAE_ERR_ARGUMENT);                       \
+        ck_assert_msg(strstr(error.message, words), "%s", error.message); \
     } while (0)
 
 START_TEST(impossible_arguments)
@@ -484,7 +494,8 @@ START_TEST(impossible_arguments)
     REFUSED(fcmae_sites_depthwise_forward(sites, 0, value, value, 0, value, &error), "0 channels");
     REFUSED(fcmae_sites_depthwise_forward(sites, 65537, value, value, 0, value, &error), "65537");
     REFUSED(fcmae_sites_depthwise_forward(sites, 1, NULL, value, 0, value, &error), "x is missing");
-    REFUSED(fcmae_sites_depthwise_backward(sites, 1, 0, value, value, 0, value, 0, &error), "dweight");
+    REFUSED(fcmae_sites_depthwise_backward(sites, 1, 0, value, value, 0, value, 0, &error),
+            "dweight");
     REFUSED(fcmae_sites_depthwise_backward(sites, 1, value, 0, value, value, 0, 0, &error), "dx");
     REFUSED(fcmae_sites_downsample_forward(sites, 1, 1, value, value, 0, value, &error), "coarsen");
     REFUSED(fcmae_sites_downsample_backward(sites, 1, 1, value, value, value, value, 0, 0, &error),

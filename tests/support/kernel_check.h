@@ -21,10 +21,10 @@
 #include "support/arrays.h"
 
 /** for (const fcmae_kernels *name of every instruction set this machine can run) */
-#define FOR_EACH_INSTRUCTION_SET(name)                                                             \
-    for (int name##_set = 0; name##_set <= (int)fcmae_isa_detect(FCMAE_ISA_AVX512_BF16);           \
-         name##_set++)                                                                             \
-        for (const fcmae_kernels *name = fcmae_kernels_get((fcmae_isa)name##_set); name;           \
+#define FOR_EACH_INSTRUCTION_SET(name)                                                   \
+    for (int name##_set = 0; name##_set <= (int)fcmae_isa_detect(FCMAE_ISA_AVX512_BF16); \
+         name##_set++)                                                                   \
+        for (const fcmae_kernels *name = fcmae_kernels_get((fcmae_isa)name##_set); name; \
              name = NULL)
 
 #define GUARD 64               /* floats on either side */

@@ -88,7 +88,8 @@ static inline bytes build_zip(const zip_item *items, int count, int entries)
     return zip;
 }
 
-/** data.pkl of {"w": a float tensor of the given storage count, offset and sizes, all as pickled text}. */
+/** data.pkl of {"w": a float tensor of the given storage count, offset and sizes, all as pickled
+ * text}. */
 static inline bytes pickle_of_tensor(const char *type, const char *count, size_t count_size,
                                      const char *layout, size_t layout_size)
 {

@@ -73,7 +73,8 @@ void scratch_same(const char *folder_a, const char *folder_b, const char *name)
     ck_assert_msg(a && b, "%s is missing in %s", name, a ? folder_b : folder_a);
     ck_assert_msg(size_a == size_b, "%s: %zu and %zu bytes", name, size_a, size_b);
     for (size_t i = 0; i < size_a; i++)
-        ck_assert_msg(a[i] == b[i], "%s of %s and %s differ at byte %zu", name, folder_a, folder_b, i);
+        ck_assert_msg(a[i] == b[i], "%s of %s and %s differ at byte %zu", name, folder_a, folder_b,
+                      i);
     free(a);
     free(b);
 }
@@ -101,7 +102,8 @@ fcmae_model_config scratch_model(void)
                                 .layer_scale_init = 1e-6};
 }
 
-fcmae_pretrain_options scratch_options(const char *folder, const char *run, char *data, char *output)
+fcmae_pretrain_options scratch_options(const char *folder, const char *run, char *data,
+                                       char *output)
 {
     join(data, folder, "set/train");
     join(output, folder, run);

@@ -19,7 +19,8 @@
 #define LAST "checkpoint-" STEPS ".safetensors"
 #define LAST_STATE "checkpoint-" STEPS ".state.safetensors"
 
-static const char preset[] = "[model]\ndepths = 1, 1, 1, 1\ndims = 8, 8, 16, 16\ndecoder_dim = 16\n";
+static const char preset[] =
+    "[model]\ndepths = 1, 1, 1, 1\ndims = 8, 8, 16, 16\ndecoder_dim = 16\n";
 static char folder[SCRATCH_PATH];
 
 static void setup(void)

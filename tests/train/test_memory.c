@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/* Planned memory: the largest batch is the largest, growth predicts plans, and every part counts. */
+/* Planned memory: the largest batch is the largest, growth predicts
+ *  plans, and every part counts. */
 #include <string.h>
 
 #include "fcmae/memory.h"
@@ -20,9 +21,13 @@ static fcmae_model_config config_of(const char *name, fcmae_model_kind kind)
 
 static fcmae_memory_use use_of(fcmae_engine_mode mode, int lanes, int micro_batch)
 {
-    return (fcmae_memory_use){.engine = {.mode = mode, .height = 64, .width = 96, .batch = 1,
+    return (fcmae_memory_use){.engine = {.mode = mode,
+                                         .height = 64,
+                                         .width = 96,
+                                         .batch = 1,
                                          .visible_cells = mode == FCMAE_MODE_PRETRAIN ? 2 : 0,
-                                         .lanes = lanes, .micro_batch = micro_batch}};
+                                         .lanes = lanes,
+                                         .micro_batch = micro_batch}};
 }
 
 static uint64_t total_of(const fcmae_model_config *config, fcmae_memory_use use, int batch)

@@ -167,8 +167,8 @@ START_TEST(adamw_keeps_padding_zero_and_ignores_threads)
         for (int i = 0; i < count; i++)
             for (int64_t r = 0; r < table[i].rows; r++)
                 for (int64_t c = table[i].columns; c < table[i].stride; c++)
-                    ck_assert(fcmae_model_values(
-                                  model)[table[i].offset + r * table[i].stride + c] == 0);
+                    ck_assert(
+                        fcmae_model_values(model)[table[i].offset + r * table[i].stride + c] == 0);
         free(gradients);
         fcmae_adamw_destroy(&adamw);
         fcmae_model_destroy(&model);

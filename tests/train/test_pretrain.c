@@ -148,8 +148,8 @@ static void check_log(const char *run, int64_t last)
         json_t *object = NULL;
         ck_assert_int_eq(fcmae_json_parse(line, (size_t)(end - line), "line", &object, NULL),
                          FCMAE_OK);
-        static const char *const keys[] = {"step", "epoch", "loss", "lr", "grad_norm",
-                                           "images_per_s", "data_wait", "elapsed"};
+        static const char *const keys[] = {"step",      "epoch",        "loss",      "lr",
+                                           "grad_norm", "images_per_s", "data_wait", "elapsed"};
         for (int i = 0; i < 8; i++) ck_assert(json_is_number(json_object_get(object, keys[i])));
         ck_assert_int_eq(fcmae_json_integer(object, "step", -1), expected++);
         const json_t *figure = json_object_get(object, "inspected"); /* every fifth update */
@@ -380,7 +380,8 @@ START_TEST(a_full_disk_stops_the_run_and_keeps_the_old)
     fcmae_status status = pretrain(&options, &w, &error);
     setrlimit(RLIMIT_FSIZE, &before);
     ck_assert_msg(status == FCMAE_ERR_IO, "status %d: %s", status, error.message);
-    ck_assert_msg(strstr(error.message, "update 8 could not be saved") != NULL, "%s", error.message);
+    ck_assert_msg(strstr(error.message, "update 8 could not be saved") != NULL, "%s",
+                  error.message);
     ck_assert(strstr(error.message, "checkpoint-4.safetensors"));
     ck_assert(!scratch_exists(output, "checkpoint-8.safetensors"));
     w = train(options);

@@ -3,19 +3,19 @@
 /** What a run keeps on disk: settings, log, folder, pairs of checkpoint files. */
 #include <check.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <signal.h>
 
-#include "fcmae/checkpoint.h"
-#include "scratch.h"
-#include "support/suite.h"
 #include "core/lossy_text.h"
+#include "fcmae/checkpoint.h"
 #include "run/run_folder.h"
 #include "run/run_log.h"
 #include "run/run_state.h"
+#include "scratch.h"
+#include "support/suite.h"
 
 static char folder[SCRATCH_PATH];
 
@@ -88,7 +88,10 @@ START_TEST(names_need_not_be_utf8)
 {
     const char *const cases[][2] = {{"plain", "plain"},
                                     {"gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f"},
-                                    {"a\xff" "b", "a\xef\xbf\xbd" "b"},
+                                    {"a\xff"
+                                     "b",
+                                     "a\xef\xbf\xbd"
+                                     "b"},
                                     {"\xc0\x80", "\xef\xbf\xbd\xef\xbf\xbd"},
                                     {"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
                                     {"\xf0\x9f\x90\x9f\xe2", "\xf0\x9f\x90\x9f\xef\xbf\xbd"}};
@@ -106,8 +109,8 @@ END_TEST
 static void write_steps(fcmae_run_log *log, int64_t first, int64_t last)
 {
     for (int64_t step = first; step <= last; step++) {
-        fcmae_train_progress p = {.step = step, .loss = 1.0 / (double)step,
-                                  .elapsed = (double)step * 10};
+        fcmae_train_progress p = {
+            .step = step, .loss = 1.0 / (double)step, .elapsed = (double)step * 10};
         ck_assert_int_eq(fcmae_run_log_step(log, &p, NULL, NULL), FCMAE_OK);
     }
 }
@@ -172,8 +175,9 @@ END_TEST
 
 START_TEST(log_survives_garbage)
 {
-    static const char text[] = "{\"step\": 1, \"loss\": 1}\nnot json\n\n[]\n{\"step\": 2, \"loss\": 1}\n"
-                               "{\"step\": \"x\", \"loss\": 1}\n{\"step\": 3, \"loss\": 1}\n";
+    static const char text[] =
+        "{\"step\": 1, \"loss\": 1}\nnot json\n\n[]\n{\"step\": 2, \"loss\": 1}\n"
+        "{\"step\": \"x\", \"loss\": 1}\n{\"step\": 3, \"loss\": 1}\n";
     fcmae_run_log log;
     scratch_write(folder, "log.jsonl", text, sizeof text - 1);
     ck_assert_int_eq(fcmae_run_log_open(&log, folder, 2, NULL), FCMAE_OK);
@@ -193,7 +197,8 @@ START_TEST(log_takes_a_torn_line_back)
     ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
     limit = (struct rlimit){(rlim_t)log.size + 20, before.rlim_max};
     fcmae_train_progress p = {.step = 4};
-    int set = setrlimit(RLIMIT_FSIZE, &limit); /* no assertion until it is lifted: those write too */
+    int set = setrlimit(RLIMIT_FSIZE,
+                        &limit); /* no assertion until it is lifted: those write too */
     fcmae_status status = fcmae_run_log_step(&log, &p, NULL, &error);
     setrlimit(RLIMIT_FSIZE, &before);
     ck_assert_int_eq(set, 0);
@@ -376,8 +381,8 @@ START_TEST(average_may_appear_and_disappear)
     make_parts(&with, true, 6);
     fill_parts(&without, 1);
     fill_parts(&with, 2);
-    ck_assert_int_eq(
-        fcmae_run_state_save(&without.state, without.weights, without.companion, NULL), FCMAE_OK);
+    ck_assert_int_eq(fcmae_run_state_save(&without.state, without.weights, without.companion, NULL),
+                     FCMAE_OK);
     ck_assert_int_eq(fcmae_run_state_save(&with.state, with.weights, with.companion, NULL),
                      FCMAE_OK);
     size_t bytes = (size_t)fcmae_model_block_size(with.state.model) * sizeof(float);
@@ -426,12 +431,30 @@ static void change_file(const char *path, long at, int whence, bool cut)
     fclose(file);
 }
 
-static void cut_companion(const parts *p) { change_file(p->companion, -100, SEEK_END, true); }
-static void cut_weights(const parts *p) { change_file(p->weights, -100, SEEK_END, true); }
-static void flip_weights(const parts *p) { change_file(p->weights, -100, SEEK_END, false); }
-static void flip_companion(const parts *p) { change_file(p->companion, -100, SEEK_END, false); }
-static void remove_weights(const parts *p) { remove(p->weights); }
-static void empty_companion(const parts *p) { change_file(p->companion, 0, SEEK_SET, true); }
+static void cut_companion(const parts *p)
+{
+    change_file(p->companion, -100, SEEK_END, true);
+}
+static void cut_weights(const parts *p)
+{
+    change_file(p->weights, -100, SEEK_END, true);
+}
+static void flip_weights(const parts *p)
+{
+    change_file(p->weights, -100, SEEK_END, false);
+}
+static void flip_companion(const parts *p)
+{
+    change_file(p->companion, -100, SEEK_END, false);
+}
+static void remove_weights(const parts *p)
+{
+    remove(p->weights);
+}
+static void empty_companion(const parts *p)
+{
+    change_file(p->companion, 0, SEEK_SET, true);
+}
 static void foreign_weights(const parts *p)
 {
     parts other;
