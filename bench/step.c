@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fcmae/image.h"
 #include "fcmae/mask.h"
 #include "fcmae/measure.h"
 #include "fcmae/preset.h"
@@ -76,11 +77,12 @@ static void close_subject(subject *s)
 /* One step to warm up, then the timed ones. */
 static fcmae_status measure(subject *s, const step_options *o, profile_run *run, fcmae_error *error)
 {
-    static const float mean[3] = {0.485f, 0.456f, 0.406f}, deviation[3] = {0.229f, 0.224f, 0.225f};
-    fcmae_batch batch = {
-        .images = {.count = o->batch, .bytes = s->images, .mean = mean, .deviation = deviation},
-        .samples = o->batch,
-        .removed = s->removed};
+    fcmae_batch batch = {.images = {.count = o->batch,
+                                    .bytes = s->images,
+                                    .mean = fcmae_imagenet_mean,
+                                    .deviation = fcmae_imagenet_deviation},
+                         .samples = o->batch,
+                         .removed = s->removed};
     fcmae_kernels kernels = profile_kernels(s->engine->kernels);
     const fcmae_engine_options *options = &fcmae_engine_info(s->engine)->options;
     int lanes = options->lanes; /* several share the threads; one has them all */

@@ -16,7 +16,6 @@ enum { SIDE = 224, BATCH = 16 };
 static fcmae_status print_features(fcmae_engine *engine, fcmae_loader *loader, int channels,
                                    fcmae_error *error)
 {
-    static const float mean[3] = {0.485f, 0.456f, 0.406f}, deviation[3] = {0.229f, 0.224f, 0.225f};
     float *pooled = malloc(BATCH * (size_t)channels * sizeof *pooled);
     fcmae_outputs outputs = {.pooled = pooled};
     fcmae_samples samples;
@@ -27,8 +26,8 @@ static fcmae_status print_features(fcmae_engine *engine, fcmae_loader *loader, i
         /* no mask: every cell is visible */
         fcmae_batch batch = {.images = {.count = samples.count,
                                         .bytes = samples.images,
-                                        .mean = mean,
-                                        .deviation = deviation},
+                                        .mean = fcmae_imagenet_mean,
+                                        .deviation = fcmae_imagenet_deviation},
                              .samples = samples.count};
         status = fcmae_engine_forward(engine, &batch, &outputs, error);
         for (int i = 0; status == FCMAE_OK && i < samples.count; i++)

@@ -61,11 +61,10 @@ int main(void)
         return stop(&error);
 
     for (int i = 0; i < IMAGES; i++) draw(i);
-    static const float mean[3] = {0.485f, 0.456f, 0.406f}, deviation[3] = {0.229f, 0.224f, 0.225f};
     fcmae_batch batch = {.images = {.count = IMAGES,
                                     .bytes = &pixels[0][0][0][0],
-                                    .mean = mean,
-                                    .deviation = deviation},
+                                    .mean = fcmae_imagenet_mean,
+                                    .deviation = fcmae_imagenet_deviation},
                          .samples = IMAGES,
                          .removed = &removed[0][0]};
     double first = 0, loss = 0;

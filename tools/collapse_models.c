@@ -146,8 +146,8 @@ fcmae_status collapse_model_forward(collapse_model *model, const fcmae_samples *
     }
     fcmae_batch batch = {.images = {.count = samples->count,
                                     .bytes = samples->images,
-                                    .mean = cli_image_mean,
-                                    .deviation = cli_image_deviation},
+                                    .mean = fcmae_imagenet_mean,
+                                    .deviation = fcmae_imagenet_deviation},
                          .samples = samples->count,
                          .removed = model->removed};
     fcmae_outputs outputs = {.observe = fcmae_collapse_observe, .cookie = model->collapse};

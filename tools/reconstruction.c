@@ -100,8 +100,8 @@ fcmae_status cli_reconstruction_predict(cli_reconstruction *r, fcmae_engine *eng
 {
     fcmae_batch batch = {.images = {.count = r->count,
                                     .bytes = r->images,
-                                    .mean = cli_image_mean,
-                                    .deviation = cli_image_deviation},
+                                    .mean = fcmae_imagenet_mean,
+                                    .deviation = fcmae_imagenet_deviation},
                          .samples = r->count,
                          .removed = r->removed};
     fcmae_outputs outputs = {.prediction = r->predictions, .sample_loss = r->losses};
@@ -136,8 +136,9 @@ static void patch_statistics(const cli_reconstruction *r, const uint8_t *image, 
         for (int y = top; y < top + r->patch; y++)
             for (int x = left; x < left + r->patch; x++)
                 for (int c = 0; c < 3; c++) {
-                    double value = (image[(y * r->side + x) * 3 + c] / 255.0 - cli_image_mean[c]) /
-                                   cli_image_deviation[c];
+                    double value = (image[(y * r->side + x) * 3 + c] / 255.0 -
+                                    fcmae_imagenet_mean[c]) /
+                                   fcmae_imagenet_deviation[c];
                     if (pass == 0)
                         sum += value;
                     else
@@ -164,7 +165,8 @@ static void paint_cell(const cli_reconstruction *r, int sample, int cell, const 
                 int at = ((top + y) * r->side + left + x) * 3 + c;
                 double value = prediction[(y * r->patch + x) * 3 + c] * deviation + mean;
                 masked[at] = 128;
-                filled[at] = to_byte(255 * (value * cli_image_deviation[c] + cli_image_mean[c]));
+                filled[at] = to_byte(
+                    255 * (value * fcmae_imagenet_deviation[c] + fcmae_imagenet_mean[c]));
             }
 }
 

@@ -9,9 +9,6 @@
 
 #include "progress.h"
 
-const float cli_image_mean[3] = {0.485f, 0.456f, 0.406f};
-const float cli_image_deviation[3] = {0.229f, 0.224f, 0.225f};
-
 enum { LARGEST_SIDE = 8192 };
 
 int cli_input_size(const cli_command *command, const char *option, const char *text,

@@ -45,9 +45,9 @@ typedef struct fcmae_dataset_options {
  * folder path, then file name, both by code points.
  *
  * Shards (WebDataset): consecutive members whose paths agree up to the first dot of the file name
- * are a sample; its picture is the member .jpg, .jpeg or .png, its label the number in .cls (needed
- * if `labelled`; classes are named by their numbers). Opening reads every header, not the pictures.
- * Shards must not be compressed.
+ * are a sample; its picture is the member with an ending as above, its label the number in .cls
+ * (needed if `labelled`; classes are named by their numbers). Opening reads every header, not the
+ * pictures. Shards must not be compressed.
  *
  * Memory: the file names and 4 bytes each, 20 in shards (10 million names of 25 letters: 300 MB).
  *

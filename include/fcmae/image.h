@@ -34,6 +34,10 @@ typedef struct fcmae_image {
     size_t capacity; /**< bytes allocated at `pixels` */
 } fcmae_image;
 
+/** Of ImageNet's training images, per channel, in units of 255: what every network of this library
+ *  is fed with less and divided by. */
+FCMAE_API extern const float fcmae_imagenet_mean[3], fcmae_imagenet_deviation[3];
+
 /** Gives the memory back; the struct is as if zero-initialised. */
 FCMAE_API void fcmae_image_release(fcmae_image *image);
 
@@ -50,7 +54,7 @@ FCMAE_API fcmae_status fcmae_image_reserve(fcmae_image *image, int height, int w
  * lowest bits of a JPEG may differ where the two programs were built with different libjpegs.
  *
  * @param image  [out] its memory is used again; undefined after a failure, still to be released.
- * @return FCMAE_ERR_FORMAT: neither JPEG nor PNG, damaged, truncated, or beyond the limits above;
+ * @return FCMAE_ERR_FORMAT: of no known format, damaged, truncated, or beyond the limits above;
  *         FCMAE_ERR_UNSUPPORTED: a JPEG of 12 bits or with arithmetic or lossless coding the
  *         installed library lacks; FCMAE_ERR_MEMORY. Harmless irregularities of a JPEG (a missing
  *         end marker after complete data, stray bytes between markers) are accepted.

@@ -157,8 +157,7 @@ static fcmae_status make_folder(const char *path, fcmae_error *error)
     if (mkdir(path, 0777) == 0) return FCMAE_OK;
     if (errno == EEXIST && stat(path, &information) == 0 && S_ISDIR(information.st_mode))
         return FCMAE_OK;
-    return fcmae_fail(error, FCMAE_ERR_IO, "cannot create the folder %s: %s", path,
-                      strerror(errno));
+    return fcmae_fail_system(error, FCMAE_ERR_IO, errno, "cannot create the folder %s", path);
 }
 
 /** Writes a file, or a folder with its descriptions first and the weights last. */

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 /** The JSON files that make a folder of weights a timm or Hugging
  *  Face model, and names of classes. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "checkpoint/conversion.h"
 #include "core/file.h"
 #include "core/json.h"
+#include "fcmae/image.h"
 
 #define LARGEST_DESCRIPTION ((size_t)64 << 20)
 
@@ -26,14 +28,12 @@ static json_t *texts(const char *const *values, int count)
     return array;
 }
 
-static json_t *image_mean(void)
+/** The numbers as they are written in decimal, not the floats nearest to them. */
+static json_t *three_decimals(const float values[3])
 {
-    return json_pack("[f, f, f]", 0.485, 0.456, 0.406);
-}
-
-static json_t *image_deviation(void)
-{
-    return json_pack("[f, f, f]", 0.229, 0.224, 0.225);
+    double v[3];
+    for (int i = 0; i < 3; i++) v[i] = rint(1000 * (double)values[i]) / 1000;
+    return json_pack("[f, f, f]", v[0], v[1], v[2]);
 }
 
 static int input_size(const fcmae_conversion *c)
@@ -174,7 +174,8 @@ static json_t *describe_preprocessor(const fcmae_conversion *c)
                      "image_processor_type", "ConvNextImageProcessor", "do_resize", 1, "size",
                      "shortest_edge", input_size(c), "crop_pct", 0.875, "resample", 3, "do_rescale",
                      1, "rescale_factor", 1.0 / 255.0, "do_normalize", 1, "image_mean",
-                     image_mean(), "image_std", image_deviation());
+                     three_decimals(fcmae_imagenet_mean), "image_std",
+                     three_decimals(fcmae_imagenet_deviation));
 }
 
 /* ---------------------------------------------------------------- timm ----------------------- */
@@ -216,9 +217,9 @@ static json_t *describe_timm(const fcmae_conversion *c, const json_t *classes)
         "{s:s, s:b, s:[i, i, i], s:b, s:s, s:f, s:s, s:o, s:o, s:i, s:[i, i], s:s, s:s}", "tag",
         "fcmae", "custom_load", 0, "input_size", config->channels, size, size, "fixed_input_size",
         0, "interpolation", "bicubic", "crop_pct", size >= 384 ? 1.0 : 0.875, "crop_mode",
-        size >= 384 ? "squash" : "center", "mean", image_mean(), "std", image_deviation(),
-        "num_classes", config->classes, "pool_size", pool, pool, "first_conv", "stem.0",
-        "classifier", "head.fc");
+        size >= 384 ? "squash" : "center", "mean", three_decimals(fcmae_imagenet_mean), "std",
+        three_decimals(fcmae_imagenet_deviation), "num_classes", config->classes, "pool_size", pool,
+        pool, "first_conv", "stem.0", "classifier", "head.fc");
     json_t *d = json_pack("{s:s, s:i, s:i}", "architecture",
                           name                   ? name
                           : config->version == 2 ? "convnextv2_tiny"

@@ -26,8 +26,7 @@ static int64_t count_of(const Fcmae__Onnx__Tensor *tensor)
 
 static fcmae_status write_failed(const fcmae_atomic_file *file, fcmae_error *error)
 {
-    return fcmae_fail(error, FCMAE_ERR_IO, "writing %s: %s", file->path,
-                      strerror(errno ? errno : EIO));
+    return fcmae_fail_system(error, FCMAE_ERR_IO, errno ? errno : EIO, "writing %s", file->path);
 }
 
 /** The values of initialiser `index`; `scratch` is as large. */

@@ -9,33 +9,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-fcmae_status fcmae_buffer_reserve(fcmae_buffer *buffer, size_t capacity, fcmae_error *error)
-{
-    if (capacity <= buffer->capacity && buffer->bytes) return FCMAE_OK;
-    size_t wanted = buffer->capacity + buffer->capacity / 2;
-    if (wanted < capacity) wanted = capacity;
-    if (wanted < 64) wanted = 64;
-    uint8_t *bytes = realloc(buffer->bytes, wanted);
-    if (!bytes)
-        return fcmae_fail(error, FCMAE_ERR_MEMORY, "could not allocate a buffer of %zu bytes",
-                          wanted);
-    buffer->bytes = bytes;
-    buffer->capacity = wanted;
-    return FCMAE_OK;
-}
-
-void fcmae_buffer_release(fcmae_buffer *buffer)
-{
-    free(buffer->bytes);
-    memset(buffer, 0, sizeof *buffer);
-}
-
 static fcmae_status read_open_file(fcmae_buffer *buffer, int descriptor, const char *path,
                                    size_t limit, fcmae_error *error)
 {
     struct stat information;
     if (fstat(descriptor, &information) != 0)
-        return fcmae_fail(error, FCMAE_ERR_IO, "%s: %s", path, strerror(errno));
+        return fcmae_fail_system(error, FCMAE_ERR_IO, errno, "%s", path);
     if (!S_ISREG(information.st_mode))
         return fcmae_fail(error, FCMAE_ERR_FORMAT, "%s is not a regular file", path);
     if ((uint64_t)information.st_size > limit)
@@ -47,8 +26,7 @@ static fcmae_status read_open_file(fcmae_buffer *buffer, int descriptor, const c
     while (buffer->size < expected) {
         ssize_t got = read(descriptor, buffer->bytes + buffer->size, expected - buffer->size);
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0)
-            return fcmae_fail(error, FCMAE_ERR_IO, "reading %s: %s", path, strerror(errno));
+        if (got < 0) return fcmae_fail_system(error, FCMAE_ERR_IO, errno, "reading %s", path);
         if (got == 0) break; /* it became shorter meanwhile: whoever parses it will notice */
         buffer->size += (size_t)got;
     }
@@ -60,8 +38,8 @@ fcmae_status fcmae_file_read(fcmae_buffer *buffer, const char *path, size_t limi
 {
     int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (descriptor < 0)
-        return fcmae_fail(error, errno == ENOENT ? FCMAE_ERR_NOT_FOUND : FCMAE_ERR_IO,
-                          "cannot open %s: %s", path, strerror(errno));
+        return fcmae_fail_system(error, errno == ENOENT ? FCMAE_ERR_NOT_FOUND : FCMAE_ERR_IO, errno,
+                                 "cannot open %s", path);
     fcmae_status status = read_open_file(buffer, descriptor, path, limit, error);
     close(descriptor);
     return status;
@@ -97,7 +75,7 @@ fcmae_status fcmae_atomic_open(fcmae_atomic_file *file, const char *path, fcmae_
     }
     if (!file->stream) {
         fcmae_atomic_discard(file);
-        return fcmae_fail(error, FCMAE_ERR_IO, "cannot create %s: %s", path, strerror(reason));
+        return fcmae_fail_system(error, FCMAE_ERR_IO, reason, "cannot create %s", path);
     }
     return FCMAE_OK;
 }
@@ -135,8 +113,8 @@ fcmae_status fcmae_atomic_commit(fcmae_atomic_file *file, fcmae_error *error)
         sync_folder_of(file->path);
     else {
         unlink(file->temporary);
-        status = fcmae_fail(error, FCMAE_ERR_IO, "could not write %s: %s", file->path,
-                            strerror(reason ? reason : EIO));
+        status = fcmae_fail_system(error, FCMAE_ERR_IO, reason ? reason : EIO, "could not write %s",
+                                   file->path);
     }
     fcmae_atomic_discard(file);
     return status;

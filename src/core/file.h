@@ -6,21 +6,9 @@
 #ifndef FCMAE_CORE_FILE_H
 #define FCMAE_CORE_FILE_H
 
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 
-#include "core/status.h"
-
-/** Bytes that grow as needed and are used again. Zero-initialise. */
-typedef struct fcmae_buffer {
-    uint8_t *bytes;
-    size_t size, capacity;
-} fcmae_buffer;
-
-/** Makes room for `capacity` bytes; the contents are kept. */
-fcmae_status fcmae_buffer_reserve(fcmae_buffer *buffer, size_t capacity, fcmae_error *error);
-void fcmae_buffer_release(fcmae_buffer *buffer);
+#include "core/buffer.h"
 
 /**
  * Reads a regular file into `buffer` (buffer->size is set). Never blocks on a pipe or device.

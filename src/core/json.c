@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: MIT */
 #include "core/json.h"
 
+#include "core/text.h"
+
 fcmae_status fcmae_json_parse(const char *text, size_t length, const char *what, json_t **value,
                               fcmae_error *error)
 {
@@ -20,6 +22,24 @@ fcmae_status fcmae_json_parse(const char *text, size_t length, const char *what,
 char *fcmae_json_line(const json_t *value)
 {
     return json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
+}
+
+json_t *fcmae_json_lossy_text(const char *text)
+{
+    json_t *value = json_string(text);
+    if (value) return value;
+    fcmae_buffer clean = {0};
+    for (const char *s = text; *s;) {
+        size_t length = fcmae_utf8_length(s);
+        if (length > 0)
+            fcmae_buffer_add(&clean, s, length);
+        else
+            fcmae_text_add(&clean, "\xEF\xBF\xBD");
+        s += length > 0 ? length : 1;
+    }
+    value = clean.failed ? NULL : json_string(clean.text);
+    fcmae_buffer_release(&clean);
+    return value;
 }
 
 double fcmae_json_number(const json_t *object, const char *key, double otherwise)

@@ -28,6 +28,10 @@ fcmae_status fcmae_json_parse(const char *text, size_t length, const char *what,
  *  memory is short or a text is no UTF-8. Caller frees. */
 char *fcmae_json_line(const json_t *value);
 
+/** A JSON text; names of files may hold any bytes, and those that are not UTF-8 become U+FFFD. NULL
+ *  if memory is short. */
+json_t *fcmae_json_lossy_text(const char *text);
+
 /** Member of an object as a number; `otherwise` if it is absent, null or not a number. */
 double fcmae_json_number(const json_t *object, const char *key, double otherwise);
 /** Likewise as an integer; a real number is not one. */

@@ -36,6 +36,29 @@ fcmae_status fcmae_fail(fcmae_error *error, fcmae_status status, const char *for
     return status;
 }
 
+const char *fcmae_system_error(int code, char *text, size_t size)
+{
+    return strerror_r(code, text, size); /* GNU's: returns the text, wherever it is */
+}
+
+fcmae_status fcmae_fail_system(fcmae_error *error, fcmae_status status, int code,
+                               const char *format, ...)
+{
+    if (error) {
+        char reason[100];
+        size_t size = sizeof error->message;
+        va_list arguments;
+        va_start(arguments, format);
+        error->status = status;
+        int used = vsnprintf(error->message, size, format, arguments);
+        va_end(arguments);
+        if (used >= 0 && (size_t)used < size)
+            snprintf(error->message + used, size - (size_t)used, ": %s",
+                     fcmae_system_error(code, reason, sizeof reason));
+    }
+    return status;
+}
+
 fcmae_status fcmae_error_prefix(fcmae_error *error, fcmae_status status, const char *format, ...)
 {
     if (error) {

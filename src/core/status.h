@@ -4,11 +4,21 @@
 #ifndef FCMAE_CORE_STATUS_H
 #define FCMAE_CORE_STATUS_H
 
+#include <stddef.h>
+
 #include "fcmae/status.h"
 
 /** Fills *error (may be NULL) with the sentence and returns `status`. */
 fcmae_status fcmae_fail(fcmae_error *error, fcmae_status status, const char *format, ...)
     FCMAE_PRINTF(3, 4);
+
+/** What the system says of an errno value, in `text` or constant; unlike strerror() for any thread.
+ */
+const char *fcmae_system_error(int code, char *text, size_t size);
+
+/** fcmae_fail() with ": " and fcmae_system_error(code) behind the sentence. */
+fcmae_status fcmae_fail_system(fcmae_error *error, fcmae_status status, int code,
+                               const char *format, ...) FCMAE_PRINTF(4, 5);
 
 /** Puts "prefix: " before the sentence already in *error (may be NULL); returns its status. */
 fcmae_status fcmae_error_prefix(fcmae_error *error, fcmae_status status, const char *format, ...)

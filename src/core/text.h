@@ -1,39 +1,24 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/** Text that grows while it is written; a failed allocation is
- *  remembered, not reported each time. */
+/** Texts in a fcmae_buffer: each call appends; failures are remembered as core/buffer.h says. */
 #ifndef FCMAE_CORE_TEXT_H
 #define FCMAE_CORE_TEXT_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "core/buffer.h"
 
-#include "core/status.h"
+/** Bytes of the well-formed UTF-8 character at `s`, 1 to 4; 0 if there is none. */
+size_t fcmae_utf8_length(const char *s);
 
-/** Zero-initialise; fcmae_text_release() frees. `bytes` is
- *  zero-terminated once anything was added. */
-typedef struct fcmae_text {
-    char *bytes;
-    size_t size, capacity;
-    bool failed; /**< memory was short: the contents are incomplete */
-} fcmae_text;
-
-void fcmae_text_bytes(fcmae_text *text, const void *bytes, size_t size);
-void fcmae_text_add(fcmae_text *text, const char *string);
-void fcmae_text_format(fcmae_text *text, const char *format, ...) FCMAE_PRINTF(2, 3);
+void fcmae_text_add(fcmae_buffer *text, const char *string);
+void fcmae_text_format(fcmae_buffer *text, const char *format, ...) FCMAE_PRINTF(2, 3);
+/** The character at `s`; U+FFFD for a byte that is no UTF-8 or a control character. Returns how
+ *  many bytes of `s` that was. */
+size_t fcmae_text_character(fcmae_buffer *text, const char *s);
 /** Well-formed UTF-8 without control characters: what is neither becomes U+FFFD. */
-void fcmae_text_clean(fcmae_text *text, const char *string);
-/** For HTML and SVG content and attributes: & < > " ' escaped, the rest as
- *  fcmae_text_clean() (line breaks and tabs stay), so that no log line or path
- *  can become markup. */
-void fcmae_text_escape(fcmae_text *text, const char *string);
-/** A JSON string with its quotes; the same replacements. */
-void fcmae_text_json(fcmae_text *text, const char *string);
+void fcmae_text_clean(fcmae_buffer *text, const char *string);
+/** A JSON string with its quotes; what is no UTF-8 becomes U+FFFD. */
+void fcmae_text_json(fcmae_buffer *text, const char *string);
 /** A JSON number with up to 12 digits, null if it is not finite. */
-void fcmae_text_number(fcmae_text *text, double value);
-/** Base64 without line breaks. */
-void fcmae_text_base64(fcmae_text *text, const void *bytes, size_t size);
-void fcmae_text_release(fcmae_text *text);
+void fcmae_text_number(fcmae_buffer *text, double value);
 
 #endif

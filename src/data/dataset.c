@@ -39,7 +39,7 @@ fcmae_status fcmae_dataset_add_folder(fcmae_dataset *dataset, const char *path, 
 fcmae_status fcmae_dataset_add_name(fcmae_dataset *dataset, const char *name, fcmae_error *error)
 {
     fcmae_folder *folder = &dataset->folders[dataset->folder_count - 1];
-    size_t length = strlen(name) + 1, offset = dataset->names.size - folder->names;
+    size_t offset = dataset->names.size - folder->names;
     if (offset > UINT32_MAX)
         return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED,
                           "%s holds more than 4 GiB of file names; spread it over subfolders",
@@ -51,9 +51,8 @@ fcmae_status fcmae_dataset_add_name(fcmae_dataset *dataset, const char *name, fc
         dataset->name_offsets = offsets;
         dataset->entry_capacity = capacity;
     }
-    FCMAE_TRY(fcmae_buffer_reserve(&dataset->names, dataset->names.size + length, error));
-    memcpy(dataset->names.bytes + dataset->names.size, name, length);
-    dataset->names.size += length;
+    fcmae_buffer_add(&dataset->names, name, strlen(name) + 1);
+    FCMAE_TRY(fcmae_buffer_check(&dataset->names, "the names of the data set", error));
     dataset->name_offsets[dataset->entry_count++] = (uint32_t)offset;
     folder->count++;
     return FCMAE_OK;
@@ -71,7 +70,10 @@ void fcmae_dataset_number(fcmae_dataset *dataset)
                                 dataset->entry_count * sizeof *dataset->name_offsets);
     if (offsets) dataset->name_offsets = offsets;
     uint8_t *names = realloc(dataset->names.bytes, dataset->names.size);
-    if (names) dataset->names.bytes = names;
+    if (names) {
+        dataset->names.bytes = names;
+        dataset->names.capacity = dataset->names.size;
+    }
 }
 
 fcmae_status fcmae_dataset_from_files(fcmae_dataset **out, const char *const *paths, int64_t count,
@@ -166,7 +168,7 @@ static fcmae_status fetch_place(const char *path, const fcmae_place *place, fcma
 {
     FCMAE_TRY(fcmae_buffer_reserve(file, (size_t)place->size + 1, error));
     int shard = open(path, O_RDONLY | O_CLOEXEC);
-    if (shard < 0) return fcmae_fail(error, FCMAE_ERR_IO, "%s: %s", path, strerror(errno));
+    if (shard < 0) return fcmae_fail_system(error, FCMAE_ERR_IO, errno, "%s", path);
     file->size = 0;
     ssize_t got = 1;
     while (file->size < place->size && got > 0) {
@@ -179,7 +181,7 @@ static fcmae_status fetch_place(const char *path, const fcmae_place *place, fcma
     }
     int reason = errno;
     close(shard);
-    if (got < 0) return fcmae_fail(error, FCMAE_ERR_IO, "reading %s: %s", path, strerror(reason));
+    if (got < 0) return fcmae_fail_system(error, FCMAE_ERR_IO, reason, "reading %s", path);
     return FCMAE_OK; /* a shard that became shorter: whoever parses the image will notice */
 }
 

@@ -87,23 +87,20 @@ static fcmae_status add_pending(walk *w, const char *path, int label, fcmae_erro
     return fcmae_strings_add(&w->pending, path, error);
 }
 
-static bool has_image_extension(const char *name)
+static bool has_image_ending(const char *name)
 {
-    static const char *const known[] = {"jpg", "jpeg", "jpe", "jfif", "png"};
     const char *dot = strrchr(name, '.');
-    for (size_t i = 0; dot && i < sizeof known / sizeof *known; i++)
-        if (strcasecmp(dot + 1, known[i]) == 0) return true;
-    return false;
+    return dot && fcmae_codec_has_ending(dot + 1);
 }
 
 static bool holds_image(int folder, const char *name)
 {
-    uint8_t bytes[8];
+    uint8_t bytes[FCMAE_CODEC_MAGIC];
     int file = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file < 0) return false;
     ssize_t size = read(file, bytes, sizeof bytes);
     close(file);
-    return size > 0 && fcmae_image_sniff(bytes, (size_t)size) != FCMAE_FORMAT_UNKNOWN;
+    return size > 0 && fcmae_codec_of_bytes(bytes, (size_t)size);
 }
 
 /** DT_REG, DT_DIR or DT_UNKNOWN (anything else, and links that lead nowhere). */
@@ -139,14 +136,14 @@ static fcmae_status read_entries(walk *w, DIR *stream, const char *path, bool ta
         errno = 0;
         const struct dirent *entry = readdir(stream);
         if (!entry && errno != 0)
-            return fcmae_fail(error, FCMAE_ERR_IO, "reading folder %s: %s", path, strerror(errno));
+            return fcmae_fail_system(error, FCMAE_ERR_IO, errno, "reading folder %s", path);
         if (!entry) return FCMAE_OK;
         if (entry->d_name[0] == '.') continue;
         unsigned char kind = kind_of(descriptor, entry);
         if (kind == DT_DIR)
             FCMAE_TRY(fcmae_strings_add(folders, entry->d_name, error));
         else if (kind == DT_REG && take_files &&
-                 (has_image_extension(entry->d_name) || holds_image(descriptor, entry->d_name)))
+                 (has_image_ending(entry->d_name) || holds_image(descriptor, entry->d_name)))
             FCMAE_TRY(fcmae_dataset_add_name(w->dataset, entry->d_name, error));
         else
             note_other(w, path, entry->d_name);
@@ -203,10 +200,11 @@ static fcmae_status visit(walk *w, size_t number, fcmae_error *error)
         int reason = errno;
         if (stream) closedir(stream);
         if (number == 0)
-            return fcmae_fail(error, reason == ENOENT ? FCMAE_ERR_NOT_FOUND : FCMAE_ERR_IO,
-                              "cannot open the folder %s: %s", path, strerror(reason));
+            return fcmae_fail_system(error, reason == ENOENT ? FCMAE_ERR_NOT_FOUND : FCMAE_ERR_IO,
+                                     reason, "cannot open the folder %s", path);
+        char text[100];
         fcmae_log_line(w->log, FCMAE_LOG_WARNING, "folder left out: %s: %s", path,
-                       strerror(reason));
+                       fcmae_system_error(reason, text, sizeof text));
         return FCMAE_OK;
     }
     bool known = false;
@@ -240,8 +238,10 @@ static fcmae_status judge(walk *w, const char *path, fcmae_error *error)
         return fcmae_fail(error, FCMAE_ERR_FORMAT,
                           "%s has no subfolders: a labelled set needs one per class%s", path,
                           others);
+    char names[200];
     if (dataset->count == 0)
-        return fcmae_fail(error, FCMAE_ERR_FORMAT, "%s holds no JPEG or PNG image%s", path, others);
+        return fcmae_fail(error, FCMAE_ERR_FORMAT, "%s holds no %s image%s", path,
+                          fcmae_codec_names(names, sizeof names), others);
     if (w->others > 0)
         fcmae_log_line(w->log, FCMAE_LOG_WARNING, "%s: left out %lld other files, the first is %s",
                        path, (long long)w->others, w->first_other);

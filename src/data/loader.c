@@ -34,8 +34,8 @@ static fcmae_status start_workers(fcmae_loader *loader, int64_t serial, fcmae_er
     for (int i = 0; i < loader->options.workers; i++) {
         int reason = pthread_create(&loader->threads[i], NULL, fcmae_loader_work, loader);
         if (reason != 0 && i == 0)
-            return fcmae_fail(error, FCMAE_ERR_MEMORY, "cannot start a loader thread: %s",
-                              strerror(reason));
+            return fcmae_fail_system(error, FCMAE_ERR_MEMORY, reason,
+                                     "cannot start a loader thread");
         if (reason != 0) break; /* fewer workers give the same batches */
         loader->running++;
     }

@@ -19,6 +19,7 @@
 #include "core/parallel.h"
 #include "data/shards.h"
 #include "data/tar.h"
+#include "image/codec.h"
 
 #define MAX_SHARDS 1000000
 #define READERS 8 /* shards listed at a time: the disk is waited for, not the processor */
@@ -50,10 +51,8 @@ typedef struct shard {
 
 static fcmae_status append(fcmae_buffer *buffer, const void *bytes, size_t size, fcmae_error *error)
 {
-    FCMAE_TRY(fcmae_buffer_reserve(buffer, buffer->size + size, error));
-    memcpy(buffer->bytes + buffer->size, bytes, size);
-    buffer->size += size;
-    return FCMAE_OK;
+    fcmae_buffer_add(buffer, bytes, size);
+    return fcmae_buffer_check(buffer, "the list of a shard", error);
 }
 
 static fcmae_status close_group(shard *s, fcmae_error *error)
@@ -91,8 +90,7 @@ static bool is_picture(const char *extension, bool *exact)
 {
     const char *dot = strrchr(extension, '.'), *last = dot ? dot + 1 : extension;
     *exact = !dot;
-    return strcasecmp(last, "jpg") == 0 || strcasecmp(last, "jpeg") == 0 ||
-           strcasecmp(last, "png") == 0;
+    return fcmae_codec_has_ending(last);
 }
 
 /** Decimal integer with white space around it; -1 if it is anything else. */
@@ -196,6 +194,14 @@ static fcmae_status name_classes(fcmae_dataset *dataset, int classes, fcmae_erro
     return FCMAE_OK;
 }
 
+static fcmae_status fail_empty(const char *path, size_t count, fcmae_error *error)
+{
+    char names[200];
+    return fcmae_fail(error, FCMAE_ERR_FORMAT, "%s%s: no %s image in %s", path,
+                      count > 1 ? " and following" : "", fcmae_codec_names(names, sizeof names),
+                      count > 1 ? "these shards" : "it");
+}
+
 fcmae_status fcmae_shards_open(fcmae_dataset **out, char *const *paths, size_t count, bool labelled,
                                const fcmae_log *log, fcmae_error *error)
 {
@@ -217,9 +223,7 @@ fcmae_status fcmae_shards_open(fcmae_dataset **out, char *const *paths, size_t c
     }
     if (status == FCMAE_OK && labelled) status = name_classes(dataset, classes, error);
     if (status == FCMAE_OK) fcmae_dataset_number(dataset);
-    if (status == FCMAE_OK && dataset->count == 0)
-        status = fcmae_fail(error, FCMAE_ERR_FORMAT, "%s%s: no JPEG or PNG image in %s", paths[0],
-                            count > 1 ? " and following" : "", count > 1 ? "these shards" : "it");
+    if (status == FCMAE_OK && dataset->count == 0) status = fail_empty(paths[0], count, error);
     if (status == FCMAE_OK && others > 0)
         fcmae_log_line(log, FCMAE_LOG_WARNING, "%s%s: left out %lld samples without a picture",
                        paths[0], count > 1 ? " and following" : "", (long long)others);

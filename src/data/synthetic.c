@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "core/file.h"
 #include "core/parallel.h"
 #include "data/scene.h"
 #include "fcmae/data.h"
@@ -35,8 +37,8 @@ static fcmae_status make_folder(const char *path, fcmae_error *error)
         memcpy(partial, path, i);
         partial[i] = 0;
         if (mkdir(partial, 0777) != 0 && errno != EEXIST)
-            return fcmae_fail(error, FCMAE_ERR_IO, "cannot create the folder %s: %s", partial,
-                              strerror(errno));
+            return fcmae_fail_system(error, FCMAE_ERR_IO, errno, "cannot create the folder %s",
+                                     partial);
     }
     return FCMAE_OK;
 }

@@ -98,8 +98,8 @@ fcmae_status fcmae_tar_list(const char *path, fcmae_tar_visit visit, void *argum
 {
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file < 0)
-        return fcmae_fail(error, errno == ENOENT ? FCMAE_ERR_NOT_FOUND : FCMAE_ERR_IO,
-                          "cannot open %s: %s", path, strerror(errno));
+        return fcmae_fail_system(error, errno == ENOENT ? FCMAE_ERR_NOT_FOUND : FCMAE_ERR_IO, errno,
+                                 "cannot open %s", path);
     fcmae_status status = list_open_file(file, path, visit, argument, error);
     close(file);
     return status;

@@ -6,7 +6,6 @@
 
 #include "core/file.h"
 #include "core/json.h"
-#include "core/lossy_text.h"
 #include "core/status.h"
 #include "fcmae/evaluate.h"
 

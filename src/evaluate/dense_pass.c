@@ -10,9 +10,6 @@
 #include "core/memory.h"
 #include "core/parallel.h"
 
-const float fcmae_image_mean[3] = {0.485f, 0.456f, 0.406f};
-const float fcmae_image_deviation[3] = {0.229f, 0.224f, 0.225f};
-
 double fcmae_seconds(void)
 {
     struct timespec now;
@@ -105,8 +102,8 @@ static fcmae_status run_batch(const fcmae_pass *pass, const fcmae_samples *sampl
 {
     const fcmae_batch batch = {.images = {.count = samples->count,
                                           .bytes = samples->images,
-                                          .mean = fcmae_image_mean,
-                                          .deviation = fcmae_image_deviation},
+                                          .mean = fcmae_imagenet_mean,
+                                          .deviation = fcmae_imagenet_deviation},
                                .samples = samples->count};
     const fcmae_outputs outputs = {.logits = b->logits,
                                    .pooled = b->pooled,

@@ -8,7 +8,6 @@
 #include "fcmae/evaluate.h"
 
 /** Mean and deviation of ImageNet's red, green and blue: every published ConvNeXt has them. */
-extern const float fcmae_image_mean[3], fcmae_image_deviation[3];
 
 typedef struct fcmae_pass {
     fcmae_engine *engine; /**< borrowed; its batch is at least the loader's        */

@@ -8,6 +8,7 @@
  * it, and is otherwise decoded to its end; of several scans the library reads all in any case.
  */
 #include <setjmp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,7 +29,8 @@ typedef struct codec {
     struct jpeg_progress_mgr progress;
     jmp_buf escape;
     char message[JMSG_LENGTH_MAX];
-    int code;         /* libjpeg's number of the failure */
+    int failed;       /* libjpeg escaped from what was tried ... */
+    int code;         /* ... for this reason, by its number */
     int out_of_bytes; /* the decoder asked for more than there is */
     int truncated;    /* ... and had to invent data */
 
@@ -120,11 +122,13 @@ static fcmae_status run(codec *c, void (*body)(codec *))
     c->errors.emit_message = on_message;
     c->reader.err = &c->errors;
     c->writer.err = &c->errors;
-    int failed = setjmp(c->escape);
-    if (!failed) body(c);
+    if (setjmp(c->escape) == 0)
+        body(c);
+    else
+        c->failed = 1;
     jpeg_destroy_decompress(&c->reader);
     jpeg_destroy_compress(&c->writer);
-    if (failed) {
+    if (c->failed) {
         int lacking = c->code == JERR_NOT_COMPILED || c->code == JERR_ARITH_NOTIMPL ||
                       c->code == JERR_BAD_PRECISION || c->code == JERR_SOF_UNSUPPORTED;
         fcmae_status status = lacking                         ? FCMAE_ERR_UNSUPPORTED
@@ -151,8 +155,8 @@ static void read_header(codec *c)
         }
 }
 
-fcmae_status fcmae_jpeg_probe(fcmae_image_info *info, const uint8_t *bytes, size_t size,
-                              fcmae_error *error)
+static fcmae_status probe(fcmae_image_info *info, const uint8_t *bytes, size_t size,
+                          fcmae_error *error)
 {
     codec c = {.bytes = bytes, .size = size, .info = info, .error = error};
     return run(&c, read_header);
@@ -229,8 +233,8 @@ static void read_pixels(codec *c)
     read_rows(c, row);
 }
 
-fcmae_status fcmae_jpeg_decode(fcmae_image *image, const uint8_t *bytes, size_t size, int reduction,
-                               fcmae_region *region, fcmae_error *error)
+static fcmae_status decode(fcmae_image *image, const uint8_t *bytes, size_t size, int reduction,
+                           fcmae_region *region, fcmae_error *error)
 {
     codec c = {.bytes = bytes,
                .size = size,
@@ -242,6 +246,18 @@ fcmae_status fcmae_jpeg_decode(fcmae_image *image, const uint8_t *bytes, size_t 
     *region = c.region;
     return FCMAE_OK;
 }
+
+static bool sniff(const uint8_t *bytes, size_t size)
+{
+    return size >= 3 && bytes[0] == 0xFF && bytes[1] == 0xD8 && bytes[2] == 0xFF;
+}
+
+const fcmae_codec fcmae_jpeg_codec = {.name = "JPEG",
+                                      .endings = {"jpg", "jpeg", "jpe", "jfif"},
+                                      .reduces = true,
+                                      .sniff = sniff,
+                                      .probe = probe,
+                                      .decode = decode};
 
 static void write_pixels(codec *c)
 {
@@ -268,10 +284,9 @@ fcmae_status fcmae_jpeg_encode(fcmae_buffer *out, const uint8_t *pixels, int hei
     codec c = {
         .pixels = pixels, .height = height, .width = width, .quality = quality, .error = error};
     fcmae_status status = run(&c, write_pixels);
-    if (status == FCMAE_OK) status = fcmae_buffer_reserve(out, out->size + c.file_size, error);
     if (status == FCMAE_OK) {
-        memcpy(out->bytes + out->size, c.file, c.file_size);
-        out->size += c.file_size;
+        fcmae_buffer_add(out, c.file, c.file_size);
+        status = fcmae_buffer_check(out, "a JPEG file", error);
     }
     free(c.file);
     return status;

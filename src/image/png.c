@@ -2,17 +2,20 @@
  * SPDX-License-Identifier: MIT */
 /** PNG: the doorway to libpng. */
 #include <setjmp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <png.h>
 
+#include "core/file.h"
 #include "image/codec.h"
 
 typedef struct codec {
     png_structp png;
     png_infop info;
     jmp_buf escape;
+    int failed; /* libpng escaped from what was tried, for this reason: */
     char message[200];
 
     /* decoding */
@@ -53,10 +56,9 @@ static void take_bytes(png_structp png, png_bytep out, size_t count)
 static void give_bytes(png_structp png, png_bytep bytes, size_t count)
 {
     codec *c = png_get_io_ptr(png);
-    c->status = fcmae_buffer_reserve(c->out, c->out->size + count, c->error);
+    fcmae_buffer_add(c->out, bytes, count);
+    c->status = fcmae_buffer_check(c->out, "a PNG file", c->error);
     if (c->status != FCMAE_OK) png_error(png, "out of memory");
-    memcpy(c->out->bytes + c->out->size, bytes, count);
-    c->out->size += count;
 }
 
 static void flush_bytes(png_structp png)
@@ -72,7 +74,7 @@ static void read_header(codec *c)
     png_read_info(c->png, c->info);
 }
 
-static void probe(codec *c)
+static void probe_header(codec *c)
 {
     read_header(c);
     c->header->stored_width = (int)png_get_image_width(c->png, c->info);
@@ -128,38 +130,65 @@ static fcmae_status run(codec *c, void (*body)(codec *))
     c->png = writing ? png_create_write_struct(PNG_LIBPNG_VER_STRING, c, on_error, on_warning)
                      : png_create_read_struct(PNG_LIBPNG_VER_STRING, c, on_error, on_warning);
     if (c->png) c->info = png_create_info_struct(c->png);
-    int failed = !c->info;
-    if (failed) snprintf(c->message, sizeof c->message, "out of memory");
-    if (!failed) {
-        failed = setjmp(c->escape);
-        if (!failed) body(c);
+    if (!c->info) {
+        c->failed = 1;
+        snprintf(c->message, sizeof c->message, "out of memory");
+    } else if (setjmp(c->escape) == 0) {
+        body(c);
+    } else {
+        c->failed = 1;
     }
     if (writing)
         png_destroy_write_struct(&c->png, &c->info);
     else
         png_destroy_read_struct(&c->png, &c->info, NULL);
     if (c->status != FCMAE_OK) return c->status;
-    if (failed) return fcmae_fail(c->error, FCMAE_ERR_FORMAT, "PNG: %s", c->message);
+    if (c->failed) return fcmae_fail(c->error, FCMAE_ERR_FORMAT, "PNG: %s", c->message);
     return FCMAE_OK;
 }
 
-fcmae_status fcmae_png_probe(fcmae_image_info *info, const uint8_t *bytes, size_t size,
-                             fcmae_error *error)
+static bool sniff(const uint8_t *bytes, size_t size)
 {
-    codec c = {.bytes = bytes, .size = size, .header = info, .error = error};
-    return run(&c, probe);
+    static const uint8_t magic[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
+    return size >= sizeof magic && memcmp(bytes, magic, sizeof magic) == 0;
 }
 
-fcmae_status fcmae_png_decode(fcmae_image *image, const uint8_t *bytes, size_t size,
-                              fcmae_error *error)
+static fcmae_status probe(fcmae_image_info *info, const uint8_t *bytes, size_t size,
+                          fcmae_error *error)
+{
+    codec c = {.bytes = bytes, .size = size, .header = info, .error = error};
+    return run(&c, probe_header);
+}
+
+/** Always the whole picture. */
+static fcmae_status decode(fcmae_image *image, const uint8_t *bytes, size_t size, int reduction,
+                           fcmae_region *region, fcmae_error *error)
 {
     codec c = {.bytes = bytes, .size = size, .image = image, .error = error};
-    return run(&c, read_pixels);
+    FCMAE_TRY(run(&c, read_pixels));
+    *region = (fcmae_region){0, 0, image->width, image->height};
+    return FCMAE_OK;
 }
+
+const fcmae_codec fcmae_png_codec = {
+    .name = "PNG", .endings = {"png"}, .sniff = sniff, .probe = probe, .decode = decode};
 
 fcmae_status fcmae_png_encode(fcmae_buffer *out, const uint8_t *pixels, int height, int width,
                               fcmae_error *error)
 {
     codec c = {.out = out, .pixels = pixels, .height = height, .width = width, .error = error};
     return run(&c, write_pixels);
+}
+
+fcmae_status fcmae_png_write(const char *path, const uint8_t *pixels, int height, int width,
+                             fcmae_error *error)
+{
+    if (height < 1 || width < 1 || (int64_t)height * width > FCMAE_IMAGE_MAX_PIXELS)
+        return fcmae_fail(error, FCMAE_ERR_SHAPE, "%s: a PNG of %d x %d pixels cannot be written",
+                          path, width, height);
+    fcmae_buffer file = {0};
+    fcmae_status status = fcmae_png_encode(&file, pixels, height, width, error);
+    if (status == FCMAE_OK) status = fcmae_file_write(path, file.bytes, file.size, error);
+    fcmae_buffer_release(&file);
+    return status;
 }

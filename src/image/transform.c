@@ -122,7 +122,7 @@ static int choose_reduction(const fcmae_transform *t, const fcmae_image_info *in
                             const fcmae_geometry *g)
 {
     int reduction = 1;
-    if (!t->fast_decode || info->format != FCMAE_FORMAT_JPEG) return 1;
+    if (!t->fast_decode || !info->codec->reduces) return 1;
     while (reduction < 8 && g->box.width / (2 * reduction) >= g->resized_width &&
            g->box.height / (2 * reduction) >= g->resized_height)
         reduction *= 2;

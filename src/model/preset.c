@@ -390,15 +390,14 @@ fcmae_status fcmae_preset_load(const char *name, fcmae_model_config *config, fcm
     if (built_in) return fcmae_preset_parse(built_in, name, config, recipe, error);
     FILE *file = fopen(name, "rb");
     if (!file && errno == ENOENT) return unknown_name(name, error);
-    if (!file)
-        return fcmae_fail(error, FCMAE_ERR_IO, "%s cannot be opened: %s", name, strerror(errno));
+    if (!file) return fcmae_fail_system(error, FCMAE_ERR_IO, errno, "%s cannot be opened", name);
     char *text = malloc(FILE_LIMIT + 1);
     size_t size = text ? fread(text, 1, FILE_LIMIT + 1, file) : 0;
     fcmae_status status = FCMAE_OK;
     if (!text)
         status = fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to read %s", name);
     else if (ferror(file))
-        status = fcmae_fail(error, FCMAE_ERR_IO, "%s cannot be read: %s", name, strerror(errno));
+        status = fcmae_fail_system(error, FCMAE_ERR_IO, errno, "%s cannot be read", name);
     else if (size > FILE_LIMIT || memchr(text, 0, size))
         status = fcmae_fail(error, FCMAE_ERR_FORMAT, "%s is no preset: %s", name,
                             size > FILE_LIMIT ? "it is larger than 64 KiB" : "it is not text");

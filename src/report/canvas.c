@@ -87,7 +87,7 @@ void fcmae_canvas_pixels(fcmae_canvas *canvas, double x, double y, const uint8_t
     canvas->operations->pixels(canvas, x, y, rgb, width, height);
 }
 
-fcmae_status fcmae_canvas_finish(fcmae_canvas *canvas, fcmae_text *out, fcmae_error *error)
+fcmae_status fcmae_canvas_finish(fcmae_canvas *canvas, fcmae_buffer *out, fcmae_error *error)
 {
     return canvas->operations->finish(canvas, out, error);
 }

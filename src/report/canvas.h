@@ -71,7 +71,7 @@ void fcmae_canvas_pixels(fcmae_canvas *canvas, double x, double y, const uint8_t
                          int height);
 
 /** Appends the finished file. */
-fcmae_status fcmae_canvas_finish(fcmae_canvas *canvas, fcmae_text *out, fcmae_error *error);
+fcmae_status fcmae_canvas_finish(fcmae_canvas *canvas, fcmae_buffer *out, fcmae_error *error);
 void fcmae_canvas_destroy(fcmae_canvas **canvas);
 
 /** Width of a line of text, estimated: 0.55 of its size per character. */
@@ -88,7 +88,7 @@ typedef struct fcmae_canvas_operations {
     void (*marker)(fcmae_canvas *, double, double, double, fcmae_marker, int, const char *);
     void (*text)(fcmae_canvas *, double, double, fcmae_lettering, const char *);
     void (*pixels)(fcmae_canvas *, double, double, const uint8_t *, int, int);
-    fcmae_status (*finish)(fcmae_canvas *, fcmae_text *, fcmae_error *);
+    fcmae_status (*finish)(fcmae_canvas *, fcmae_buffer *, fcmae_error *);
     void (*destroy)(fcmae_canvas *);
 } fcmae_canvas_operations;
 

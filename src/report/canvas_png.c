@@ -84,9 +84,9 @@ static void write_text(fcmae_canvas *canvas, double x, double y, fcmae_lettering
                        const char *string)
 {
     cairo_t *cairo = cairo_of(canvas);
-    fcmae_text clean = {0}; /* cairo goes into an error state on broken UTF-8 */
+    fcmae_buffer clean = {0}; /* cairo goes into an error state on broken UTF-8 */
     fcmae_text_clean(&clean, string);
-    const char *shown = clean.failed ? "" : clean.bytes;
+    const char *shown = clean.failed ? "" : clean.text;
     cairo_select_font_face(cairo, "sans-serif", CAIRO_FONT_SLANT_NORMAL,
                            lettering.bold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
     cairo_set_font_size(cairo, lettering.size);
@@ -99,7 +99,7 @@ static void write_text(fcmae_canvas *canvas, double x, double y, fcmae_lettering
     cairo_move_to(cairo, -lettering.anchor * extents.x_advance, 0);
     cairo_show_text(cairo, shown);
     cairo_restore(cairo);
-    fcmae_text_release(&clean);
+    fcmae_buffer_release(&clean);
 }
 
 static void pixels(fcmae_canvas *canvas, double x, double y, const uint8_t *rgb, int width,
@@ -130,12 +130,12 @@ static void pixels(fcmae_canvas *canvas, double x, double y, const uint8_t *rgb,
 
 static cairo_status_t collect(void *closure, const unsigned char *data, unsigned int length)
 {
-    fcmae_text *out = closure;
-    fcmae_text_bytes(out, data, length);
+    fcmae_buffer *out = closure;
+    fcmae_buffer_add(out, data, length);
     return out->failed ? CAIRO_STATUS_NO_MEMORY : CAIRO_STATUS_SUCCESS;
 }
 
-static fcmae_status finish(fcmae_canvas *canvas, fcmae_text *out, fcmae_error *error)
+static fcmae_status finish(fcmae_canvas *canvas, fcmae_buffer *out, fcmae_error *error)
 {
     png_canvas *self = (png_canvas *)canvas;
     cairo_status_t status = cairo_status(self->cairo);

@@ -3,13 +3,14 @@
 #include <stdlib.h>
 
 #include "report/canvas.h"
+#include "report/markup.h"
 
 typedef struct svg_canvas {
     fcmae_canvas base;
-    fcmae_text text;
+    fcmae_buffer text;
 } svg_canvas;
 
-static fcmae_text *text_of(fcmae_canvas *canvas)
+static fcmae_buffer *text_of(fcmae_canvas *canvas)
 {
     return &((svg_canvas *)canvas)->text;
 }
@@ -24,7 +25,7 @@ static void rectangle(fcmae_canvas *canvas, double x, double y, double width, do
         ink, x, y, width, height, fcmae_ink_colour(ink));
 }
 
-static void points_attribute(fcmae_text *text, const fcmae_point *points, int64_t count)
+static void points_attribute(fcmae_buffer *text, const fcmae_point *points, int64_t count)
 {
     fcmae_text_add(text, " points=\"");
     for (int64_t i = 0; i < count; i++)
@@ -35,7 +36,7 @@ static void points_attribute(fcmae_text *text, const fcmae_point *points, int64_
 static void line(fcmae_canvas *canvas, const fcmae_point *points, int64_t count, int ink,
                  double width, int dash)
 {
-    fcmae_text *text = text_of(canvas);
+    fcmae_buffer *text = text_of(canvas);
     fcmae_text_format(text,
                       "<polyline class=\"line-%d\" fill=\"none\" stroke=\"#%06x\" "
                       "stroke-width=\"%g\" stroke-linejoin=\"round\" stroke-linecap=\"round\"",
@@ -51,7 +52,7 @@ static void line(fcmae_canvas *canvas, const fcmae_point *points, int64_t count,
 
 static void area(fcmae_canvas *canvas, const fcmae_point *points, int64_t count, int ink)
 {
-    fcmae_text *text = text_of(canvas);
+    fcmae_buffer *text = text_of(canvas);
     fcmae_text_format(text, "<polygon class=\"fill-%d\" fill=\"#%06x\" fill-opacity=\"0.18\"", ink,
                       fcmae_ink_colour(ink));
     points_attribute(text, points, count);
@@ -61,7 +62,7 @@ static void area(fcmae_canvas *canvas, const fcmae_point *points, int64_t count,
 static void marker(fcmae_canvas *canvas, double x, double y, double size, fcmae_marker shape,
                    int ink, const char *note)
 {
-    fcmae_text *text = text_of(canvas);
+    fcmae_buffer *text = text_of(canvas);
     fcmae_point corners[4];
     int count = fcmae_marker_corners(shape, x, y, size, corners);
     const char *element = count ? "polygon" : "circle";
@@ -73,7 +74,7 @@ static void marker(fcmae_canvas *canvas, double x, double y, double size, fcmae_
         fcmae_text_format(text, " cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\"", x, y, size / 2);
     if (note) {
         fcmae_text_add(text, "><title>");
-        fcmae_text_escape(text, note);
+        fcmae_markup_escape(text, note);
         fcmae_text_format(text, "</title></%s>\n", element);
     } else {
         fcmae_text_add(text, "/>\n");
@@ -83,7 +84,7 @@ static void marker(fcmae_canvas *canvas, double x, double y, double size, fcmae_
 static void write_text(fcmae_canvas *canvas, double x, double y, fcmae_lettering lettering,
                        const char *string)
 {
-    fcmae_text *text = text_of(canvas);
+    fcmae_buffer *text = text_of(canvas);
     const char *anchor = lettering.anchor < 0.25   ? "start"
                          : lettering.anchor < 0.75 ? "middle"
                                                    : "end";
@@ -94,7 +95,7 @@ static void write_text(fcmae_canvas *canvas, double x, double y, fcmae_lettering
     if (lettering.bold) fcmae_text_add(text, " font-weight=\"600\"");
     if (lettering.upwards) fcmae_text_format(text, " transform=\"rotate(-90 %.1f %.1f)\"", x, y);
     fcmae_text_add(text, ">");
-    fcmae_text_escape(text, string);
+    fcmae_markup_escape(text, string);
     fcmae_text_add(text, "</text>\n");
 }
 
@@ -104,11 +105,11 @@ static void pixels(fcmae_canvas *canvas, double x, double y, const uint8_t *rgb,
     (void)canvas, (void)x, (void)y, (void)rgb, (void)width, (void)height; /* PNG only */
 }
 
-static fcmae_status finish(fcmae_canvas *canvas, fcmae_text *out, fcmae_error *error)
+static fcmae_status finish(fcmae_canvas *canvas, fcmae_buffer *out, fcmae_error *error)
 {
-    fcmae_text *text = text_of(canvas);
+    fcmae_buffer *text = text_of(canvas);
     fcmae_text_add(text, "</svg>\n");
-    if (!text->failed) fcmae_text_bytes(out, text->bytes, text->size);
+    if (!text->failed) fcmae_buffer_add(out, text->bytes, text->size);
     if (text->failed || out->failed)
         return fcmae_fail(error, FCMAE_ERR_MEMORY, "drawing a chart: out of memory");
     return FCMAE_OK;
@@ -116,7 +117,7 @@ static fcmae_status finish(fcmae_canvas *canvas, fcmae_text *out, fcmae_error *e
 
 static void destroy(fcmae_canvas *canvas)
 {
-    fcmae_text_release(text_of(canvas));
+    fcmae_buffer_release(text_of(canvas));
     free(canvas);
 }
 
@@ -134,7 +135,7 @@ fcmae_canvas *fcmae_canvas_create_svg(int width, int height, const char *label)
         "width=\"%d\" height=\"%d\" role=\"img\" font-family=\"system-ui, "
         "-apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif\" aria-label=\"",
         width, height, width, height);
-    fcmae_text_escape(&canvas->text, label);
+    fcmae_markup_escape(&canvas->text, label);
     fcmae_text_add(&canvas->text, "\">\n");
     return &canvas->base;
 }

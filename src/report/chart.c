@@ -244,7 +244,7 @@ void fcmae_chart_draw(fcmae_canvas *canvas, const fcmae_chart *chart)
     for (int i = 0; i < chart->count; i++) draw_series(canvas, &frame, &chart->series[i]);
 }
 
-static fcmae_status render(fcmae_canvas *canvas, const fcmae_chart *chart, fcmae_text *out,
+static fcmae_status render(fcmae_canvas *canvas, const fcmae_chart *chart, fcmae_buffer *out,
                            fcmae_error *error)
 {
     if (!canvas) return fcmae_fail(error, FCMAE_ERR_MEMORY, "drawing a chart: out of memory");
@@ -254,7 +254,7 @@ static fcmae_status render(fcmae_canvas *canvas, const fcmae_chart *chart, fcmae
     return status;
 }
 
-fcmae_status fcmae_chart_svg(const fcmae_chart *chart, fcmae_text *out, fcmae_error *error)
+fcmae_status fcmae_chart_svg(const fcmae_chart *chart, fcmae_buffer *out, fcmae_error *error)
 {
     fcmae_canvas *canvas = fcmae_canvas_create_svg(chart->width, chart->height,
                                                    chart->title ? chart->title : "chart");
@@ -262,7 +262,7 @@ fcmae_status fcmae_chart_svg(const fcmae_chart *chart, fcmae_text *out, fcmae_er
     return render(canvas, chart, out, error);
 }
 
-fcmae_status fcmae_chart_png(const fcmae_chart *chart, fcmae_text *out, fcmae_error *error)
+fcmae_status fcmae_chart_png(const fcmae_chart *chart, fcmae_buffer *out, fcmae_error *error)
 {
     return render(fcmae_canvas_create_png(chart->width, chart->height, 2), chart, out, error);
 }

@@ -28,9 +28,9 @@ typedef struct fcmae_chart {
 /** Draws onto the whole canvas; its size is chart->width x chart->height. */
 void fcmae_chart_draw(fcmae_canvas *canvas, const fcmae_chart *chart);
 /** Appends the chart as SVG. */
-fcmae_status fcmae_chart_svg(const fcmae_chart *chart, fcmae_text *out, fcmae_error *error);
+fcmae_status fcmae_chart_svg(const fcmae_chart *chart, fcmae_buffer *out, fcmae_error *error);
 /** Appends the chart as PNG, two device pixels per pixel. */
-fcmae_status fcmae_chart_png(const fcmae_chart *chart, fcmae_text *out, fcmae_error *error);
+fcmae_status fcmae_chart_png(const fcmae_chart *chart, fcmae_buffer *out, fcmae_error *error);
 
 /** Distance between ticks: 1, 2 or 5 times a power of ten, giving at most about `most` of them. */
 double fcmae_tick_step(double low, double high, int most);

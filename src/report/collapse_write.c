@@ -15,7 +15,7 @@
 
 #define VERDICT_SIZE 700
 
-static void member_text(fcmae_text *out, const char *key, const char *value)
+static void member_text(fcmae_buffer *out, const char *key, const char *value)
 {
     fcmae_text_format(out, "\"%s\": ", key);
     if (value)
@@ -24,13 +24,13 @@ static void member_text(fcmae_text *out, const char *key, const char *value)
         fcmae_text_add(out, "null");
 }
 
-static void member_number(fcmae_text *out, const char *key, double value)
+static void member_number(fcmae_buffer *out, const char *key, double value)
 {
     fcmae_text_format(out, ", \"%s\": ", key);
     fcmae_text_number(out, value);
 }
 
-static void layer_json(fcmae_text *out, const fcmae_collapse_layer *layer)
+static void layer_json(fcmae_buffer *out, const fcmae_collapse_layer *layer)
 {
     fcmae_text_format(out, "      {\"layer\": \"stages.%d.%d\", \"tensor\": \"%s\"", layer->stage,
                       layer->block, fcmae_observation_point_name(layer->point));
@@ -61,7 +61,7 @@ static void layer_json(fcmae_text *out, const fcmae_collapse_layer *layer)
     fcmae_text_add(out, "}");
 }
 
-static void model_json(fcmae_text *out, const fcmae_collapse_entry *entry)
+static void model_json(fcmae_buffer *out, const fcmae_collapse_entry *entry)
 {
     char verdict[VERDICT_SIZE];
     static const char *const states[] = {"diverse", "weakened", "collapsed"};
@@ -90,7 +90,7 @@ static void model_json(fcmae_text *out, const fcmae_collapse_entry *entry)
     fcmae_text_add(out, "    ]}");
 }
 
-static void write_json(fcmae_text *out, const fcmae_collapse_setup *setup,
+static void write_json(fcmae_buffer *out, const fcmae_collapse_setup *setup,
                        const fcmae_collapse_entry *entries, int count)
 {
     fcmae_text_add(out, "{\"kind\": \"fcmae collapse analysis\",\n ");
@@ -109,7 +109,7 @@ static void write_json(fcmae_text *out, const fcmae_collapse_setup *setup,
 }
 
 /* quoted where a comma, quote or line break would break the row */
-static void csv_text(fcmae_text *out, const char *text)
+static void csv_text(fcmae_buffer *out, const char *text)
 {
     if (!strpbrk(text, ",\"\n\r")) {
         fcmae_text_add(out, text);
@@ -118,18 +118,18 @@ static void csv_text(fcmae_text *out, const char *text)
     fcmae_text_add(out, "\"");
     for (; *text; text++) {
         if (*text == '"') fcmae_text_add(out, "\"");
-        fcmae_text_bytes(out, text, 1);
+        fcmae_buffer_add(out, text, 1);
     }
     fcmae_text_add(out, "\"");
 }
 
-static void csv_number(fcmae_text *out, double value)
+static void csv_number(fcmae_buffer *out, double value)
 {
     fcmae_text_add(out, ",");
     if (isfinite(value)) fcmae_text_format(out, "%.9g", value);
 }
 
-static void write_csv(fcmae_text *out, const fcmae_collapse_entry *entries, int count)
+static void write_csv(fcmae_buffer *out, const fcmae_collapse_entry *entries, int count)
 {
     fcmae_text_add(out, "model,step,layer,tensor,index,depth,channels,sites,images,distance,"
                         "distance_error,distance_alive,distance_alive_error,dead,dead_everywhere,"
@@ -239,7 +239,7 @@ static fcmae_status write_curves(const char *directory, const fcmae_collapse_ent
     return status;
 }
 
-static fcmae_status write_file(const char *directory, const char *name, const fcmae_text *text,
+static fcmae_status write_file(const char *directory, const char *name, const fcmae_buffer *text,
                                fcmae_error *error)
 {
     char path[4200];
@@ -262,13 +262,13 @@ static fcmae_status write_chart(const char *directory, const fcmae_series *serie
                          .y_top = 0.5,
                          .width = 760,
                          .height = 480};
-    fcmae_text text = {0};
+    fcmae_buffer text = {0};
     fcmae_status status = fcmae_chart_svg(&chart, &text, error);
     if (status == FCMAE_OK) status = write_file(directory, "distance.svg", &text, error);
     text.size = 0;
     if (status == FCMAE_OK) status = fcmae_chart_png(&chart, &text, error);
     if (status == FCMAE_OK) status = write_file(directory, "distance.png", &text, error);
-    fcmae_text_release(&text);
+    fcmae_buffer_release(&text);
     return status;
 }
 
@@ -289,7 +289,7 @@ static fcmae_status write_galleries(const char *directory, const fcmae_collapse_
                                     const fcmae_collapse_entry *entry, fcmae_error *error)
 {
     for (int p = 0; p < 4; p++) {
-        fcmae_text text = {0};
+        fcmae_buffer text = {0};
         bool any = false;
         fcmae_observation_point point = (fcmae_observation_point)p;
         fcmae_status status = fcmae_gallery_png(entry, point, setup, &text, &any, error);
@@ -300,7 +300,7 @@ static fcmae_status write_galleries(const char *directory, const fcmae_collapse_
                      fcmae_observation_point_name(point));
             status = write_file(directory, name, &text, error);
         }
-        fcmae_text_release(&text);
+        fcmae_buffer_release(&text);
         FCMAE_TRY(status);
     }
     return FCMAE_OK;
@@ -320,9 +320,9 @@ fcmae_status fcmae_collapse_write(const char *directory, const fcmae_collapse_se
                               "collapse: the analysis of %s is not finished", entries[i].label);
     }
     if (mkdir(directory, 0777) != 0 && errno != EEXIST)
-        return fcmae_fail(error, FCMAE_ERR_IO, "cannot create the folder %s: %s", directory,
-                          strerror(errno));
-    fcmae_text text = {0};
+        return fcmae_fail_system(error, FCMAE_ERR_IO, errno, "cannot create the folder %s",
+                                 directory);
+    fcmae_buffer text = {0};
     write_json(&text, setup, entries, count);
     fcmae_status status = write_file(directory, "collapse.json", &text, error);
     text.size = 0;
@@ -330,7 +330,7 @@ fcmae_status fcmae_collapse_write(const char *directory, const fcmae_collapse_se
         write_csv(&text, entries, count);
         status = write_file(directory, "collapse.csv", &text, error);
     }
-    fcmae_text_release(&text);
+    fcmae_buffer_release(&text);
     FCMAE_TRY(status);
     FCMAE_TRY(write_curves(directory, entries, count, error));
     for (int i = 0; i < count; i++)

@@ -187,7 +187,7 @@ static void draw_heading(fcmae_canvas *canvas, const fcmae_collapse_entry *entry
 }
 
 fcmae_status fcmae_gallery_png(const fcmae_collapse_entry *entry, fcmae_observation_point point,
-                               const fcmae_collapse_setup *setup, fcmae_text *out, bool *any,
+                               const fcmae_collapse_setup *setup, fcmae_buffer *out, bool *any,
                                fcmae_error *error)
 {
     bool picture = setup->picture && setup->width > 0 && setup->height > 0;

@@ -9,7 +9,7 @@
 
 /** Appends a PNG with a panel for every block of `point`; false in *any if no gallery was kept. */
 fcmae_status fcmae_gallery_png(const fcmae_collapse_entry *entry, fcmae_observation_point point,
-                               const fcmae_collapse_setup *setup, fcmae_text *out, bool *any,
+                               const fcmae_collapse_setup *setup, fcmae_buffer *out, bool *any,
                                fcmae_error *error);
 
 /** Colour of a share 0 .. 1: dark blue over green to yellow (the ten anchors of viridis). */

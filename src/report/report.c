@@ -13,6 +13,7 @@
 
 #include "core/file.h"
 #include "fcmae/analysis.h"
+#include "report/markup.h"
 
 #define PICTURE_LIMIT ((size_t)16 << 20)
 #define RECONSTRUCTIONS_SHOWN 8
@@ -39,11 +40,11 @@ bool fcmae_report_picture(fcmae_report_page *page, const fcmae_picture *picture)
     }
     if (good) {
         fcmae_text_add(&page->html, "<figure><img loading=\"lazy\" alt=\"");
-        fcmae_text_escape(&page->html, picture->caption);
+        fcmae_markup_escape(&page->html, picture->caption);
         fcmae_text_add(&page->html, "\" src=\"data:image/png;base64,");
-        fcmae_text_base64(&page->html, buffer.bytes, buffer.size);
+        fcmae_markup_base64(&page->html, buffer.bytes, buffer.size);
         fcmae_text_add(&page->html, "\"><figcaption>");
-        fcmae_text_escape(&page->html, picture->caption);
+        fcmae_markup_escape(&page->html, picture->caption);
         fcmae_text_add(&page->html, "</figcaption></figure>\n");
     } else {
         fcmae_log_line(page->log, FCMAE_LOG_WARNING, "left out of the report: %s", error.message);
@@ -56,21 +57,21 @@ bool fcmae_report_picture(fcmae_report_page *page, const fcmae_picture *picture)
 
 static void head(fcmae_report_page *page)
 {
-    fcmae_text *html = &page->html;
+    fcmae_buffer *html = &page->html;
     fcmae_text_add(html,
                    "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
                    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
                    "<meta name=\"color-scheme\" content=\"light dark\">\n<title>");
     for (int i = 0; i < page->count; i++) {
         if (i) fcmae_text_add(html, ", ");
-        fcmae_text_escape(html, page->runs[i].name);
+        fcmae_markup_escape(html, page->runs[i].name);
     }
     fcmae_text_add(html, " - fcmae report</title>\n<style>\n");
     fcmae_text_add(html, fcmae_report_style());
     fcmae_text_add(html, "</style></head>\n<body><main>\n<header><h1>");
     for (int i = 0; i < page->count; i++) {
         if (i) fcmae_text_add(html, ", ");
-        fcmae_text_escape(html, page->runs[i].name);
+        fcmae_markup_escape(html, page->runs[i].name);
     }
     fcmae_text_add(html, "</h1>\n<p class=\"muted\">Report of fcmae training runs</p>\n");
 }
@@ -137,7 +138,7 @@ static void duration_text(double seconds, char *out, size_t size)
         snprintf(out, size, "%.1f h", seconds / 3600);
 }
 
-static void cell(fcmae_text *html, const char *format, double value)
+static void cell(fcmae_buffer *html, const char *format, double value)
 {
     char text[40] = "";
     if (isfinite(value)) snprintf(text, sizeof text, format, value);
@@ -151,17 +152,17 @@ static double best_accuracy(const fcmae_run_data *run)
                      best(fcmae_run_data_column(run, "top1")))); /* fmax ignores a NAN */
 }
 
-static void model_name(const json_t *config, fcmae_text *html)
+static void model_name(const json_t *config, fcmae_buffer *html)
 {
     const json_t *model = json_object_get(config, "model");
     const char *name = json_is_string(model) ? json_string_value(model)
                                              : fcmae_json_text(model, "name", "");
-    fcmae_text_escape(html, name);
+    fcmae_markup_escape(html, name);
 }
 
 static void overview(fcmae_report_page *page)
 {
-    fcmae_text *html = &page->html;
+    fcmae_buffer *html = &page->html;
     fcmae_report_section(page, "overview", "Overview");
     fcmae_text_add(html,
                    "<div class=\"scroll\"><table><thead><tr><th>run</th><th>model</th>"
@@ -175,7 +176,7 @@ static void overview(fcmae_report_page *page)
         duration_text(last_finite(fcmae_run_data_column(run, "elapsed")), time, sizeof time);
         fcmae_text_format(html, "<tr><th class=\"name\"><span class=\"key k%d\"></span>",
                           i % SERIES_COLOURS);
-        fcmae_text_escape(html, run->name);
+        fcmae_markup_escape(html, run->name);
         fcmae_text_add(html, "</th><td>");
         model_name(run->config, html);
         fcmae_text_add(html, "</td>");
@@ -191,7 +192,7 @@ static void overview(fcmae_report_page *page)
     for (int i = 0; i < page->count; i++)
         if (page->runs[i].bad_lines) {
             fcmae_text_add(html, "<p class=\"warn\">");
-            fcmae_text_escape(html, page->runs[i].name);
+            fcmae_markup_escape(html, page->runs[i].name);
             fcmae_text_format(html, ": %lld of %lld log lines are damaged and were skipped.</p>\n",
                               (long long)page->runs[i].bad_lines, (long long)page->runs[i].lines);
         }
@@ -214,7 +215,7 @@ static void reconstructions(fcmae_report_page *page)
         }
         if (page->count > 1) {
             fcmae_text_add(&page->html, "<h3>");
-            fcmae_text_escape(&page->html, run->name);
+            fcmae_markup_escape(&page->html, run->name);
             fcmae_text_add(&page->html, "</h3>\n");
         }
         fcmae_text_add(&page->html, "<div class=\"tiles\">\n");
@@ -245,13 +246,13 @@ static void events(fcmae_report_page *page)
                 any = true;
             }
             fcmae_text_add(&page->html, "<tr><td>");
-            fcmae_text_escape(&page->html, page->runs[i].name);
+            fcmae_markup_escape(&page->html, page->runs[i].name);
             fcmae_text_add(&page->html, "</td>");
             cell(&page->html, "%.0f", fcmae_json_number(event, "step", NAN));
             fcmae_text_add(&page->html, "<td>");
-            fcmae_text_escape(&page->html, fcmae_json_text(event, "event", ""));
+            fcmae_markup_escape(&page->html, fcmae_json_text(event, "event", ""));
             fcmae_text_add(&page->html, "</td><td>");
-            fcmae_text_escape(&page->html, fcmae_json_text(event, "message", ""));
+            fcmae_markup_escape(&page->html, fcmae_json_text(event, "message", ""));
             fcmae_text_add(&page->html, "</td></tr>\n");
         }
     }
@@ -274,7 +275,7 @@ static char *config_text(const fcmae_run_data *run, const char *key)
 
 static void config_row(fcmae_report_page *page, const char *key)
 {
-    fcmae_text *html = &page->html;
+    fcmae_buffer *html = &page->html;
     char **texts = calloc((size_t)page->count, sizeof *texts);
     bool differs = false;
     for (int i = 0; texts && i < page->count; i++) {
@@ -282,11 +283,11 @@ static void config_row(fcmae_report_page *page, const char *key)
         differs |= texts[i] && texts[0] && strcmp(texts[i], texts[0]) != 0;
     }
     fcmae_text_format(html, "<tr%s><th>", differs ? " class=\"differs\"" : "");
-    fcmae_text_escape(html, key);
+    fcmae_markup_escape(html, key);
     fcmae_text_add(html, "</th>");
     for (int i = 0; texts && i < page->count; i++) {
         fcmae_text_add(html, "<td>");
-        if (texts[i]) fcmae_text_escape(html, texts[i]);
+        if (texts[i]) fcmae_markup_escape(html, texts[i]);
         fcmae_text_add(html, "</td>");
         free(texts[i]);
     }
@@ -316,7 +317,7 @@ static void configuration(fcmae_report_page *page)
                                 "<th>option</th>");
     for (int i = 0; i < page->count; i++) {
         fcmae_text_add(&page->html, "<th>");
-        fcmae_text_escape(&page->html, page->runs[i].name);
+        fcmae_markup_escape(&page->html, page->runs[i].name);
         fcmae_text_add(&page->html, "</th>");
     }
     fcmae_text_add(&page->html, "</tr></thead><tbody>\n");
@@ -343,9 +344,9 @@ static void reproduce(fcmae_report_page *page)
         }
         char *text = config_text(&page->runs[i], "command");
         fcmae_text_add(&page->html, "<h3>");
-        fcmae_text_escape(&page->html, page->runs[i].name);
+        fcmae_markup_escape(&page->html, page->runs[i].name);
         fcmae_text_add(&page->html, "</h3>\n<pre>");
-        if (text) fcmae_text_escape(&page->html, text);
+        if (text) fcmae_markup_escape(&page->html, text);
         fcmae_text_add(&page->html, "</pre>\n");
         free(text);
     }
@@ -355,7 +356,7 @@ static void reproduce(fcmae_report_page *page)
 /* ---- the page ---- */
 
 /* links to the sections that were written */
-static void navigation(const fcmae_text *body, fcmae_text *html)
+static void navigation(const fcmae_buffer *body, fcmae_buffer *html)
 {
     static const char *const sections[][2] = {
         {"overview", "Overview"},  {"curves", "Curves"},
@@ -366,7 +367,7 @@ static void navigation(const fcmae_text *body, fcmae_text *html)
     for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) {
         char mark[60];
         snprintf(mark, sizeof mark, "<section id=\"%s\">", sections[i][0]);
-        if (body->bytes && strstr(body->bytes, mark))
+        if (body->text && strstr(body->text, mark))
             fcmae_text_format(html, "<a href=\"#%s\">%s</a>\n", sections[i][0], sections[i][1]);
     }
     fcmae_text_add(html, "</nav></header>\n");
@@ -386,7 +387,7 @@ static fcmae_status write_page(const fcmae_run_data *runs, int count, const char
     reproduce(&body);
     head(&page);
     navigation(&body.html, &page.html);
-    if (body.html.bytes) fcmae_text_bytes(&page.html, body.html.bytes, body.html.size);
+    if (body.html.bytes) fcmae_buffer_add(&page.html, body.html.bytes, body.html.size);
     fcmae_text_add(&page.html, "</main></body></html>\n");
     fcmae_status status = body.error.status;
     if (status != FCMAE_OK)
@@ -395,8 +396,8 @@ static fcmae_status write_page(const fcmae_run_data *runs, int count, const char
         status = fcmae_fail(error, FCMAE_ERR_MEMORY, "report: out of memory");
     else
         status = fcmae_file_write(output, page.html.bytes, page.html.size, error);
-    fcmae_text_release(&body.html);
-    fcmae_text_release(&page.html);
+    fcmae_buffer_release(&body.html);
+    fcmae_buffer_release(&page.html);
     return status;
 }
 

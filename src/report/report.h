@@ -8,7 +8,7 @@
 #include "report/run_data.h"
 
 typedef struct fcmae_report_page {
-    fcmae_text html;
+    fcmae_buffer html;
     const fcmae_run_data *runs;
     int count;
     const fcmae_log *log;

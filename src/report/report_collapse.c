@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "report/chart.h"
+#include "report/markup.h"
 #include "report/report.h"
 
 #define MODEL_LIMIT 24
@@ -110,7 +111,7 @@ static void depth_tile(fcmae_report_page *page, const analysed_model *models, in
     free(series);
 }
 
-static void number_cell(fcmae_text *html, const char *format, double value)
+static void number_cell(fcmae_buffer *html, const char *format, double value)
 {
     fcmae_text_add(html, "<td class=\"n\">");
     if (isfinite(value)) {
@@ -141,20 +142,20 @@ static double mean_of(const json_t *model, const char *key, const char *divisor)
 
 static void verdicts(fcmae_report_page *page, const analysed_model *models, int count)
 {
-    fcmae_text *html = &page->html;
+    fcmae_buffer *html = &page->html;
     for (int i = 0; i < count; i++) {
         fcmae_text_format(html, "<p><span class=\"key k%d\"></span><strong>",
                           i % FCMAE_SERIES_INKS);
-        fcmae_text_escape(html, models[i].label);
+        fcmae_markup_escape(html, models[i].label);
         fcmae_text_add(html, ".</strong> ");
-        fcmae_text_escape(html, fcmae_json_text(models[i].model, "verdict", ""));
+        fcmae_markup_escape(html, fcmae_json_text(models[i].model, "verdict", ""));
         fcmae_text_add(html, "</p>\n");
     }
 }
 
 static void summary_table(fcmae_report_page *page, const analysed_model *models, int count)
 {
-    fcmae_text *html = &page->html;
+    fcmae_buffer *html = &page->html;
     fcmae_text_add(html,
                    "<div class=\"scroll\" style=\"margin-top:16px\"><table><thead><tr><th>model"
                    "</th><th class=\"n\">step</th><th class=\"n\">images</th>"
@@ -165,7 +166,7 @@ static void summary_table(fcmae_report_page *page, const analysed_model *models,
         const json_t *model = models[i].model;
         fcmae_text_format(html, "<tr><th class=\"name\"><span class=\"key k%d\"></span>",
                           i % FCMAE_SERIES_INKS);
-        fcmae_text_escape(html, models[i].label);
+        fcmae_markup_escape(html, models[i].label);
         fcmae_text_add(html, "</th>");
         number_cell(html, "%.0f", layer_number(model, "step"));
         number_cell(html, "%.0f", layer_number(model, "images"));
@@ -180,11 +181,11 @@ static void summary_table(fcmae_report_page *page, const analysed_model *models,
 
 static void layer_table(fcmae_report_page *page, const analysed_model *entry)
 {
-    fcmae_text *html = &page->html;
+    fcmae_buffer *html = &page->html;
     size_t i;
     json_t *layer;
     fcmae_text_add(html, "<details><summary>Every layer of ");
-    fcmae_text_escape(html, entry->label);
+    fcmae_markup_escape(html, entry->label);
     fcmae_text_add(html, "</summary><div class=\"scroll\"><table><thead><tr><th>layer</th>"
                          "<th>tensor</th><th class=\"n\">channels</th><th class=\"n\">distance</th>"
                          "<th class=\"n\">&plusmn;</th><th class=\"n\">living only</th>"
@@ -196,9 +197,9 @@ static void layer_table(fcmae_report_page *page, const analysed_model *entry)
     {
         if (i == LAYER_LIMIT) break;
         fcmae_text_add(html, "<tr><th>");
-        fcmae_text_escape(html, fcmae_json_text(layer, "layer", ""));
+        fcmae_markup_escape(html, fcmae_json_text(layer, "layer", ""));
         fcmae_text_add(html, "</th><td>");
-        fcmae_text_escape(html, fcmae_json_text(layer, "tensor", ""));
+        fcmae_markup_escape(html, fcmae_json_text(layer, "tensor", ""));
         fcmae_text_add(html, "</td>");
         number_cell(html, "%.0f", layer_number(layer, "channels"));
         number_cell(html, "%.4f", layer_number(layer, "distance"));
@@ -249,7 +250,7 @@ static void watch_cost(fcmae_report_page *page)
             if (isfinite(spent->value[k])) sum += spent->value[k];
         if (!(total > 0)) continue;
         fcmae_text_add(&page->html, "<p class=\"muted\">");
-        fcmae_text_escape(&page->html, run->name);
+        fcmae_markup_escape(&page->html, run->name);
         fcmae_text_format(&page->html,
                           ": watching took %.2g %% of the run's time (%lld measurements of %.3g s)"
                           ".</p>\n",

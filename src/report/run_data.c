@@ -90,7 +90,7 @@ static fcmae_status read_log(fcmae_run_data *run, const char *path, const fcmae_
 {
     fcmae_buffer buffer = {0};
     FCMAE_TRY(fcmae_file_read(&buffer, path, LOG_LIMIT, error));
-    const char *text = (const char *)buffer.bytes, *end = text + buffer.size;
+    const char *text = buffer.text, *end = text + buffer.size;
     bool memory = true;
     while (memory && text < end) {
         const char *line_end = memchr(text, '\n', (size_t)(end - text));
@@ -221,7 +221,7 @@ static void read_analysis(fcmae_run_data *run, const char *path, const fcmae_log
     fcmae_error error = {0};
     json_t *root = NULL;
     if (fcmae_file_read(&buffer, path, JSON_LIMIT, &error) != FCMAE_OK ||
-        fcmae_json_parse((const char *)buffer.bytes, buffer.size, path, &root, &error) != FCMAE_OK)
+        fcmae_json_parse(buffer.text, buffer.size, path, &root, &error) != FCMAE_OK)
         fcmae_log_line(log, FCMAE_LOG_WARNING, "left out of the report: %s", error.message);
     else if (json_is_array(json_object_get(root, "models")))
         json_array_append(run->analyses, root);
@@ -285,8 +285,7 @@ static fcmae_status read_config(fcmae_run_data *run, const char *path, fcmae_err
     fcmae_buffer buffer = {0};
     fcmae_status status = fcmae_file_read(&buffer, path, JSON_LIMIT, error);
     if (status == FCMAE_OK)
-        status = fcmae_json_parse((const char *)buffer.bytes, buffer.size, path, &run->config,
-                                  error);
+        status = fcmae_json_parse(buffer.text, buffer.size, path, &run->config, error);
     if (status == FCMAE_OK && !json_is_object(run->config)) {
         json_decref(run->config);
         run->config = NULL;

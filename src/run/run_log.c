@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/lossy_text.h"
+#include "core/json.h"
 #include "run/run_folder.h"
 
 static fcmae_status log_failure(const char *what, fcmae_error *error)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/lossy_text.h"
+#include "core/json.h"
 
 enum { DIGITS = 15 }; /* decimal numbers read back as they were typed */
 

@@ -106,8 +106,8 @@ static fcmae_status source_next(void *cookie, fcmae_batch *batch, const int64_t 
     fcmae_samples samples;
     FCMAE_TRY(fcmae_loader_next(f->loader, &samples, error));
     FCMAE_TRY(fcmae_mix_samples(&f->options.mixing, &samples, f->options.input_size, f->classes,
-                                fcmae_image_mean, fcmae_image_deviation, f->loop.threads, f->values,
-                                f->targets, error));
+                                fcmae_imagenet_mean, fcmae_imagenet_deviation, f->loop.threads,
+                                f->values, f->targets, error));
     if (f->branch) draw_branches(f, &samples);
     *indices = samples.indices;
     *batch = (fcmae_batch){.images = {.count = samples.count},
@@ -118,8 +118,8 @@ static fcmae_status source_next(void *cookie, fcmae_batch *batch, const int64_t 
         batch->images.values = f->values;
     } else {
         batch->images.bytes = samples.images;
-        batch->images.mean = fcmae_image_mean;
-        batch->images.deviation = fcmae_image_deviation;
+        batch->images.mean = fcmae_imagenet_mean;
+        batch->images.deviation = fcmae_imagenet_deviation;
     }
     return FCMAE_OK;
 }

@@ -95,8 +95,8 @@ static fcmae_status source_next(void *cookie, fcmae_batch *batch, const int64_t 
     *indices = samples.indices;
     *batch = (fcmae_batch){.images = {.count = samples.count,
                                       .bytes = samples.images,
-                                      .mean = fcmae_image_mean,
-                                      .deviation = fcmae_image_deviation},
+                                      .mean = fcmae_imagenet_mean,
+                                      .deviation = fcmae_imagenet_deviation},
                            .samples = (int64_t)samples.count * views,
                            .image_of = views > 1 ? p->image_of : NULL,
                            .removed = p->removed};

@@ -25,7 +25,7 @@ fcmae_status fcmae_source_read(const fcmae_source *source, uint64_t offset, void
                             (off_t)(offset + done));
         if (got < 0 && errno == EINTR) continue;
         if (got < 0)
-            return fcmae_fail(error, FCMAE_ERR_IO, "reading %s: %s", source->name, strerror(errno));
+            return fcmae_fail_system(error, FCMAE_ERR_IO, errno, "reading %s", source->name);
         if (got == 0)
             return fcmae_fail(error, FCMAE_ERR_IO, "%s became shorter while it was read",
                               source->name);

@@ -247,12 +247,12 @@ fcmae_status fcmae_tensor_file_open(fcmae_tensor_file **file, const char *path, 
     fcmae_source source = {.name = path};
     source.descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (source.descriptor < 0)
-        return fcmae_fail(error, errno == ENOENT ? FCMAE_ERR_NOT_FOUND : FCMAE_ERR_IO,
-                          "cannot open %s: %s", path, strerror(errno));
+        return fcmae_fail_system(error, errno == ENOENT ? FCMAE_ERR_NOT_FOUND : FCMAE_ERR_IO, errno,
+                                 "cannot open %s", path);
     struct stat information;
     fcmae_status status;
     if (fstat(source.descriptor, &information) != 0)
-        status = fcmae_fail(error, FCMAE_ERR_IO, "%s: %s", path, strerror(errno));
+        status = fcmae_fail_system(error, FCMAE_ERR_IO, errno, "%s", path);
     else if (!S_ISREG(information.st_mode))
         status = fcmae_fail(error, FCMAE_ERR_FORMAT, "%s is not a regular file", path);
     else {

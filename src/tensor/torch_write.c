@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/text.h"
 #include "tensor/tensor_file.h"
 #include "tensor/write.h"
 
@@ -23,42 +24,21 @@ static const char *const storage_names[FCMAE_DTYPE_OTHER] = {
     [FCMAE_DTYPE_U8] = "ByteStorage",       [FCMAE_DTYPE_BOOL] = "BoolStorage",
 };
 
-/** Text that grows; `failed` once memory ran out. */
-typedef struct text {
-    fcmae_buffer buffer;
-    bool failed;
-} text;
-
-static void put(text *t, const void *bytes, size_t size)
-{
-    if (t->failed || fcmae_buffer_reserve(&t->buffer, t->buffer.size + size, NULL) != FCMAE_OK) {
-        t->failed = true;
-        return;
-    }
-    if (size) memcpy(t->buffer.bytes + t->buffer.size, bytes, size);
-    t->buffer.size += size;
-}
-
-static void put_string(text *t, const char *string)
-{
-    put(t, string, strlen(string));
-}
-
-static void put_number(text *t, uint64_t value, int bytes)
+static void put_number(fcmae_buffer *t, uint64_t value, int bytes)
 {
     uint8_t encoded[8];
     for (int i = 0; i < bytes; i++) encoded[i] = (uint8_t)(value >> (8 * i));
-    put(t, encoded, (size_t)bytes);
+    fcmae_buffer_add(t, encoded, (size_t)bytes);
 }
 
-static void put_opcode(text *t, uint8_t opcode)
+static void put_opcode(fcmae_buffer *t, uint8_t opcode)
 {
-    put(t, &opcode, 1);
+    fcmae_buffer_add(t, &opcode, 1);
 }
 
 /* ---------------------------------------------------------------- pickle --------------------- */
 
-static void pickle_integer(text *t, int64_t value)
+static void pickle_integer(fcmae_buffer *t, int64_t value)
 {
     if (value >= 0 && value < 256) {
         put_opcode(t, 'K');
@@ -73,45 +53,45 @@ static void pickle_integer(text *t, int64_t value)
     }
 }
 
-static void pickle_string(text *t, const char *string)
+static void pickle_string(fcmae_buffer *t, const char *string)
 {
     put_opcode(t, 'X');
     put_number(t, strlen(string), 4);
-    put_string(t, string);
+    fcmae_text_add(t, string);
 }
 
-static void pickle_sizes(text *t, int rank, const int64_t *sizes)
+static void pickle_sizes(fcmae_buffer *t, int rank, const int64_t *sizes)
 {
     put_opcode(t, '(');
     for (int i = 0; i < rank; i++) pickle_integer(t, sizes[i]);
     put_opcode(t, 't');
 }
 
-static void pickle_tensor(text *t, const fcmae_tensor *tensor, int key)
+static void pickle_tensor(fcmae_buffer *t, const fcmae_tensor *tensor, int key)
 {
     char number[16];
     int64_t stride[FCMAE_TENSOR_RANK];
     snprintf(number, sizeof number, "%d", key);
     fcmae_tensor_strides(tensor, stride);
-    put_string(t, "ctorch._utils\n_rebuild_tensor_v2\n((");
+    fcmae_text_add(t, "ctorch._utils\n_rebuild_tensor_v2\n((");
     pickle_string(t, "storage");
-    put_string(t, "ctorch\n");
-    put_string(t, storage_names[tensor->dtype]);
+    fcmae_text_add(t, "ctorch\n");
+    fcmae_text_add(t, storage_names[tensor->dtype]);
     put_opcode(t, '\n');
     pickle_string(t, number);
     pickle_string(t, "cpu");
     pickle_integer(t, tensor->count);
-    put_string(t, "tQ");
+    fcmae_text_add(t, "tQ");
     pickle_integer(t, 0);
     pickle_sizes(t, tensor->rank, tensor->shape);
     pickle_sizes(t, tensor->rank, stride);
     put_opcode(t, 0x89);
-    put_string(t, "ccollections\nOrderedDict\n)RtR");
+    fcmae_text_add(t, "ccollections\nOrderedDict\n)RtR");
 }
 
-static void pickle_state_dict(text *t, const fcmae_tensor_contents *contents)
+static void pickle_state_dict(fcmae_buffer *t, const fcmae_tensor_contents *contents)
 {
-    put_string(t, "ccollections\nOrderedDict\n)R(");
+    fcmae_text_add(t, "ccollections\nOrderedDict\n)R(");
     for (int i = 0; i < contents->count; i++) {
         pickle_string(t, contents->tensors[i].name);
         pickle_tensor(t, &contents->tensors[i], i);
@@ -120,24 +100,24 @@ static void pickle_state_dict(text *t, const fcmae_tensor_contents *contents)
 }
 
 /** {"model": state dict, "metadata": {...}}, or the state dict alone. */
-static void pickle_object(text *t, const fcmae_tensor_contents *contents)
+static void pickle_object(fcmae_buffer *t, const fcmae_tensor_contents *contents)
 {
-    put(t, "\x80\2", 2);
+    fcmae_buffer_add(t, "\x80\2", 2);
     if (contents->metadata_count == 0) {
         pickle_state_dict(t, contents);
         put_opcode(t, '.');
         return;
     }
-    put_string(t, "}(");
+    fcmae_text_add(t, "}(");
     pickle_string(t, "model");
     pickle_state_dict(t, contents);
     pickle_string(t, "metadata");
-    put_string(t, "}(");
+    fcmae_text_add(t, "}(");
     for (int i = 0; i < contents->metadata_count; i++) {
         pickle_string(t, contents->metadata[i].key);
         pickle_string(t, contents->metadata[i].value);
     }
-    put_string(t, "uu.");
+    fcmae_text_add(t, "uu.");
 }
 
 /* ---------------------------------------------------------------- zip ------------------------ */
@@ -157,7 +137,7 @@ typedef struct archive {
 } archive;
 
 /** The fields that local headers and directory entries share, from the version on. */
-static void put_common(text *t, const entry *e, uint32_t crc, uint32_t size, int extra)
+static void put_common(fcmae_buffer *t, const entry *e, uint32_t crc, uint32_t size, int extra)
 {
     put_number(t, 20, 2);     /* version needed */
     put_number(t, 0x0808, 2); /* sizes follow the data; names are UTF-8 */
@@ -171,29 +151,27 @@ static void put_common(text *t, const entry *e, uint32_t crc, uint32_t size, int
     put_number(t, (uint64_t)extra, 2);
 }
 
-static fcmae_status put_text(archive *a, text *t, fcmae_error *error)
+static fcmae_status put_text(archive *a, fcmae_buffer *t, fcmae_error *error)
 {
-    fcmae_status status = t->failed ? fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to write %s",
-                                                 a->writer.file.path)
-                                    : fcmae_writer_put(&a->writer, t->buffer.bytes, t->buffer.size,
-                                                       error);
-    fcmae_buffer_release(&t->buffer);
+    fcmae_status status = fcmae_buffer_check(t, a->writer.file.path, error);
+    if (status == FCMAE_OK) status = fcmae_writer_put(&a->writer, t->bytes, t->size, error);
+    fcmae_buffer_release(t);
     return status;
 }
 
 /** Local header with padding; the data are put next. */
 static fcmae_status begin_entry(archive *a, const char *name, fcmae_error *error)
 {
-    text t = {0};
+    fcmae_buffer t = {0};
     entry *e = &a->entries[a->count];
     snprintf(e->name, sizeof e->name, "%s/%s", a->root, name);
     e->header = a->writer.position;
     uint64_t start = e->header + 30 + strlen(e->name) + 4;
     int padding = (int)((ALIGNMENT - start % ALIGNMENT) % ALIGNMENT);
-    put_string(&t, "PK\3\4");
+    fcmae_text_add(&t, "PK\3\4");
     put_common(&t, e, 0, 0, padding + 4);
-    put_string(&t, e->name);
-    put_string(&t, "FB");
+    fcmae_text_add(&t, e->name);
+    fcmae_text_add(&t, "FB");
     put_number(&t, (uint64_t)padding, 2);
     for (int i = 0; i < padding; i++) put_opcode(&t, 'Z');
     FCMAE_TRY(put_text(a, &t, error));
@@ -204,11 +182,11 @@ static fcmae_status begin_entry(archive *a, const char *name, fcmae_error *error
 /** Data descriptor. */
 static fcmae_status end_entry(archive *a, uint32_t size, fcmae_error *error)
 {
-    text t = {0};
+    fcmae_buffer t = {0};
     entry *e = &a->entries[a->count++];
     e->crc = a->writer.crc;
     e->size = size;
-    put_string(&t, "PK\7\10");
+    fcmae_text_add(&t, "PK\7\10");
     put_number(&t, e->crc, 4);
     put_number(&t, size, 4);
     put_number(&t, size, 4);
@@ -228,18 +206,18 @@ static fcmae_status put_record(archive *a, const char *name, const void *bytes, 
 
 static fcmae_status put_directory(archive *a, fcmae_error *error)
 {
-    text t = {0};
+    fcmae_buffer t = {0};
     uint64_t start = a->writer.position;
     for (int i = 0; i < a->count; i++) {
         const entry *e = &a->entries[i];
         bool far = e->header >= 0xffffffffu;
-        put_string(&t, "PK\1\2");
+        fcmae_text_add(&t, "PK\1\2");
         put_number(&t, far ? 45 : 20, 2);
         put_common(&t, e, e->crc, e->size, far ? 12 : 0);
         put_number(&t, 0, 6); /* comment, volume, internal attributes */
         put_number(&t, 0, 4);
         put_number(&t, far ? 0xffffffffu : e->header, 4);
-        put_string(&t, e->name);
+        fcmae_text_add(&t, e->name);
         if (far) {
             put_number(&t, 1, 2);
             put_number(&t, 8, 2);
@@ -248,8 +226,8 @@ static fcmae_status put_directory(archive *a, fcmae_error *error)
     }
     FCMAE_TRY(put_text(a, &t, error));
     uint64_t end = a->writer.position, size = end - start;
-    t = (text){0};
-    put_string(&t, "PK\6\6"); /* the zip64 end record, for any size of file */
+    t = (fcmae_buffer){0};
+    fcmae_text_add(&t, "PK\6\6"); /* the zip64 end record, for any size of file */
     put_number(&t, 44, 8);
     put_number(&t, 45, 2);
     put_number(&t, 45, 2);
@@ -258,11 +236,11 @@ static fcmae_status put_directory(archive *a, fcmae_error *error)
     put_number(&t, (uint64_t)a->count, 8);
     put_number(&t, size, 8);
     put_number(&t, start, 8);
-    put_string(&t, "PK\6\7");
+    fcmae_text_add(&t, "PK\6\7");
     put_number(&t, 0, 4);
     put_number(&t, end, 8);
     put_number(&t, 1, 4);
-    put_string(&t, "PK\5\6");
+    fcmae_text_add(&t, "PK\5\6");
     put_number(&t, 0, 4);
     put_number(&t, a->count > 0xffff ? 0xffffu : (uint64_t)a->count, 2);
     put_number(&t, a->count > 0xffff ? 0xffffu : (uint64_t)a->count, 2);
@@ -289,13 +267,11 @@ static fcmae_status put_tensors(archive *a, fcmae_error *error)
 
 static fcmae_status put_archive(archive *a, fcmae_error *error)
 {
-    text pickle = {0};
+    fcmae_buffer pickle = {0};
     pickle_object(&pickle, a->writer.contents);
-    fcmae_status status = pickle.failed
-                              ? fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for a pickle")
-                              : put_record(a, "data.pkl", pickle.buffer.bytes, pickle.buffer.size,
-                                           error);
-    fcmae_buffer_release(&pickle.buffer);
+    fcmae_status status = fcmae_buffer_check(&pickle, "a pickle", error);
+    if (status == FCMAE_OK) status = put_record(a, "data.pkl", pickle.bytes, pickle.size, error);
+    fcmae_buffer_release(&pickle);
     if (status == FCMAE_OK) status = put_record(a, "byteorder", "little", 6, error);
     if (status == FCMAE_OK) status = put_tensors(a, error);
     if (status == FCMAE_OK) status = put_record(a, "version", "3\n", 2, error);

@@ -70,8 +70,8 @@ fcmae_status fcmae_writer_put(fcmae_tensor_writer *writer, const void *bytes, si
 {
     errno = 0;
     if (size && fwrite(bytes, 1, size, writer->file.stream) != size)
-        return fcmae_fail(error, FCMAE_ERR_IO, "writing %s: %s", writer->file.path,
-                          strerror(errno ? errno : EIO));
+        return fcmae_fail_system(error, FCMAE_ERR_IO, errno ? errno : EIO, "writing %s",
+                                 writer->file.path);
     writer->position += size;
     if (writer->want_crc) writer->crc = fcmae_crc32(writer->crc, bytes, size);
     return FCMAE_OK;

@@ -11,22 +11,23 @@
 #include "core/json.h"
 #include "report/chart.h"
 #include "report/gallery.h"
+#include "report/markup.h"
 #include "support/suite.h"
 
 START_TEST(text_escapes_what_could_become_markup)
 {
-    fcmae_text text = {0};
-    fcmae_text_escape(&text, "a<b>&\"'\x01\xff\xc3\xa9\xed\xa0\x80z");
-    ck_assert_str_eq(text.bytes, "a&lt;b&gt;&amp;&quot;&#39;\xEF\xBF\xBD\xEF\xBF\xBD\xc3\xa9"
-                                 "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBDz");
+    fcmae_buffer text = {0};
+    fcmae_markup_escape(&text, "a<b>&\"'\x01\xff\xc3\xa9\xed\xa0\x80z");
+    ck_assert_str_eq(text.text, "a&lt;b&gt;&amp;&quot;&#39;\xEF\xBF\xBD\xEF\xBF\xBD\xc3\xa9"
+                                "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBDz");
     text.size = 0;
     fcmae_text_json(&text, "a\"\\\n\xff");
-    ck_assert_str_eq(text.bytes, "\"a\\\"\\\\\\u000a\\ufffd\"");
+    ck_assert_str_eq(text.text, "\"a\\\"\\\\\\u000a\\ufffd\"");
     text.size = 0;
     fcmae_text_number(&text, NAN);
     fcmae_text_number(&text, 0.25);
-    ck_assert_str_eq(text.bytes, "null0.25");
-    fcmae_text_release(&text);
+    ck_assert_str_eq(text.text, "null0.25");
+    fcmae_buffer_release(&text);
 }
 END_TEST
 
@@ -40,11 +41,11 @@ START_TEST(base64_known_answers)
                                            {"fooba", "Zm9vYmE="},
                                            {"foobar", "Zm9vYmFy"}}; /* RFC 4648 */
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
-        fcmae_text text = {0};
+        fcmae_buffer text = {0};
         fcmae_text_add(&text, ">");
-        fcmae_text_base64(&text, pairs[i][0], strlen(pairs[i][0]));
-        ck_assert_str_eq(text.bytes + 1, pairs[i][1]);
-        fcmae_text_release(&text);
+        fcmae_markup_base64(&text, pairs[i][0], strlen(pairs[i][0]));
+        ck_assert_str_eq(text.text + 1, pairs[i][1]);
+        fcmae_buffer_release(&text);
     }
 }
 END_TEST
@@ -93,16 +94,16 @@ START_TEST(charts_survive_any_numbers)
         fcmae_series series = {.label = "a<b", .x = x, .y = sets[i], .count = 6, .markers = i % 2};
         fcmae_chart chart = {
             .title = "T & t", .series = &series, .count = 1, .width = 460, .height = 300};
-        fcmae_text svg = {0}, png = {0};
+        fcmae_buffer svg = {0}, png = {0};
         ck_assert_int_eq(fcmae_chart_svg(&chart, &svg, NULL), FCMAE_OK);
         ck_assert_int_eq(fcmae_chart_png(&chart, &png, NULL), FCMAE_OK);
-        ck_assert_ptr_null(strstr(svg.bytes, "nan"));
-        ck_assert_ptr_null(strstr(svg.bytes, "inf"));
-        ck_assert_ptr_nonnull(strstr(svg.bytes, "T &amp; t"));
-        ck_assert_ptr_null(strstr(svg.bytes, "a<b"));
+        ck_assert_ptr_null(strstr(svg.text, "nan"));
+        ck_assert_ptr_null(strstr(svg.text, "inf"));
+        ck_assert_ptr_nonnull(strstr(svg.text, "T &amp; t"));
+        ck_assert_ptr_null(strstr(svg.text, "a<b"));
         ck_assert_mem_eq(png.bytes, "\x89PNG", 4);
-        fcmae_text_release(&svg);
-        fcmae_text_release(&png);
+        fcmae_buffer_release(&svg);
+        fcmae_buffer_release(&png);
     }
 }
 END_TEST
@@ -112,10 +113,10 @@ START_TEST(a_gap_breaks_the_line)
     static const double x[6] = {0, 1, 2, 3, 4, 5}, y[6] = {1, 2, NAN, 4, 5, 6};
     fcmae_series series = {.label = "s", .x = x, .y = y, .count = 6};
     fcmae_chart chart = {.series = &series, .count = 1, .width = 400, .height = 300};
-    fcmae_text svg = {0};
+    fcmae_buffer svg = {0};
     ck_assert_int_eq(fcmae_chart_svg(&chart, &svg, NULL), FCMAE_OK);
-    ck_assert_int_eq(count_of(svg.bytes, "class=\"line-4\""), 2);
-    fcmae_text_release(&svg);
+    ck_assert_int_eq(count_of(svg.text, "class=\"line-4\""), 2);
+    fcmae_buffer_release(&svg);
 }
 END_TEST
 

@@ -78,7 +78,7 @@ static int count_of(const char *text, const char *what)
 /* a log like that of a pretraining run: noisy, with watched distances and evaluations */
 static void write_log(const char *run, int steps, double floor, bool collapses, double top1)
 {
-    fcmae_text text = {0};
+    fcmae_buffer text = {0};
     char name[100];
     fcmae_random random = fcmae_random_start((uint64_t)steps, FCMAE_RANDOM_TEST, 1, 0);
     fcmae_text_add(&text,
@@ -110,8 +110,8 @@ static void write_log(const char *run, int steps, double floor, bool collapses, 
         fcmae_text_add(&text, "}\n");
     }
     snprintf(name, sizeof name, "%s/log.jsonl", run);
-    write_text(name, text.bytes);
-    fcmae_text_release(&text);
+    write_text(name, text.text);
+    fcmae_buffer_release(&text);
 }
 
 static void write_config(const char *run, const char *model, int seed)
@@ -149,11 +149,11 @@ static void write_pictures(const char *run)
                                                        cos(p / 156 * 0.02 * (i + 1) + row));
                 fcmae_canvas_pixels(canvas, 2 + column * 160, 2 + row * 160, rgb, 156, 156);
             }
-        fcmae_text png = {0};
+        fcmae_buffer png = {0};
         ck_assert_int_eq(fcmae_canvas_finish(canvas, &png, NULL), FCMAE_OK);
         snprintf(name, sizeof name, "%s/reconstructions/step-%06d.png", run, steps[i]);
         ck_assert_int_eq(fcmae_file_write(in_folder(name), png.bytes, png.size, NULL), FCMAE_OK);
-        fcmae_text_release(&png);
+        fcmae_buffer_release(&png);
         fcmae_canvas_destroy(&canvas);
     }
 }

@@ -123,7 +123,6 @@ END_TEST
 static uint8_t bytes[COUNT * SAMPLE];
 static const int32_t labels[COUNT] = {0, 1, 2, 3, 4, 0};
 static const int64_t indices[COUNT] = {0, 1, 2, 3, 4, 5};
-static const float mean[3] = {0.485f, 0.456f, 0.406f}, deviation[3] = {0.229f, 0.224f, 0.225f};
 
 static fcmae_samples make_samples(int64_t batch)
 {
@@ -133,7 +132,8 @@ static fcmae_samples make_samples(int64_t batch)
 
 static float plain_value(int sample, int c, int at)
 {
-    return ((float)bytes[sample * SAMPLE + 3 * at + c] / 255.0f - mean[c]) / deviation[c];
+    return ((float)bytes[sample * SAMPLE + 3 * at + c] / 255.0f - fcmae_imagenet_mean[c]) /
+           fcmae_imagenet_deviation[c];
 }
 
 static void mix(const fcmae_mixing *mixing, int64_t batch, int threads, float *values,
@@ -141,8 +141,9 @@ static void mix(const fcmae_mixing *mixing, int64_t batch, int threads, float *v
 {
     fcmae_samples samples = make_samples(batch);
     fcmae_error error = {0};
-    fcmae_status status = fcmae_mix_samples(mixing, &samples, SIZE, CLASSES, mean, deviation,
-                                            threads, values, targets, &error);
+    fcmae_status status = fcmae_mix_samples(mixing, &samples, SIZE, CLASSES, fcmae_imagenet_mean,
+                                            fcmae_imagenet_deviation, threads, values, targets,
+                                            &error);
     ck_assert_msg(status == FCMAE_OK, "%s", error.message);
 }
 
@@ -240,16 +241,16 @@ START_TEST(impossible_mixing_is_refused)
     fcmae_samples samples = make_samples(0);
     fcmae_mixing mixing = fcmae_mixing_recipe(1);
     fcmae_error error = {0};
-    ck_assert_int_eq(fcmae_mix_samples(&mixing, &samples, SIZE, CLASSES, mean, deviation, 1, NULL,
-                                       targets, &error),
+    ck_assert_int_eq(fcmae_mix_samples(&mixing, &samples, SIZE, CLASSES, fcmae_imagenet_mean,
+                                       fcmae_imagenet_deviation, 1, NULL, targets, &error),
                      FCMAE_ERR_ARGUMENT);
-    ck_assert_int_eq(
-        fcmae_mix_samples(&mixing, &samples, SIZE, 4, mean, deviation, 1, values, targets, &error),
-        FCMAE_ERR_ARGUMENT);
+    ck_assert_int_eq(fcmae_mix_samples(&mixing, &samples, SIZE, 4, fcmae_imagenet_mean,
+                                       fcmae_imagenet_deviation, 1, values, targets, &error),
+                     FCMAE_ERR_ARGUMENT);
     ck_assert_ptr_nonnull(strstr(error.message, "label 4"));
     mixing.smoothing = 2;
-    ck_assert_int_eq(fcmae_mix_samples(&mixing, &samples, SIZE, CLASSES, mean, deviation, 1, values,
-                                       targets, &error),
+    ck_assert_int_eq(fcmae_mix_samples(&mixing, &samples, SIZE, CLASSES, fcmae_imagenet_mean,
+                                       fcmae_imagenet_deviation, 1, values, targets, &error),
                      FCMAE_ERR_ARGUMENT);
 }
 END_TEST

@@ -2,10 +2,12 @@
  * SPDX-License-Identifier: MIT */
 /** Decoding against Pillow's pixels (golden/generate.py), and hostile files. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "core/file.h"
 #include "core/kernels.h"
 #include "core/random.h"
 #include "data/scene.h"

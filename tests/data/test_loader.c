@@ -225,7 +225,7 @@ START_TEST(unreadable_files_are_replaced_and_named_once)
     int lines = 0;
     for (const char *p = log_text; (p = strstr(p, "unreadable image skipped")); p++) lines++;
     ck_assert_int_eq(lines, 4);
-    ck_assert_ptr_nonnull(strstr(log_text, "00_bad.jpg: neither JPEG nor PNG"));
+    ck_assert_ptr_nonnull(strstr(log_text, "00_bad.jpg: not a JPEG or PNG picture"));
     ck_assert_ptr_nonnull(strstr(log_text, "01_bad.jpg: the file is empty"));
     for (int b = 0; b < BATCHES; b++)
         for (int i = 0; i < 6; i++) {

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "core/lossy_text.h"
+#include "core/json.h"
 #include "fcmae/checkpoint.h"
 #include "run/run_folder.h"
 #include "run/run_log.h"

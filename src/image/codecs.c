@@ -1,0 +1,55 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+/** The list of picture formats. */
+#include <stdio.h>
+#include <strings.h>
+
+#include "image/codec.h"
+
+/* formats that exist only to test that a format is one file and one line */
+#ifdef FCMAE_TOYS
+#include "toy_codecs.h"
+#else
+#define TOY_CODECS(CODEC)
+#endif
+
+#define CODECS(CODEC) \
+    CODEC(jpeg)       \
+    CODEC(png)        \
+    TOY_CODECS(CODEC)
+
+#define DECLARE(name) extern const fcmae_codec fcmae_##name##_codec;
+CODECS(DECLARE)
+
+#define ENTER(name) &fcmae_##name##_codec,
+static const fcmae_codec *const codecs[] = {CODECS(ENTER)};
+
+enum { COUNT = sizeof codecs / sizeof *codecs };
+
+const fcmae_codec *fcmae_codec_of_bytes(const uint8_t *bytes, size_t size)
+{
+    for (int i = 0; i < COUNT; i++)
+        if (codecs[i]->sniff(bytes, size)) return codecs[i];
+    return NULL;
+}
+
+bool fcmae_codec_has_ending(const char *ending)
+{
+    for (int i = 0; i < COUNT; i++)
+        for (const char *const *known = codecs[i]->endings; *known; known++)
+            if (strcasecmp(ending, *known) == 0) return true;
+    return false;
+}
+
+const char *fcmae_codec_names(char *text, size_t size)
+{
+    size_t used = 0;
+    text[0] = 0;
+    for (int i = 0; i < COUNT && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, "%s%s",
+                                 i == 0           ? ""
+                                 : i == COUNT - 1 ? " or "
+                                                  : ", ",
+                                 codecs[i]->name);
+    return text;
+}
