@@ -251,29 +251,29 @@ static fcmae_status one_step(bench *b, double times[PART_COUNT], double *loss, f
         .samples = b->batch,
         .removed = b->removed,
         .targets = b->targets};
-    double start = cli_seconds();
+    double start = fcmae_measure_seconds();
     if (!trains(b)) {
         fcmae_outputs outputs = {.logits = b->logits, .pooled = b->pooled};
         fcmae_status status = fcmae_engine_forward(b->engine, &batch, &outputs, error);
-        times[PART_NETWORK] = cli_seconds() - start;
+        times[PART_NETWORK] = fcmae_measure_seconds() - start;
         return status;
     }
     fcmae_engine_pack(b->engine);
-    double packed = cli_seconds();
+    double packed = fcmae_measure_seconds();
     fcmae_engine_zero_gradients(b->engine);
     fcmae_status status = FCMAE_OK;
     for (int64_t pass = 0; pass < b->o->accumulate && status == FCMAE_OK; pass++)
         status = fcmae_engine_step(b->engine, &batch, 1.0 / (double)b->o->accumulate, loss, error);
     if (status != FCMAE_OK) return status;
-    double passed = cli_seconds();
+    double passed = fcmae_measure_seconds();
     const float *gradients = fcmae_engine_gradients(b->engine);
-    double summed = cli_seconds();
+    double summed = fcmae_measure_seconds();
     status = fcmae_adamw_step(b->adamw, fcmae_model_values(b->model), gradients, 1e-5,
                               fcmae_engine_info(b->engine)->options.threads, NULL, error);
     times[PART_PACK] = packed - start;
     times[PART_NETWORK] = passed - packed;
     times[PART_SUM] = summed - passed;
-    times[PART_UPDATE] = cli_seconds() - summed;
+    times[PART_UPDATE] = fcmae_measure_seconds() - summed;
     return status;
 }
 

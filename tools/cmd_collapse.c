@@ -235,12 +235,12 @@ static int run(const cli_arguments *arguments)
                                o->names.count, o->checkpoints.count);
     session s = {.o = o, .arguments = arguments};
     fcmae_error error = {0};
-    double started = cli_seconds();
+    double started = fcmae_measure_seconds();
     fcmae_status status = open_data(&s, &error);
     if (status == FCMAE_OK) status = open_models(&s, &error);
     if (status == FCMAE_OK) status = analyse(&s, &error);
     if (status == FCMAE_OK) status = write_results(&s, &error);
-    s.seconds = cli_seconds() - started;
+    s.seconds = fcmae_measure_seconds() - started;
     cli_progress_end(&s.progress);
     int result = status == FCMAE_OK ? print_results(&s) : cli_fail(arguments, &error);
     for (int i = 0; i < s.count; i++) collapse_model_close(&s.models[i]);

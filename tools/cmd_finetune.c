@@ -181,7 +181,7 @@ static void show_plan(void *cookie, const fcmae_train_plan *plan)
     if (plan->resumed_from[0])
         snprintf(s->checkpoint, sizeof s->checkpoint, "%s", plan->resumed_from);
     s->last.step = plan->first_step;
-    s->started = cli_seconds();
+    s->started = fcmae_measure_seconds();
     cli_progress_start(&s->bar, s->arguments, "finetune", "step", plan->first_step, plan->steps);
 }
 
@@ -342,7 +342,7 @@ static int print_result(const session *s)
 {
     const struct finetune_values *o = s->arguments->values;
     const fcmae_finetune_result *r = &s->result;
-    double taken = cli_seconds() - s->started;
+    double taken = fcmae_measure_seconds() - s->started;
     double rate = taken > 0 ? (double)s->samples / taken : 0;
     bool evaluated = r->step > 0;
     if (o->json)

@@ -155,7 +155,7 @@ static void show_plan(void *cookie, const fcmae_train_plan *plan)
         snprintf(s->checkpoint, sizeof s->checkpoint, "%s", plan->resumed_from);
     s->last.step = plan->first_step;
     cli_inspection_begin(&s->inspection, plan);
-    s->started = cli_seconds();
+    s->started = fcmae_measure_seconds();
     cli_progress_start(&s->bar, s->arguments, "pretrain", "step", plan->first_step, plan->steps);
 }
 
@@ -259,7 +259,7 @@ static void apply_rest(fcmae_pretrain_options *p, const struct pretrain_values *
 static int print_result(const session *s)
 {
     const struct pretrain_values *o = s->arguments->values;
-    double taken = cli_seconds() - s->started;
+    double taken = fcmae_measure_seconds() - s->started;
     double rate = taken > 0 ? (double)s->samples / taken : 0;
     double mean = s->updates > 0 ? s->loss_sum / (double)s->updates : 0;
     if (o->json)

@@ -25,7 +25,7 @@ static fcmae_status watch(cli_inspection *inspection, fcmae_engine *engine,
                           fcmae_error *error)
 {
     const fcmae_engine_plan_info *info = fcmae_engine_info(engine);
-    double started = cli_seconds();
+    double started = fcmae_measure_seconds();
     fcmae_status status = FCMAE_OK;
     if (!inspection->watch)
         status = fcmae_watch_create(&inspection->watch, &inspection->pretrain->model,
@@ -43,7 +43,7 @@ static fcmae_status watch(cli_inspection *inspection, fcmae_engine *engine,
     figures->figures[0].size = figures->figures[1].size = FCMAE_STAGES;
     figures->figures[2].size = 1;
     fcmae_watch_read(inspection->watch, figures->figures[0].values, figures->figures[1].values);
-    figures->figures[2].values[0] = cli_seconds() - started;
+    figures->figures[2].values[0] = fcmae_measure_seconds() - started;
     return FCMAE_OK;
 }
 

@@ -5,18 +5,12 @@
 #include <math.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "fcmae/measure.h"
 
 /* Seconds between two drawings: a bar should move, a log file should stay readable. */
 static const double terminal_interval = 0.1, plain_interval = 30;
-
-double cli_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
 
 const char *cli_duration(double seconds, char *text, int size)
 {
@@ -56,7 +50,7 @@ void cli_progress_start(cli_progress *progress, const cli_arguments *arguments, 
         .label = label, .unit = unit, .total = total, .done = done, .first = done};
     progress->active = !arguments->quiet;
     progress->terminal = isatty(STDERR_FILENO);
-    progress->started = progress->recent_time = cli_seconds();
+    progress->started = progress->recent_time = fcmae_measure_seconds();
 }
 
 /* Images per second over about the last ten seconds, so that a change shows. */
@@ -124,7 +118,7 @@ static void draw_bar(cli_progress *progress, const char *text)
 void cli_progress_update(cli_progress *progress, int64_t done, int64_t images, double loss)
 {
     if (!progress->active) return;
-    double now = cli_seconds();
+    double now = fcmae_measure_seconds();
     progress->done = done;
     update_rate(progress, now, images);
     bool last = progress->total > 0 && done >= progress->total;

@@ -35,8 +35,6 @@ void cli_progress_end(cli_progress *progress);
 /** A receiver for remarks of the library that does not tear the bar apart. */
 fcmae_log cli_progress_log(cli_progress *progress);
 
-/** Seconds on a monotonic clock. */
-double cli_seconds(void);
 /** "2 h 05 min", "3 min 20 s", "12 s" */
 const char *cli_duration(double seconds, char *text, int size);
 /** "1.5 GiB" */

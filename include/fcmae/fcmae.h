@@ -22,6 +22,7 @@
 #include "fcmae/status.h"
 #include "fcmae/tensor_file.h"
 #include "fcmae/train.h"
+#include "fcmae/transform.h"
 
 #define FCMAE_VERSION "0.1.0"
 

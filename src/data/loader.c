@@ -9,6 +9,7 @@
 
 #include "core/memory.h"
 #include "core/parallel.h"
+#include "fcmae/measure.h"
 
 #define DEFAULT_BAD_SHARE 0.05
 #define DEFAULT_BAD_FILES 10 /* a small set may have this many, up to a quarter of it */
@@ -181,15 +182,20 @@ fcmae_status fcmae_loader_start(fcmae_loader *loader, uint32_t epoch, int64_t ba
 
 /* ------------------------------------------------------------ handing out */
 
+/** Called with the lock, which is given back while a line is logged: writing can take a while, and
+ *  the log may ask for statistics. */
 static void log_bad_files(fcmae_loader *loader)
 {
-    for (; loader->bad_logged < loader->bad_count; loader->bad_logged++) {
-        if (loader->bad_logged >= loader->bad_capacity) continue; /* memory was short: no text */
+    while (loader->bad_logged < loader->bad_count) {
+        int64_t next = loader->bad_logged++;
+        if (next >= loader->bad_capacity) continue;  /* memory was short: no text */
+        fcmae_bad_file bad = loader->bad_list[next]; /* workers may move the list */
+        pthread_mutex_unlock(&loader->lock);
         char name[1000];
-        fcmae_dataset_name(loader->dataset, loader->bad_list[loader->bad_logged].index, name,
-                           sizeof name);
+        fcmae_dataset_name(loader->dataset, bad.index, name, sizeof name);
         fcmae_log_line(&loader->options.log, FCMAE_LOG_WARNING, "unreadable image skipped: %s: %s",
-                       name, loader->bad_list[loader->bad_logged].reason);
+                       name, bad.reason);
+        pthread_mutex_lock(&loader->lock);
     }
 }
 
@@ -241,10 +247,10 @@ static void close_gaps(fcmae_loader *loader, fcmae_loader_slot *s)
 static fcmae_loader_slot *wait_for_batch(fcmae_loader *loader)
 {
     fcmae_loader_slot *s = &loader->slots[loader->taken % loader->slot_count];
-    double begin = fcmae_loader_clock();
+    double begin = fcmae_measure_seconds();
     while (loader->failure == FCMAE_OK && (loader->planned <= loader->taken || s->remaining > 0))
         pthread_cond_wait(&loader->ready, &loader->lock);
-    loader->statistics.wait_seconds += fcmae_loader_clock() - begin;
+    loader->statistics.wait_seconds += fcmae_measure_seconds() - begin;
     return loader->failure == FCMAE_OK ? s : NULL;
 }
 
@@ -256,6 +262,7 @@ fcmae_status fcmae_loader_next(fcmae_loader *loader, fcmae_samples *samples, fcm
     while (status == FCMAE_OK && samples->count == 0) {
         if (!loader->options.training && loader->taken >= loader->batches) break;
         fcmae_loader_slot *s = wait_for_batch(loader);
+        loader->statistics.bad_files = loader->bad_count;
         log_bad_files(loader);
         if (!s) {
             if (loader->failure == FCMAE_ERR_FORMAT) status = judge_bad_files(loader, error);
@@ -266,7 +273,6 @@ fcmae_status fcmae_loader_next(fcmae_loader *loader, fcmae_samples *samples, fcm
         loader->taken++;
         pthread_cond_broadcast(&loader->room);
         loader->tried += s->count;
-        loader->statistics.bad_files = loader->bad_count;
         status = judge_bad_files(loader, error);
         close_gaps(loader, s);
         loader->statistics.samples += s->count;

@@ -28,6 +28,12 @@ typedef struct fcmae_loader_slot {
     int64_t batch;
 } fcmae_loader_slot;
 
+/** An image that could not be used. */
+typedef struct fcmae_bad_file {
+    int64_t index;
+    char reason[200];
+} fcmae_bad_file;
+
 struct fcmae_loader {
     const fcmae_dataset *dataset;
     fcmae_loader_options options; /* resolved */
@@ -41,7 +47,6 @@ struct fcmae_loader {
     pthread_t *threads;
     int running; /* workers to be joined */
     bool stopping;
-    int busy; /* workers outside the lock */
 
     fcmae_loader_slot *slots;
     int slot_count;
@@ -60,17 +65,12 @@ struct fcmae_loader {
     uint8_t *bad; /* one bit per image of the data set */
     int64_t bad_count, bad_logged, bad_capacity;
     int64_t tried; /* samples asked for, readable or not */
-    struct {
-        int64_t index;
-        char reason[200];
-    } * bad_list;
+    fcmae_bad_file *bad_list;
     fcmae_status failure;
     char failure_message[sizeof((fcmae_error *)0)->message];
     fcmae_loader_statistics statistics;
 };
 
-/** Seconds of a clock that never goes back. */
-double fcmae_loader_clock(void);
 /** The body of a worker thread; `loader` is a fcmae_loader. */
 void *fcmae_loader_work(void *loader);
 

@@ -3,19 +3,12 @@
 /** The side of the workers: tickets, planning of batches, samples. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/random.h"
 #include "data/loader.h"
+#include "fcmae/measure.h"
 
 #define MAX_REPLACEMENTS 200
-
-double fcmae_loader_clock(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 /* ------------------------------------------------------------ planning (under the lock) */
 
@@ -196,9 +189,9 @@ void *fcmae_loader_work(void *argument)
         pthread_mutex_unlock(&loader->lock);
 
         fcmae_error error = {0};
-        double begin = fcmae_loader_clock();
+        double begin = fcmae_measure_seconds();
         fcmae_status status = fill_place(&w, s, place, &error);
-        double seconds = fcmae_loader_clock() - begin;
+        double seconds = fcmae_measure_seconds() - begin;
 
         pthread_mutex_lock(&loader->lock);
         loader->statistics.work_seconds += seconds;

@@ -5,17 +5,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/memory.h"
 #include "core/parallel.h"
-
-double fcmae_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
+#include "fcmae/measure.h"
 
 /** Buffers of one pass. */
 typedef struct pass_buffers {
@@ -202,7 +195,7 @@ fcmae_status fcmae_pass_run_transform(fcmae_model *model, const fcmae_dataset *d
                        .progress = o.progress,
                        .should_stop = o.should_stop,
                        .cookie = o.cookie};
-    double began = fcmae_seconds();
+    double began = fcmae_measure_seconds();
     int64_t seen = 0;
     fcmae_status status = fcmae_loader_create(&pass.loader, dataset, &loading, error);
     if (status == FCMAE_OK)
@@ -213,7 +206,7 @@ fcmae_status fcmae_pass_run_transform(fcmae_model *model, const fcmae_dataset *d
         status = fcmae_pass_batches(&pass, &seen, error);
     }
     if (result && pass.loader) {
-        double taken = fcmae_seconds() - began;
+        double taken = fcmae_measure_seconds() - began;
         *result = (fcmae_pass_result){
             .images = seen,
             .bad_files = fcmae_loader_get_statistics(pass.loader).bad_files,

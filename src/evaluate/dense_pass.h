@@ -38,7 +38,4 @@ fcmae_status fcmae_pass_run_transform(fcmae_model *model, const fcmae_dataset *d
                                       int outputs, fcmae_pass_visitor *visit, void *cookie,
                                       fcmae_pass_result *result, fcmae_error *error);
 
-/** Seconds on a monotonic clock. */
-double fcmae_seconds(void);
-
 #endif

@@ -9,12 +9,12 @@
 
 static int group_count(const fcmae_grn_shape *shape)
 {
-    return shape->scope == FCMAE_GRN_BATCH ? 1 : shape->images;
+    return shape->together ? 1 : shape->images;
 }
 
 static int group_of(const fcmae_grn_shape *shape, int image)
 {
-    return shape->scope == FCMAE_GRN_BATCH ? 0 : image;
+    return shape->together ? 0 : image;
 }
 
 void fcmae_grn_norms(const fcmae_grn_shape *shape, const float *square_sums, float *norm,
@@ -102,7 +102,7 @@ void fcmae_grn_feedback(const fcmae_grn_shape *shape, float *dot_sums, const flo
         for (int c = 0; c < hidden; c++) dgamma[c] += g[c] * inverse * t[c];
         feedback_of_group(hidden, t, g, mean[group], gamma, k);
     }
-    if (shape->scope == FCMAE_GRN_BATCH)
+    if (shape->together)
         for (int image = 1; image < shape->images; image++)
             memcpy(feedback + (int64_t)image * hidden, feedback, row);
 }

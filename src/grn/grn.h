@@ -6,8 +6,8 @@
  *   g_c = sqrt(sum_s h[s,c]^2),  mu = mean_c g_c,  n_c = g_c / (mu + 1e-6)
  *   y[s,c] = h[s,c] * (1 + gamma_c n_c) + beta_c          (beta is folded into the next linear)
  *
- * over the visible sites s of one image (FCMAE_GRN_IMAGE, default: what the paper's results used)
- * or of all images at hand (FCMAE_GRN_BATCH). Backward, with t_c = sum_s e[s,c] h[s,c] for the
+ * over the visible sites s of one image (what the paper's results used) or of all images at hand.
+ * Backward, with t_c = sum_s e[s,c] h[s,c] for the
  * incoming e:
  *
  *   dh = e * (1 + gamma n) + h * k,
@@ -20,15 +20,14 @@
 #ifndef FCMAE_GRN_GRN_H
 #define FCMAE_GRN_GRN_H
 
+#include <stdbool.h>
 #include <stdint.h>
-
-#include "fcmae/model.h"
 
 /** Who belongs together: filled by the caller, borrowed. */
 typedef struct fcmae_grn_shape {
     int hidden, images, segments;
     const int32_t *segment_image; /**< [segments] */
-    fcmae_grn_scope scope;
+    bool together;                /**< one group of all images, instead of one per image */
 } fcmae_grn_shape;
 
 /** norm[group][hidden], mean[group] from square_sums[segments][hidden]; groups: images, or 1. */

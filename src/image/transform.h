@@ -1,10 +1,11 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/** From the bytes of a file to the pixels of a sample (private side of fcmae/data.h). */
+/** From the bytes of a file to the pixels of a sample (private side of fcmae/transform.h). */
 #ifndef FCMAE_IMAGE_TRANSFORM_H
 #define FCMAE_IMAGE_TRANSFORM_H
 
-#include "fcmae/data.h"
+#include "core/random.h"
+#include "fcmae/transform.h"
 #include "image/resample.h"
 
 /** Where the pixels of a sample come from: a box is cut out of the upright picture, resized, and a

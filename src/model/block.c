@@ -299,7 +299,7 @@ void fcmae_block_forward(const fcmae_block *block, const fcmae_workspace *worksp
                              .images = map->images,
                              .segments = map->segments,
                              .segment_image = map->segment_image,
-                             .scope = block->scope};
+                             .together = block->scope == FCMAE_GRN_BATCH};
     const float *gamma = pass.grn ? block->values + block->parameters->grn_gamma->offset : 0;
     if (pass.grn) fcmae_grn_norms(&shape, workspace->segment_sums, state->norm, state->mean);
     if (pass.grn || branch || state->slope || block->pairs)

@@ -259,7 +259,7 @@ void fcmae_block_backward(const fcmae_block *block, const fcmae_workspace *works
                              .images = map->images,
                              .segments = map->live_segments,
                              .segment_image = map->segment_image,
-                             .scope = block->scope};
+                             .together = block->scope == FCMAE_GRN_BATCH};
     fcmae_grn_feedback(&shape, workspace->segment_sums, state->norm, state->mean,
                        pass.grn ? block->values + p->grn_gamma->offset : 0, branch,
                        workspace->feedback, pass.grn ? gradients + p->grn_gamma->offset : 0);

@@ -7,10 +7,10 @@
  *     test_convert             what the test suite runs
  *     test_convert tiny huge   the ring for these sizes, V1 and V2, with time and memory
  */
-#include <time.h>
 
 #include "checkpoint/entries.h"
 #include "fcmae/convert.h"
+#include "fcmae/measure.h"
 #include "fcmae/preset.h"
 #include "support/files.h"
 #include "support/suite.h"
@@ -67,13 +67,6 @@ static void assert_same_files(const char *a, const char *b)
     ck_assert_msg(system(command) == 0, "%s and %s differ", a, b);
 }
 
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
 static void drop(const char *name)
 {
     ck_assert_int_eq(remove(test_path(name)), 0);
@@ -84,24 +77,24 @@ static void go_round(const char *size, int version)
 {
     fcmae_model_config config = sized(size, version, FCMAE_KIND_CLASSIFIER);
     save_network(&config, test_path("official.safetensors"));
-    double start = seconds();
+    double start = fcmae_measure_seconds();
     convert(test_path("official.safetensors"), test_path("timm.pt"),
             (fcmae_convert_options){.format = FCMAE_FORMAT_TIMM});
-    double first = seconds() - start;
+    double first = fcmae_measure_seconds() - start;
     convert(test_path("timm.pt"), test_path("huggingface"),
             (fcmae_convert_options){.format = FCMAE_FORMAT_HUGGINGFACE});
     drop("timm.pt");
     convert(test_path("huggingface"), test_path("again.safetensors"), (fcmae_convert_options){0});
     assert_same_files(test_path("official.safetensors"), test_path("again.safetensors"));
     drop("huggingface/model.safetensors");
-    start = seconds();
+    start = fcmae_measure_seconds();
     convert(test_path("again.safetensors"), test_path("sparse.pth"),
             (fcmae_convert_options){.sparse = true});
-    double unfold = seconds() - start;
+    double unfold = fcmae_measure_seconds() - start;
     drop("again.safetensors");
-    start = seconds();
+    start = fcmae_measure_seconds();
     convert(test_path("sparse.pth"), test_path("dense.safetensors"), (fcmae_convert_options){0});
-    double fold = seconds() - start;
+    double fold = fcmae_measure_seconds() - start;
     assert_same_files(test_path("official.safetensors"), test_path("dense.safetensors"));
     drop("sparse.pth");
     drop("dense.safetensors");

@@ -1,11 +1,17 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
 #include <check.h>
+#include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "core/file.h"
+#include "core/json.h"
 #include "core/memory.h"
 #include "core/parallel.h"
 #include "core/random.h"
+#include "core/text.h"
 #include "support/suite.h"
 
 START_TEST(random_known_answer)
@@ -72,6 +78,80 @@ START_TEST(arena_measures_then_hands_out)
 }
 END_TEST
 
+START_TEST(buffers_grow_and_remember_failures)
+{
+    fcmae_buffer buffer = {0};
+    fcmae_error error = {0};
+    char expected[3001] = "";
+    for (int i = 0; i < 1000; i++) {
+        fcmae_text_format(&buffer, "%03d", i);
+        snprintf(expected + 3 * i, 4, "%03d", i);
+    }
+    ck_assert_int_eq(fcmae_buffer_check(&buffer, "a test", &error), FCMAE_OK);
+    ck_assert_uint_eq(buffer.size, 3000);
+    ck_assert_str_eq(buffer.text, expected);
+    ck_assert(!fcmae_buffer_extend(&buffer, SIZE_MAX - 100));
+    fcmae_text_add(&buffer, "more");
+    ck_assert_uint_eq(buffer.size, 3000);
+    ck_assert_int_eq(fcmae_buffer_check(&buffer, "a test", &error), FCMAE_ERR_MEMORY);
+    ck_assert_str_eq(error.message, "no memory for a test");
+    fcmae_buffer_release(&buffer);
+    ck_assert(!buffer.failed && !buffer.bytes);
+    fcmae_buffer_add(&buffer, NULL, 0);
+    ck_assert_str_eq(buffer.text, "");
+    fcmae_buffer_release(&buffer);
+}
+END_TEST
+
+START_TEST(names_need_not_be_utf8)
+{
+    const char *const cases[][2] = {{"plain", "plain"},
+                                    {"gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f"},
+                                    {"\xff-", "\xef\xbf\xbd-"},
+                                    {"\xc0\x80", "\xef\xbf\xbd\xef\xbf\xbd"},
+                                    {"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+                                    {"\xf0\x9f\x90\x9f\xe2", "\xf0\x9f\x90\x9f\xef\xbf\xbd"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        json_t *text = fcmae_json_lossy_text(cases[i][0]);
+        ck_assert_ptr_nonnull(text);
+        ck_assert_str_eq(json_string_value(text), cases[i][1]);
+        json_decref(text);
+    }
+}
+END_TEST
+
+static void *fail_often(void *argument)
+{
+    int code = *(int *)argument;
+    char wanted[200], text[100];
+    snprintf(wanted, sizeof wanted, "cannot open x: %s",
+             fcmae_system_error(code, text, sizeof text));
+    for (int i = 0; i < 20000; i++) {
+        fcmae_error error = {0};
+        fcmae_fail_system(&error, FCMAE_ERR_IO, code, "cannot open %s", "x");
+        if (strcmp(error.message, wanted) != 0) return argument;
+    }
+    return NULL;
+}
+
+START_TEST(errors_of_the_system_in_threads)
+{
+    fcmae_error error = {0};
+    ck_assert_int_eq(fcmae_fail_system(&error, FCMAE_ERR_IO, ENOENT, "cannot open %s", "x"),
+                     FCMAE_ERR_IO);
+    ck_assert_str_eq(error.message, "cannot open x: No such file or directory");
+    ck_assert_int_eq(fcmae_fail_system(NULL, FCMAE_ERR_IO, ENOENT, "x"), FCMAE_ERR_IO);
+    pthread_t threads[4];
+    int codes[4] = {4001, 4002, 4003, 4004}; /* unknown ones: their texts are made each time */
+    for (int i = 0; i < 4; i++) pthread_create(&threads[i], NULL, fail_often, &codes[i]);
+    for (int i = 0; i < 4; i++) {
+        void *wrong;
+        pthread_join(threads[i], &wrong);
+        ck_assert_ptr_null(wrong);
+    }
+}
+END_TEST
+
 static void add_tests(TCase *cases)
 {
     tcase_add_test(cases, random_known_answer);
@@ -79,6 +159,9 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, permutation_is_one);
     tcase_add_test(cases, parallel_covers_every_index);
     tcase_add_test(cases, arena_measures_then_hands_out);
+    tcase_add_test(cases, buffers_grow_and_remember_failures);
+    tcase_add_test(cases, names_need_not_be_utf8);
+    tcase_add_test(cases, errors_of_the_system_in_threads);
 }
 
 int main(void)

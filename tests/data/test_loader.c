@@ -214,6 +214,31 @@ static fcmae_dataset *mixed(int good, int bad)
     return dataset;
 }
 
+static void ask_for_statistics(void *cookie, fcmae_log_level level, const char *message)
+{
+    keep_log(NULL, level, message);
+    fcmae_loader **loader = cookie;
+    ck_assert_int_ge(fcmae_loader_get_statistics(*loader).bad_files, 1);
+}
+
+START_TEST(the_log_may_ask_the_loader)
+{
+    fcmae_dataset *dataset = mixed(6, 1);
+    fcmae_loader *loader = NULL;
+    fcmae_loader_options options = training_options(2);
+    options.log = (fcmae_log){ask_for_statistics, &loader};
+    log_text[0] = 0;
+    ck_assert_int_eq(fcmae_loader_create(&loader, dataset, &options, NULL), FCMAE_OK);
+    fcmae_samples samples;
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(fcmae_loader_next(loader, &samples, NULL), FCMAE_OK);
+    ck_assert_ptr_nonnull(strstr(log_text, "00_bad.jpg"));
+    fcmae_loader_destroy(&loader);
+    fcmae_dataset_close(&dataset);
+    remove_root();
+}
+END_TEST
+
 START_TEST(unreadable_files_are_replaced_and_named_once)
 {
     fcmae_dataset *dataset = mixed(30, 4);
@@ -368,6 +393,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, the_cache_changes_no_batch);
     tcase_add_test(cases, an_epoch_visits_every_image_at_most_once);
     tcase_add_test(cases, evaluation_is_in_order_and_complete);
+    tcase_add_test(cases, the_log_may_ask_the_loader);
     tcase_add_test(cases, unreadable_files_are_replaced_and_named_once);
     tcase_add_test(cases, too_many_unreadable_files_stop_the_run);
     tcase_add_test(cases, impossible_options_are_refused);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/random.h"
+#include "fcmae/measure.h"
 #include "scratch.h"
 #include "support/suite.h"
 
@@ -59,13 +60,6 @@ static void expect_success(pid_t child)
     ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %d: %s", status,
                   words ? words : "");
     free(words);
-}
-
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
 static void rest(double time)
@@ -122,9 +116,9 @@ static int kill_ten_times(double whole)
 
 START_TEST(killed_ten_times)
 {
-    double began = seconds();
+    double began = fcmae_measure_seconds();
     expect_success(start("whole", "2", "2"));
-    int useful = kill_ten_times(seconds() - began);
+    int useful = kill_ten_times(fcmae_measure_seconds() - began);
     ck_assert_int_ge(useful, 1);
     expect_success(start("killed", "3", "5"));
     same_runs("whole", "killed");

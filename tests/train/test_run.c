@@ -84,26 +84,6 @@ START_TEST(settings_are_compared)
 }
 END_TEST
 
-START_TEST(names_need_not_be_utf8)
-{
-    const char *const cases[][2] = {{"plain", "plain"},
-                                    {"gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f"},
-                                    {"a\xff"
-                                     "b",
-                                     "a\xef\xbf\xbd"
-                                     "b"},
-                                    {"\xc0\x80", "\xef\xbf\xbd\xef\xbf\xbd"},
-                                    {"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
-                                    {"\xf0\x9f\x90\x9f\xe2", "\xf0\x9f\x90\x9f\xef\xbf\xbd"}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        json_t *text = fcmae_json_lossy_text(cases[i][0]);
-        ck_assert_ptr_nonnull(text);
-        ck_assert_str_eq(json_string_value(text), cases[i][1]);
-        json_decref(text);
-    }
-}
-END_TEST
-
 /* ---- log ---- */
 
 static void write_steps(fcmae_run_log *log, int64_t first, int64_t last)
@@ -485,7 +465,6 @@ static void add_tests(TCase *cases)
 {
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_test(cases, settings_are_compared);
-    tcase_add_test(cases, names_need_not_be_utf8);
     tcase_add_test(cases, log_is_continued_without_gaps_or_repeats);
     tcase_add_test(cases, log_survives_garbage);
     tcase_add_test(cases, log_takes_a_torn_line_back);
