@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "sparse/map_support.h"
-#include "sparse/mask.h"
 #include "support/suite.h"
 
 /* Everything that must hold for any map: rows, neighbours by brute force, segments. */
@@ -227,71 +226,6 @@ START_TEST(decoder_map)
 }
 END_TEST
 
-START_TEST(visible_counts)
-{
-    /* 64, 96, 128, 160, 192, 224, 256, 384, 512 pixels at ratio 0.6, floor rule */
-    const int side[] = {2, 3, 4, 5, 6, 7, 8, 12, 16};
-    const int visible[] = {1, 3, 6, 10, 14, 19, 25, 57, 102};
-    for (int i = 0; i < 9; i++)
-        ck_assert_int_eq(fcmae_mask_visible(side[i] * side[i], 0.6), visible[i]);
-    ck_assert_int_eq(fcmae_mask_visible(49, 1), 1);
-    ck_assert_int_eq(fcmae_mask_visible(49, 0), 48);
-    ck_assert_int_eq(fcmae_mask_visible(1, 0.5), 1);
-}
-END_TEST
-
-START_TEST(masks_are_exact_disjoint_and_repeatable)
-{
-    int64_t order[2 * 63];
-    uint8_t removed[5 * 63], again[5 * 63];
-    for (int unit = 1; unit <= 10; unit++)
-        for (int visible = 1; visible < 63; visible += 6) {
-            fcmae_random random = test_random((uint64_t)unit), same = test_random((uint64_t)unit);
-            fcmae_mask_draw(&random, 7, 9, unit, visible, 5, order, removed);
-            fcmae_mask_draw(&same, 7, 9, unit, visible, 5, order, again);
-            ck_assert_mem_eq(removed, again, sizeof removed);
-            int times_visible[63] = {0};
-            for (int view = 0; view < 5; view++) {
-                ck_assert_int_eq(63 - count_active(removed + view * 63, 63), visible);
-                for (int i = 0; i < 63; i++) times_visible[i] += !removed[view * 63 + i];
-            }
-            if (5 * visible <= 63)
-                for (int i = 0; i < 63; i++) ck_assert_int_le(times_visible[i], 1);
-        }
-}
-END_TEST
-
-/* With a unit of 2 on a 4x4 grid and 8 visible cells, two whole units are visible. */
-START_TEST(mask_units_stay_together)
-{
-    for (uint64_t stream = 0; stream < 20; stream++) {
-        fcmae_random random = test_random(stream);
-        int64_t order[32];
-        uint8_t removed[16];
-        fcmae_mask_draw(&random, 4, 4, 2, 8, 1, order, removed);
-        for (int unit = 0; unit < 4; unit++) {
-            const uint8_t *corner = removed + unit / 2 * 8 + unit % 2 * 2;
-            ck_assert(corner[0] == corner[1] && corner[0] == corner[4] && corner[0] == corner[5]);
-        }
-    }
-}
-END_TEST
-
-/* Every cell is visible equally often: 4000 masks of 7 of 16 cells, six standard deviations. */
-START_TEST(masks_are_uniform)
-{
-    int visible[16] = {0};
-    for (uint64_t stream = 0; stream < 4000; stream++) {
-        fcmae_random random = test_random(stream);
-        int64_t order[32];
-        uint8_t removed[16];
-        fcmae_mask_draw(&random, 4, 4, 1, 7, 1, order, removed);
-        for (int i = 0; i < 16; i++) visible[i] += !removed[i];
-    }
-    for (int i = 0; i < 16; i++) ck_assert_int_lt(abs(visible[i] - 1750), 190);
-}
-END_TEST
-
 static void add_tests(TCase *cases)
 {
     tcase_add_test(cases, map_of_a_picture);
@@ -300,10 +234,6 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, stages_line_up);
     tcase_add_test(cases, complete_maps_are_kept);
     tcase_add_test(cases, decoder_map);
-    tcase_add_test(cases, visible_counts);
-    tcase_add_test(cases, masks_are_exact_disjoint_and_repeatable);
-    tcase_add_test(cases, mask_units_stay_together);
-    tcase_add_test(cases, masks_are_uniform);
 }
 
 int main(void)
