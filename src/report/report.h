@@ -15,6 +15,18 @@ typedef struct fcmae_report_page {
     fcmae_error error; /**< first failure of a chart; FCMAE_OK otherwise */
 } fcmae_report_page;
 
+/* page.c: what the parts share */
+
+/** Embeds a PNG file as <figure>; a file that is missing, too large or no PNG is logged and left
+ * out.
+ *  @return whether it was embedded. */
+bool fcmae_report_picture(fcmae_report_page *page, const fcmae_picture *picture);
+/** Opens and closes a section with a heading. */
+void fcmae_report_section(fcmae_report_page *page, const char *id, const char *title);
+void fcmae_report_section_end(fcmae_report_page *page);
+
+/* the parts, a file each */
+
 /** Style sheet of the page, without the <style> element. */
 const char *fcmae_report_style(void);
 /** Tiles of loss, learning rate, gradient norm, throughput, data wait, accuracy. */
@@ -23,12 +35,5 @@ void fcmae_report_curves(fcmae_report_page *page);
 void fcmae_report_watch(fcmae_report_page *page);
 /** The watched distances; distance against depth, verdicts, table, channel maps. */
 void fcmae_report_collapse(fcmae_report_page *page);
-/** Embeds a PNG file as <figure>; a file that is missing, too large or no PNG is logged and left
- * out.
- *  @return whether it was embedded. */
-bool fcmae_report_picture(fcmae_report_page *page, const fcmae_picture *picture);
-/** Opens and closes a section with a heading. */
-void fcmae_report_section(fcmae_report_page *page, const char *id, const char *title);
-void fcmae_report_section_end(fcmae_report_page *page);
 
 #endif

@@ -34,13 +34,6 @@ static fcmae_status exhausted(machine *m)
     return fcmae_fail(m->error, FCMAE_ERR_MEMORY, "%s: its pickle needs too much memory", m->file);
 }
 
-bool fcmae_pickle_is(const fcmae_pickle_value *value, const char *text)
-{
-    return (value->kind == FCMAE_PICKLE_TEXT || value->kind == FCMAE_PICKLE_GLOBAL) &&
-           value->as.text.length == strlen(text) &&
-           memcmp(value->as.text.start, text, value->as.text.length) == 0;
-}
-
 /** Makes room for index `count` in an array of `element` bytes. */
 static bool grow(void **array, size_t *capacity, size_t count, size_t element)
 {

@@ -64,16 +64,7 @@ struct fcmae_pickle_value {
     } as;
 };
 
-/**
- * Reads one pickle from the start of `bytes`, which the result points into.
- * @param origin  offset of `bytes` in the file, for messages.
- * @param used    [out] bytes up to and including STOP.
- * @return FCMAE_ERR_FORMAT (with the offset), FCMAE_ERR_UNSUPPORTED (an opcode outside the set, a
- * quantised or sparse tensor), FCMAE_ERR_MEMORY.
- */
-fcmae_status fcmae_pickle_read(const uint8_t *bytes, size_t size, uint64_t origin, const char *file,
-                               fcmae_pool *pool, fcmae_pickle_value **result, size_t *used,
-                               fcmae_error *error);
+/* pickle_value.c */
 
 /** Does a GLOBAL or TEXT equal this text? */
 bool fcmae_pickle_is(const fcmae_pickle_value *value, const char *text);
@@ -87,5 +78,18 @@ fcmae_status fcmae_pickle_call(const fcmae_pickle_value *callable,
 /** Value of a persistent id. */
 fcmae_status fcmae_pickle_persistent(const fcmae_pickle_value *id, fcmae_pool *pool,
                                      fcmae_pickle_value *result, fcmae_error *error);
+
+/* pickle.c */
+
+/**
+ * Reads one pickle from the start of `bytes`, which the result points into.
+ * @param origin  offset of `bytes` in the file, for messages.
+ * @param used    [out] bytes up to and including STOP.
+ * @return FCMAE_ERR_FORMAT (with the offset), FCMAE_ERR_UNSUPPORTED (an opcode outside the set, a
+ * quantised or sparse tensor), FCMAE_ERR_MEMORY.
+ */
+fcmae_status fcmae_pickle_read(const uint8_t *bytes, size_t size, uint64_t origin, const char *file,
+                               fcmae_pool *pool, fcmae_pickle_value **result, size_t *used,
+                               fcmae_error *error);
 
 #endif

@@ -70,6 +70,8 @@ struct fcmae_tensor_file {
     fcmae_pool pool;
 };
 
+/* listing.c: what readers build */
+
 /** Adds a section; *index receives its number. */
 fcmae_status fcmae_tensor_file_add_section(fcmae_tensor_file *file, const fcmae_section *section,
                                            int *index, fcmae_error *error);
@@ -84,12 +86,16 @@ fcmae_status fcmae_tensor_file_add_metadata(fcmae_tensor_file *file, const char 
                                             size_t key_length, const char *value,
                                             size_t value_length, fcmae_error *error);
 
+/** "its table of contents needs too much memory" */
+fcmae_status fcmae_tensor_file_too_large(const fcmae_tensor_file *file, fcmae_error *error);
+/** Elements from the first to the last one of a tensor that is not empty; false on overflow. */
+bool fcmae_tensor_span(const fcmae_tensor *tensor, const int64_t *stride, int64_t *span);
 /** Element strides of C order. */
 void fcmae_tensor_strides(const fcmae_tensor *tensor, int64_t *stride);
 /** Product of a shape into *count; false if a size is negative or the product overflows 2^62. */
 bool fcmae_shape_count(int rank, const int64_t *shape, int64_t *count);
 
-/* one file each */
+/* one file each, entered in the table of tensor_file.c */
 fcmae_status fcmae_safetensors_read(fcmae_tensor_file *file, fcmae_error *error);
 fcmae_status fcmae_torch_zip_read(fcmae_tensor_file *file, fcmae_error *error);
 fcmae_status fcmae_torch_legacy_read(fcmae_tensor_file *file, fcmae_error *error);
