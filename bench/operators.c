@@ -109,7 +109,7 @@ static int bench_model(const char *name, const stage_case *options)
 {
     fcmae_model_config config;
     fcmae_error error = {0};
-    if (fcmae_preset_load(name, &config, NULL, &error) != FCMAE_OK) {
+    if (fcmae_preset_load(name, &config, &error) != FCMAE_OK) {
         fprintf(stderr, "bench_operators: %s\n", error.message);
         return 1;
     }

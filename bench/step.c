@@ -36,7 +36,7 @@ typedef struct subject {
 static fcmae_status open_subject(subject *s, const char *name, const step_options *o,
                                  fcmae_error *error)
 {
-    fcmae_status status = fcmae_preset_load(name, &s->config, NULL, error);
+    fcmae_status status = fcmae_preset_load(name, &s->config, error);
     if (status == FCMAE_OK) status = fcmae_model_create(&s->model, &s->config, error);
     if (status != FCMAE_OK) return status;
     fcmae_model_initialise(s->model, 1);

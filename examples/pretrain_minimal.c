@@ -42,7 +42,7 @@ int main(void)
     fcmae_error error = {0};
     fcmae_model_config config;
     fcmae_model *model = NULL;
-    if (fcmae_preset_load("atto", &config, NULL, &error) != FCMAE_OK ||
+    if (fcmae_preset_load("atto", &config, &error) != FCMAE_OK ||
         fcmae_model_create(&model, &config, &error) != FCMAE_OK)
         return stop(&error);
     fcmae_model_initialise(model, 1);

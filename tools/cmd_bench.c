@@ -21,44 +21,46 @@ struct bench_values {
 };
 #define AT(member) offsetof(struct bench_values, member)
 
-static const cli_option options[] = {
-    {"model", CLI_TEXT, AT(model), .fallback = "atto", .unit = "NAME|FILE", .help = CLI_HELP_MODEL},
-    {"mode", CLI_CHOICE, AT(mode), .fallback = "pretrain",
+static const fcmae_option options[] = {
+    {"model", FCMAE_OPTION_TEXT, AT(model), .fallback = "atto", .unit = "NAME|FILE",
+     .help = CLI_HELP_MODEL},
+    {"mode", FCMAE_OPTION_CHOICE, AT(mode), .fallback = "pretrain",
      .choices = "pretrain|classify|inference|encoder",
      .help = "pretrain: masked step with gradients and AdamW. classify: the same for supervised "
              "training, every cell visible. inference: forward pass of the classifier. encoder: "
              "forward "
              "pass of the encoder over the visible cells."},
-    {"input-size", CLI_TEXT, AT(input_size), .fallback = "224", .unit = "PX",
+    {"input-size", FCMAE_OPTION_TEXT, AT(input_size), .fallback = "224", .unit = "PX",
      .help = "Side of an image in pixels, or HEIGHTxWIDTH."},
-    {"batch-size", CLI_INTEGER, AT(batch_size), .fallback = "64", .range = "[1, 65536]",
+    {"batch-size", FCMAE_OPTION_INTEGER, AT(batch_size), .fallback = "64", .range = "[1, 65536]",
      .help = "Images of one pass."},
-    {"accumulate", CLI_INTEGER, AT(accumulate), .fallback = "1", .range = "[1, 65536]",
+    {"accumulate", FCMAE_OPTION_INTEGER, AT(accumulate), .fallback = "1", .range = "[1, 65536]",
      .help = "Passes per step of a training mode; the step's batch is so many times as large."},
-    {"mask-ratio", CLI_NUMBER, AT(mask_ratio), .fallback = "0.6", .range = "[0, 1)",
+    {"mask-ratio", FCMAE_OPTION_NUMBER, AT(mask_ratio), .fallback = "0.6", .range = "[0, 1)",
      .help = "Part of the cells removed in modes pretrain and encoder; 0 in the latter only."},
-    {"grn-scope", CLI_CHOICE, AT(grn_scope), .fallback = "image", .choices = "image|batch",
+    {"grn-scope", FCMAE_OPTION_CHOICE, AT(grn_scope), .fallback = "image", .choices = "image|batch",
      .help = "Sites over which GRN takes its norm."},
-    {"classes", CLI_INTEGER, AT(classes), .fallback = "1000", .range = "[1, 1000000]",
+    {"classes", FCMAE_OPTION_INTEGER, AT(classes), .fallback = "1000", .range = "[1, 1000000]",
      .help = "Classes of the classifier."},
-    {"precision", CLI_CHOICE, AT(precision), .fallback = "f32", .choices = "f32|bf16",
+    {"precision", FCMAE_OPTION_CHOICE, AT(precision), .fallback = "f32", .choices = "f32|bf16",
      .help = CLI_HELP_PRECISION},
-    {"isa", CLI_CHOICE, AT(isa), .fallback = "best", .choices = "best|portable|avx2|avx512",
+    {"isa", FCMAE_OPTION_CHOICE, AT(isa), .fallback = "best",
+     .choices = "best|portable|avx2|avx512",
      .help = "Most capable instructions to use in the network and in the peak: another machine on "
              "this one. AdamW, bound by memory, takes the best."},
-    {"threads", CLI_INTEGER, AT(threads), .fallback = "0", .range = "[0, 1024]",
+    {"threads", FCMAE_OPTION_INTEGER, AT(threads), .fallback = "0", .range = "[0, 1024]",
      .help = CLI_HELP_THREADS},
-    {"lanes", CLI_INTEGER, AT(lanes), .fallback = "0", .range = "[0, 1024]",
+    {"lanes", FCMAE_OPTION_INTEGER, AT(lanes), .fallback = "0", .range = "[0, 1024]",
      .help = CLI_HELP_LANES},
-    {"micro-batch", CLI_INTEGER, AT(micro_batch), .fallback = "0", .range = "[0, 65536]",
+    {"micro-batch", FCMAE_OPTION_INTEGER, AT(micro_batch), .fallback = "0", .range = "[0, 65536]",
      .help = CLI_HELP_MICRO_BATCH},
-    {"steps", CLI_INTEGER, AT(steps), .fallback = "10", .range = "[1, 100000]",
+    {"steps", FCMAE_OPTION_INTEGER, AT(steps), .fallback = "10", .range = "[1, 100000]",
      .help = "Steps that are timed."},
-    {"warmup", CLI_INTEGER, AT(warmup), .fallback = "2", .range = "[0, 1000]",
+    {"warmup", FCMAE_OPTION_INTEGER, AT(warmup), .fallback = "2", .range = "[0, 1000]",
      .help = "Steps before them."},
-    {"seed", CLI_INTEGER, AT(seed), .fallback = "0", .range = "[0, inf)",
+    {"seed", FCMAE_OPTION_INTEGER, AT(seed), .fallback = "0", .range = "[0, inf)",
      .help = "Of the weights, images and masks."},
-    {"json", CLI_FLAG, AT(json), .help = "Print one JSON object."},
+    {"json", FCMAE_OPTION_FLAG, AT(json), .help = "Print one JSON object."},
 };
 
 /* Seconds of the parts of one step. */
@@ -110,7 +112,7 @@ static int set_up_options(bench *b)
 {
     const struct bench_values *o = b->o;
     fcmae_error error = {0};
-    if (fcmae_preset_load(o->model, &b->config, NULL, &error) != FCMAE_OK)
+    if (fcmae_preset_load(o->model, &b->config, &error) != FCMAE_OK)
         return cli_fail(b->arguments, &error);
     static const fcmae_model_kind kinds[] = {FCMAE_KIND_PRETRAIN, FCMAE_KIND_CLASSIFIER,
                                              FCMAE_KIND_CLASSIFIER, FCMAE_KIND_ENCODER};
@@ -440,19 +442,26 @@ static int run(const cli_arguments *arguments)
 }
 
 const cli_command cli_command_bench = {
-    .name = "bench",
-    .purpose = "measure whole steps and how near they come to the machine's limit",
-    .description =
-        "Runs whole training steps on noise: packing the weights, forward and backward, the sum of "
-        "the gradients, AdamW. Between the steps it measures what the processor can do at best, so "
-        "that the fraction of the peak means the same on a busy machine as on an idle one.\n\n"
-        "Speed counts the operations the method needs (visible sites only, two per multiply-add); "
-        "work that an implementation adds does not count. Reading and decoding images is not part "
-        "of it: a run's log shows how long it waits for data.",
-    .example = "fcmae bench --model atto --batch-size 64\n"
-               "fcmae bench --model tiny --mode inference --batch-size 1 --json",
-    .options = options,
-    .option_count = CLI_COUNT(options),
-    .values_size = sizeof(struct bench_values),
+    .set =
+        &(const fcmae_option_set){
+            .name = "bench",
+            .purpose = "measure whole steps and how near they come to the machine's limit",
+            .description = "Runs whole training steps on noise: packing the weights, forward and "
+                           "backward, the sum of "
+                           "the gradients, AdamW. Between the steps it measures what the processor "
+                           "can do at best, so "
+                           "that the fraction of the peak means the same on a busy machine as on "
+                           "an idle one.\n\n"
+                           "Speed counts the operations the method needs (visible sites only, two "
+                           "per multiply-add); "
+                           "work that an implementation adds does not count. Reading and decoding "
+                           "images is not part "
+                           "of it: a run's log shows how long it waits for data.",
+            .example = "fcmae bench --model atto --batch-size 64\n"
+                       "fcmae bench --model tiny --mode inference --batch-size 1 --json",
+            .options = options,
+            .count = FCMAE_COUNT(options),
+            .values_size = sizeof(struct bench_values),
+        },
     .run = run,
 };

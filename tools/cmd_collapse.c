@@ -13,7 +13,7 @@
 #include "shared.h"
 
 struct collapse_values {
-    cli_texts checkpoints, names;
+    fcmae_texts checkpoints, names;
     const char *data, *output;
     int64_t images, input_size, batch_size, seed, threads, gallery;
     double mask_ratio;
@@ -31,42 +31,42 @@ enum tensor_choice {
     TENSOR_ALL
 };
 
-static const cli_option options[] = {
-    {"checkpoint", CLI_TEXTS, AT(checkpoints), .required = true, .unit = "FILE",
+static const fcmae_option options[] = {
+    {"checkpoint", FCMAE_OPTION_TEXTS, AT(checkpoints), .required = true, .unit = "FILE",
      .help =
          "Models to compare: checkpoint files of any kind 'fcmae info' reads, run folders (their "
          "newest checkpoint), or presets and .ini files (weights as at the start of a run "
          "with this --seed)."},
-    {"names", CLI_TEXTS, AT(names), .unit = "NAME", .otherwise = "from the files' names",
+    {"names", FCMAE_OPTION_TEXTS, AT(names), .unit = "NAME", .otherwise = "from the files' names",
      .help = "Names of the curves, one per checkpoint."},
-    {"data", CLI_TEXT, AT(data), .required = true, .unit = "DIR",
+    {"data", FCMAE_OPTION_TEXT, AT(data), .required = true, .unit = "DIR",
      .help = "Images, in subfolders or not."},
-    {"output", CLI_TEXT, AT(output), .required = true, .unit = "DIR",
+    {"output", FCMAE_OPTION_TEXT, AT(output), .required = true, .unit = "DIR",
      .help = "Folder for the results. RUN/collapse is where 'fcmae report' looks."},
-    {"images", CLI_INTEGER, AT(images), .fallback = "1000", .range = "[1, 10000000]",
+    {"images", FCMAE_OPTION_INTEGER, AT(images), .fallback = "1000", .range = "[1, 10000000]",
      .help = "How many images, drawn at random; all of them if there are fewer."},
-    {"tensor", CLI_CHOICE, AT(tensor), .fallback = "default",
+    {"tensor", FCMAE_OPTION_CHOICE, AT(tensor), .fallback = "default",
      .choices = "default|hidden|grn|branch|output|all",
      .help = "What is measured in each block. hidden: the 4C activation after GELU; grn: after GRN "
              "(V2); branch: what the block adds; output: after the addition. default: hidden, and "
              "grn for V2."},
-    {"mask-ratio", CLI_NUMBER, AT(mask_ratio), .fallback = "0", .range = "[0, 1)",
+    {"mask-ratio", FCMAE_OPTION_NUMBER, AT(mask_ratio), .fallback = "0", .range = "[0, 1)",
      .help = "0: whole images. Otherwise images are masked as in pretraining and only visible "
              "sites count."},
-    {"input-size", CLI_INTEGER, AT(input_size), .fallback = "224", .range = "[32, 4096]",
+    {"input-size", FCMAE_OPTION_INTEGER, AT(input_size), .fallback = "224", .range = "[32, 4096]",
      .unit = "PX", .help = "Side of an image in pixels, a multiple of 32."},
-    {"labels", CLI_FLAG, AT(labels),
+    {"labels", FCMAE_OPTION_FLAG, AT(labels),
      .help = "Subfolders of --data are classes: images are drawn evenly from them and the class "
              "selectivity index is computed."},
-    {"gallery", CLI_INTEGER, AT(gallery), .fallback = "64", .range = "[0, 4096]",
+    {"gallery", FCMAE_OPTION_INTEGER, AT(gallery), .fallback = "64", .range = "[0, 4096]",
      .help = "Channels per layer whose maps are drawn for one image; 0: no pictures."},
-    {"batch-size", CLI_INTEGER, AT(batch_size), .fallback = "16", .range = "[1, 4096]",
+    {"batch-size", FCMAE_OPTION_INTEGER, AT(batch_size), .fallback = "16", .range = "[1, 4096]",
      .help = "Images worked on at a time. Never changes a result."},
-    {"seed", CLI_INTEGER, AT(seed), .fallback = "0", .range = "[0, inf)",
+    {"seed", FCMAE_OPTION_INTEGER, AT(seed), .fallback = "0", .range = "[0, inf)",
      .help = "Which images, which masks."},
-    {"threads", CLI_INTEGER, AT(threads), .fallback = "0", .range = "[0, 1024]",
+    {"threads", FCMAE_OPTION_INTEGER, AT(threads), .fallback = "0", .range = "[0, 1024]",
      .help = CLI_HELP_THREADS},
-    {"json", CLI_FLAG, AT(json), .help = "Print one JSON object instead of text."},
+    {"json", FCMAE_OPTION_FLAG, AT(json), .help = "Print one JSON object instead of text."},
 };
 
 typedef struct session {
@@ -253,22 +253,30 @@ static int run(const cli_arguments *arguments)
 }
 
 const cli_command cli_command_collapse = {
-    .name = "collapse",
-    .purpose = "measure feature collapse: how alike the channels are",
-    .description =
-        "For every block, the mean pairwise cosine distance between channels (0: all alike, at "
-        "most "
-        "0.5), averaged over images, as in section 4 of the ConvNeXt V2 paper; with it the shares "
-        "of dead and saturated channels, the effective rank of the features and, with --labels, "
-        "the class selectivity index.\n\n"
-        "Writes collapse.json, collapse.csv, distance.png, distance.svg (distance against relative "
-        "depth, one curve per model) and activations-MODEL-TENSOR.png (channel maps of one image). "
-        "docs/collapse.md explains the numbers and their conventions.",
-    .example = "fcmae collapse --checkpoint runs/v1 runs/v2 --data photos --output collapse\n"
-               "fcmae collapse --checkpoint runs/v2 --data imagenette/val --labels \\\n"
-               "    --output runs/v2/collapse --tensor all --mask-ratio 0.6",
-    .options = options,
-    .option_count = CLI_COUNT(options),
-    .values_size = sizeof(struct collapse_values),
+    .set =
+        &(const fcmae_option_set){
+            .name = "collapse",
+            .purpose = "measure feature collapse: how alike the channels are",
+            .description = "For every block, the mean pairwise cosine distance between channels "
+                           "(0: all alike, at "
+                           "most "
+                           "0.5), averaged over images, as in section 4 of the ConvNeXt V2 paper; "
+                           "with it the shares "
+                           "of dead and saturated channels, the effective rank of the features "
+                           "and, with --labels, "
+                           "the class selectivity index.\n\n"
+                           "Writes collapse.json, collapse.csv, distance.png, distance.svg "
+                           "(distance against relative "
+                           "depth, one curve per model) and activations-MODEL-TENSOR.png (channel "
+                           "maps of one image). "
+                           "docs/collapse.md explains the numbers and their conventions.",
+            .example =
+                "fcmae collapse --checkpoint runs/v1 runs/v2 --data photos --output collapse\n"
+                "fcmae collapse --checkpoint runs/v2 --data imagenette/val --labels \\\n"
+                "    --output runs/v2/collapse --tensor all --mask-ratio 0.6",
+            .options = options,
+            .count = FCMAE_COUNT(options),
+            .values_size = sizeof(struct collapse_values),
+        },
     .run = run,
 };

@@ -17,35 +17,35 @@ struct convert_values {
 };
 #define AT(member) offsetof(struct convert_values, member)
 
-static const cli_option options[] = {
-    {"input", CLI_TEXT, AT(input), .required = true, .unit = "FILE",
+static const fcmae_option options[] = {
+    {"input", FCMAE_OPTION_TEXT, AT(input), .required = true, .unit = "FILE",
      .help = "Any checkpoint: safetensors, PyTorch (.pt, .pth, .bin, old or new), .npz; a Hugging "
              "Face or "
              "timm folder; a run's folder."},
-    {"output", CLI_TEXT, AT(output), .required = true, .unit = "FILE|DIR",
+    {"output", FCMAE_OPTION_TEXT, AT(output), .required = true, .unit = "FILE|DIR",
      .help = "The ending says what is written: .safetensors, .pt, .pth, .bin, .onnx. With --format "
              "timm "
              "or huggingface anything else is a folder, which also gets the configuration files."},
-    {"to", CLI_CHOICE, AT(to), .fallback = "dense", .choices = "dense|sparse",
+    {"to", FCMAE_OPTION_CHOICE, AT(to), .fallback = "dense", .choices = "dense|sparse",
      .help = "dense: the ordinary network; a decoder is left behind. sparse: the FCMAE training "
              "checkpoint with MinkowskiEngine kernels."},
-    {"format", CLI_CHOICE, AT(format), .fallback = "official",
+    {"format", FCMAE_OPTION_CHOICE, AT(format), .fallback = "official",
      .choices = "official|timm|huggingface|onnx", .help = "Naming of the output."},
-    {"classes", CLI_INTEGER, AT(classes), .range = "[1, 1000000]",
+    {"classes", FCMAE_OPTION_INTEGER, AT(classes), .range = "[1, 1000000]",
      .otherwise = "the input's head, if it has one",
      .help =
          "Give the network a classification head of that many classes: the input's if it has as "
          "many, otherwise a fresh one."},
-    {"dtype", CLI_CHOICE, AT(dtype), .fallback = "f32", .choices = "f32|f16|bf16",
+    {"dtype", FCMAE_OPTION_CHOICE, AT(dtype), .fallback = "f32", .choices = "f32|f16|bf16",
      .help = "Number type of the weights written."},
-    {"key", CLI_TEXT, AT(key), .unit = "NAME",
+    {"key", FCMAE_OPTION_TEXT, AT(key), .unit = "NAME",
      .otherwise = "model, state_dict, the file itself, or else averaged weights",
      .help = "Dictionary of a PyTorch file to take the weights from; ema: the averaged weights."},
-    {"input-size", CLI_INTEGER, AT(input_size), .fallback = "224", .range = "[16, 8192]",
+    {"input-size", FCMAE_OPTION_INTEGER, AT(input_size), .fallback = "224", .range = "[16, 8192]",
      .unit = "PX", .help = "Image side noted in the configuration files of timm and Hugging Face."},
-    {"seed", CLI_INTEGER, AT(seed), .fallback = "0", .range = "[0, inf)",
+    {"seed", FCMAE_OPTION_INTEGER, AT(seed), .fallback = "0", .range = "[0, inf)",
      .help = "Of a fresh head."},
-    {"json", CLI_FLAG, AT(json), .help = "Print one JSON object about what was done."},
+    {"json", FCMAE_OPTION_FLAG, AT(json), .help = "Print one JSON object about what was done."},
 };
 
 static void show_progress(void *cookie, uint64_t done, uint64_t total)
@@ -148,23 +148,31 @@ static int run(const cli_arguments *arguments)
 }
 
 const cli_command cli_command_convert = {
-    .name = "convert",
-    .purpose = "fold sparse to dense; change file format, naming and number type",
-    .description =
-        "Reads any ConvNeXt V1, V2 or FCMAE weights and writes them in any form. f32 weights come "
-        "out "
-        "bit for bit as they went in, through any chain of conversions. The input's size is found "
-        "from its tensors; one that is not a complete network is refused, tensor by tensor.\n\n"
-        "Folders written with --format timm and huggingface load with timm.create_model(NAME, "
-        "checkpoint_path=...) or 'local-dir:DIR', and with from_pretrained(DIR). The final "
-        "LayerNorm's "
-        "epsilon is noted as 1e-6 there, as everywhere else.",
-    .example = "fcmae convert --input run/ --output encoder.safetensors\n"
-               "fcmae convert --input convnextv2_tiny_1k_224_ema.pt --output tiny-hf --format "
-               "huggingface\n"
-               "fcmae convert --input encoder.safetensors --output sparse.pt --to sparse",
-    .options = options,
-    .option_count = CLI_COUNT(options),
-    .values_size = sizeof(struct convert_values),
+    .set =
+        &(const fcmae_option_set){
+            .name = "convert",
+            .purpose = "fold sparse to dense; change file format, naming and number type",
+            .description =
+                "Reads any ConvNeXt V1, V2 or FCMAE weights and writes them in any form. f32 "
+                "weights come "
+                "out "
+                "bit for bit as they went in, through any chain of conversions. The input's size "
+                "is found "
+                "from its tensors; one that is not a complete network is refused, tensor by "
+                "tensor.\n\n"
+                "Folders written with --format timm and huggingface load with "
+                "timm.create_model(NAME, "
+                "checkpoint_path=...) or 'local-dir:DIR', and with from_pretrained(DIR). The final "
+                "LayerNorm's "
+                "epsilon is noted as 1e-6 there, as everywhere else.",
+            .example =
+                "fcmae convert --input run/ --output encoder.safetensors\n"
+                "fcmae convert --input convnextv2_tiny_1k_224_ema.pt --output tiny-hf --format "
+                "huggingface\n"
+                "fcmae convert --input encoder.safetensors --output sparse.pt --to sparse",
+            .options = options,
+            .count = FCMAE_COUNT(options),
+            .values_size = sizeof(struct convert_values),
+        },
     .run = run,
 };

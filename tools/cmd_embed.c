@@ -20,25 +20,27 @@ struct embed_values {
 
 enum feature { POOLED, NORMALISED, STAGE_1, STAGE_2, STAGE_3, STAGE_4, MAP, LOGITS };
 
-static const cli_option options[] = {
-    {"checkpoint", CLI_TEXT, DENSE_AT(checkpoint), .required = true, .unit = "FILE|RUN|none",
+static const fcmae_option options[] = {
+    {"checkpoint", FCMAE_OPTION_TEXT, DENSE_AT(checkpoint), .required = true,
+     .unit = "FILE|RUN|none",
      .help = CLI_HELP_CHECKPOINT " none: a fresh network, for comparison."},
-    {"data", CLI_TEXT, DENSE_AT(data), .required = true, .unit = "DIR",
+    {"data", FCMAE_OPTION_TEXT, DENSE_AT(data), .required = true, .unit = "DIR",
      .help = "Folder of images with any subfolders; labels are not used."},
-    {"output", CLI_TEXT, AT(output), .required = true, .unit = "NPY",
+    {"output", FCMAE_OPTION_TEXT, AT(output), .required = true, .unit = "NPY",
      .help = "NumPy file of float32, first axis the images; NPY.txt beside it lists their names."},
-    {"features", CLI_CHOICE, AT(features), .fallback = "pooled",
+    {"features", FCMAE_OPTION_CHOICE, AT(features), .fallback = "pooled",
      .choices = "pooled|normalised|stage1|stage2|stage3|stage4|map|logits",
      .help = "pooled: mean over the sites of the encoder's output. normalised: that through the "
              "final LayerNorm. stage1 to stage4: mean over the sites after a stage. map: the "
              "encoder's output, (images, channels, height, width). logits: the classifier's."},
-    {"model", CLI_TEXT, AT(model), .fallback = "atto", .unit = "NAME|FILE",
+    {"model", FCMAE_OPTION_TEXT, AT(model), .fallback = "atto", .unit = "NAME|FILE",
      .help = "Preset for the checkpoint none."},
-    {"seed", CLI_INTEGER, AT(seed), .fallback = "0", .range = "[0, inf)",
+    {"seed", FCMAE_OPTION_INTEGER, AT(seed), .fallback = "0", .range = "[0, inf)",
      .help = "Of the weights for the checkpoint none."},
-    {"key", CLI_TEXT, DENSE_AT(key), .otherwise = "the weights themselves", .help = CLI_HELP_KEY},
+    {"key", FCMAE_OPTION_TEXT, DENSE_AT(key), .otherwise = "the weights themselves",
+     .help = CLI_HELP_KEY},
     CLI_DENSE_OPTIONS(embed_values),
-    {"json", CLI_FLAG, AT(json), .help = "Print one JSON object."},
+    {"json", FCMAE_OPTION_FLAG, AT(json), .help = "Print one JSON object."},
 };
 
 static fcmae_pass_output output_of(enum feature feature)
@@ -103,15 +105,19 @@ static int run(const cli_arguments *arguments)
 }
 
 const cli_command cli_command_embed = {
-    .name = "embed",
-    .purpose = "write features of images as a NumPy array",
-    .description =
-        "Any checkpoint will do: pretraining checkpoints are folded, decoder and head left "
-        "out. Unreadable files have no row; NPY.txt tells which image every row is of.",
-    .example = "fcmae embed --checkpoint run --data photos --output photos.npy\n"
-               "fcmae embed --checkpoint run --data photos --features stage3 --output stage3.npy",
-    .options = options,
-    .option_count = CLI_COUNT(options),
-    .values_size = sizeof(struct embed_values),
+    .set =
+        &(const fcmae_option_set){
+            .name = "embed",
+            .purpose = "write features of images as a NumPy array",
+            .description =
+                "Any checkpoint will do: pretraining checkpoints are folded, decoder and head left "
+                "out. Unreadable files have no row; NPY.txt tells which image every row is of.",
+            .example =
+                "fcmae embed --checkpoint run --data photos --output photos.npy\n"
+                "fcmae embed --checkpoint run --data photos --features stage3 --output stage3.npy",
+            .options = options,
+            .count = FCMAE_COUNT(options),
+            .values_size = sizeof(struct embed_values),
+        },
     .run = run,
 };

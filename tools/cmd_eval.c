@@ -18,24 +18,26 @@ struct eval_values {
 #define AT(member) offsetof(struct eval_values, member)
 #define DENSE_AT(member) CLI_DENSE_AT(eval_values, member)
 
-static const cli_option options[] = {
-    {"checkpoint", CLI_TEXT, DENSE_AT(checkpoint), .required = true, .unit = "FILE|RUN",
+static const fcmae_option options[] = {
+    {"checkpoint", FCMAE_OPTION_TEXT, DENSE_AT(checkpoint), .required = true, .unit = "FILE|RUN",
      .help = CLI_HELP_CHECKPOINT},
-    {"data", CLI_TEXT, DENSE_AT(data), .required = true, .unit = "DIR",
+    {"data", FCMAE_OPTION_TEXT, DENSE_AT(data), .required = true, .unit = "DIR",
      .help = "Folder with one subfolder per class. If it holds train and val, val is taken."},
-    {"class-names", CLI_TEXT, AT(class_names), .unit = "FILE",
+    {"class-names", FCMAE_OPTION_TEXT, AT(class_names), .unit = "FILE",
      .otherwise = "from the checkpoint, if it carries them",
      .help = "Names of the checkpoint's outputs, one per line in their order. Class folders are "
              "found by name."},
-    {"label-map", CLI_TEXT, AT(label_map), .unit = "FILE", .otherwise = "by name, else by place",
+    {"label-map", FCMAE_OPTION_TEXT, AT(label_map), .unit = "FILE",
+     .otherwise = "by name, else by place",
      .help =
          "Lines \"FOLDER OUTPUT\": which output, by number or name, stands for a class folder."},
-    {"per-class", CLI_FLAG, AT(per_class), .help = "Print the accuracy of every class."},
-    {"confusions", CLI_INTEGER, AT(confusions), .fallback = "5", .range = "[0, 100000]",
+    {"per-class", FCMAE_OPTION_FLAG, AT(per_class), .help = "Print the accuracy of every class."},
+    {"confusions", FCMAE_OPTION_INTEGER, AT(confusions), .fallback = "5", .range = "[0, 100000]",
      .help = "How many of the most frequent confusions to print."},
-    {"key", CLI_TEXT, DENSE_AT(key), .otherwise = "the weights themselves", .help = CLI_HELP_KEY},
+    {"key", FCMAE_OPTION_TEXT, DENSE_AT(key), .otherwise = "the weights themselves",
+     .help = CLI_HELP_KEY},
     CLI_DENSE_OPTIONS(eval_values),
-    {"json", CLI_FLAG, AT(json), .help = "Print one JSON object."},
+    {"json", FCMAE_OPTION_FLAG, AT(json), .help = "Print one JSON object."},
 };
 
 static double percent(int64_t part, int64_t of)
@@ -136,16 +138,20 @@ static int run(const cli_arguments *arguments)
 }
 
 const cli_command cli_command_eval = {
-    .name = "eval",
-    .purpose = "measure the accuracy of a classifier on a labelled folder",
-    .description = "Images are resized and cropped as for the published networks. Class folders "
-                   "are matched with "
-                   "the class names in the checkpoint; one that stands for no class is an error "
-                   "that names it.",
-    .example = "fcmae eval --checkpoint run --data photos\n"
-               "fcmae eval --checkpoint convnextv2_atto.pt --data imagenet/val --per-class",
-    .options = options,
-    .option_count = CLI_COUNT(options),
-    .values_size = sizeof(struct eval_values),
+    .set =
+        &(const fcmae_option_set){
+            .name = "eval",
+            .purpose = "measure the accuracy of a classifier on a labelled folder",
+            .description =
+                "Images are resized and cropped as for the published networks. Class folders "
+                "are matched with "
+                "the class names in the checkpoint; one that stands for no class is an error "
+                "that names it.",
+            .example = "fcmae eval --checkpoint run --data photos\n"
+                       "fcmae eval --checkpoint convnextv2_atto.pt --data imagenet/val --per-class",
+            .options = options,
+            .count = FCMAE_COUNT(options),
+            .values_size = sizeof(struct eval_values),
+        },
     .run = run,
 };

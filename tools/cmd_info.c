@@ -20,33 +20,35 @@ struct info_values {
 };
 #define AT(member) offsetof(struct info_values, member)
 
-static const cli_option options[] = {
-    {"NAME|FILE", CLI_TEXT, AT(model), .positional = true, .required = true,
+static const fcmae_option options[] = {
+    {"NAME|FILE", FCMAE_OPTION_TEXT, AT(model), .positional = true, .required = true,
      .help = CLI_HELP_MODEL " Or any checkpoint: safetensors, PyTorch (.pt, .pth, .bin), .npz, in "
                             "the naming of the official code, timm or Hugging Face."},
-    {"tensors", CLI_FLAG, AT(tensors), .help = "List every tensor: name, shape, number type."},
-    {"ini", CLI_FLAG, AT(ini), .help = "Print a preset's file, to start one of your own from."},
-    {"input-size", CLI_TEXT, AT(input_size), .fallback = "224", .unit = "PX",
+    {"tensors", FCMAE_OPTION_FLAG, AT(tensors),
+     .help = "List every tensor: name, shape, number type."},
+    {"ini", FCMAE_OPTION_FLAG, AT(ini),
+     .help = "Print a preset's file, to start one of your own from."},
+    {"input-size", FCMAE_OPTION_TEXT, AT(input_size), .fallback = "224", .unit = "PX",
      .help = "Side of an image in pixels, or HEIGHTxWIDTH, for cost and memory."},
-    {"mask-ratio", CLI_NUMBER, AT(mask_ratio), .fallback = "0.6", .range = "(0, 1)",
+    {"mask-ratio", FCMAE_OPTION_NUMBER, AT(mask_ratio), .fallback = "0.6", .range = "(0, 1)",
      .help = "Part of the cells removed in pretraining."},
-    {"batch-size", CLI_INTEGER, AT(batch_size), .fallback = "64", .range = "[1, 65536]",
+    {"batch-size", FCMAE_OPTION_INTEGER, AT(batch_size), .fallback = "64", .range = "[1, 65536]",
      .help = "Images per step, for the memory a run needs."},
-    {"classes", CLI_INTEGER, AT(classes), .range = "[1, 1000000]",
+    {"classes", FCMAE_OPTION_INTEGER, AT(classes), .range = "[1, 1000000]",
      .otherwise = "those of the file, or 1000", .help = "Classes of the classifier."},
-    {"grn-scope", CLI_CHOICE, AT(grn_scope), .choices = "image|batch",
+    {"grn-scope", FCMAE_OPTION_CHOICE, AT(grn_scope), .choices = "image|batch",
      .otherwise = "from the preset or file",
      .help = "Sites over which GRN takes its norm in pretraining; batch carries the whole batch at "
              "once."},
-    {"precision", CLI_CHOICE, AT(precision), .fallback = "f32", .choices = "f32|bf16",
+    {"precision", FCMAE_OPTION_CHOICE, AT(precision), .fallback = "f32", .choices = "f32|bf16",
      .help = CLI_HELP_PRECISION},
-    {"threads", CLI_INTEGER, AT(threads), .fallback = "0", .range = "[0, 1024]",
+    {"threads", FCMAE_OPTION_INTEGER, AT(threads), .fallback = "0", .range = "[0, 1024]",
      .help = CLI_HELP_THREADS},
-    {"lanes", CLI_INTEGER, AT(lanes), .fallback = "0", .range = "[0, 1024]",
+    {"lanes", FCMAE_OPTION_INTEGER, AT(lanes), .fallback = "0", .range = "[0, 1024]",
      .help = CLI_HELP_LANES},
-    {"micro-batch", CLI_INTEGER, AT(micro_batch), .fallback = "0", .range = "[0, 65536]",
+    {"micro-batch", FCMAE_OPTION_INTEGER, AT(micro_batch), .fallback = "0", .range = "[0, 65536]",
      .help = CLI_HELP_MICRO_BATCH},
-    {"json", CLI_FLAG, AT(json), .help = "Print one JSON object."},
+    {"json", FCMAE_OPTION_FLAG, AT(json), .help = "Print one JSON object."},
 };
 
 typedef struct description {
@@ -72,8 +74,20 @@ static fcmae_status count_parameters(description *d, fcmae_error *error)
     return status;
 }
 
-static fcmae_status plan_memory(const struct info_values *o, description *d,
-                                const fcmae_recipe *recipe, fcmae_error *error)
+/* What a preset says of one kind of training, or its defaults. */
+static fcmae_status read_recipe(fcmae_options **recipe, const fcmae_option_set *set,
+                                const char *preset_name, fcmae_error *error)
+{
+    fcmae_preset *preset = NULL;
+    fcmae_status status = fcmae_options_create(recipe, set, error);
+    if (status == FCMAE_OK && preset_name) status = fcmae_preset_open(&preset, preset_name, error);
+    if (status == FCMAE_OK && preset) status = fcmae_preset_apply(preset, *recipe, error);
+    fcmae_preset_close(&preset);
+    return status;
+}
+
+static fcmae_status plan_memory(const struct info_values *o, description *d, const char *preset,
+                                fcmae_error *error)
 {
     const fcmae_engine_options engine = {.height = d->height,
                                          .width = d->width,
@@ -82,10 +96,15 @@ static fcmae_status plan_memory(const struct info_values *o, description *d,
                                          .micro_batch = (int)o->micro_batch,
                                          .threads = (int)o->threads,
                                          .precision = (fcmae_precision)o->precision};
-    return cli_memory_plan(&d->memory, &d->config, &engine, d->visible, &recipe->finetune, error);
+    fcmae_options *finetune = NULL;
+    fcmae_status status = read_recipe(&finetune, fcmae_task_options("finetune"), preset, error);
+    if (status == FCMAE_OK)
+        status = cli_memory_plan(&d->memory, &d->config, &engine, d->visible, finetune, error);
+    fcmae_options_destroy(&finetune);
+    return status;
 }
 
-static int describe(const cli_arguments *arguments, description *d, const fcmae_recipe *recipe)
+static int describe(const cli_arguments *arguments, description *d, const char *preset)
 {
     const struct info_values *o = arguments->values;
     fcmae_error error = {0};
@@ -101,7 +120,7 @@ static int describe(const cli_arguments *arguments, description *d, const fcmae_
     int patch = fcmae_config_patch(&d->config);
     d->cells = (d->height / patch) * (d->width / patch);
     d->visible = fcmae_mask_visible(d->cells, o->mask_ratio);
-    if (count_parameters(d, &error) != FCMAE_OK || plan_memory(o, d, recipe, &error) != FCMAE_OK)
+    if (count_parameters(d, &error) != FCMAE_OK || plan_memory(o, d, preset, &error) != FCMAE_OK)
         return cli_fail(arguments, &error);
     cli_remark_emulation(arguments, o->precision, 0);
     return CLI_SUCCESS;
@@ -145,24 +164,38 @@ static void print_cost(const struct info_values *o, const description *d)
     cli_memory_print(&d->memory);
 }
 
-static void print_recipe(const fcmae_recipe *recipe)
+static void print_recipe(const fcmae_options *recipe)
 {
-    const fcmae_pretrain_recipe *p = &recipe->pretrain;
-    const fcmae_finetune_recipe *f = &recipe->finetune;
-    printf("\nRecipe of the paper\n");
-    printf(
-        "  pretraining   %g epochs (%g warm-up), batch %d, base lr %g, weight decay %g, betas %g "
-        "%g,\n                mask ratio %g, crops from %g\n",
-        p->epochs, p->warmup_epochs, p->batch, p->base_lr, p->weight_decay, p->beta1, p->beta2,
-        p->mask_ratio, p->crop_min);
-    printf(
-        "  fine-tuning   %g epochs (%g warm-up), batch %d, base lr %g, weight decay %g, betas %g "
-        "%g,\n                layer decay %g (%s), drop path %g, mixup %g, cutmix %g, smoothing "
-        "%g,\n                erasing %g, RandAugment %g +- %g, EMA %g\n",
-        f->epochs, f->warmup_epochs, f->batch, f->base_lr, f->weight_decay, f->beta1, f->beta2,
-        f->layer_decay, f->layer_grouping == FCMAE_LAYERS_GROUP ? "by groups" : "per block",
-        f->drop_path, f->mixup, f->cutmix, f->label_smoothing, f->random_erasing,
-        f->rand_augment_magnitude, f->rand_augment_deviation, f->ema);
+    enum { INDENT = 16 };
+    const fcmae_option_set *set = fcmae_options_describe(recipe);
+    char text[2000];
+    int used = 0;
+    for (int i = 0; i < set->count; i++) {
+        const fcmae_option *option = &set->options[i];
+        char value[64];
+        if (!option->section || strcmp(option->section, set->name) != 0) continue;
+        fcmae_options_text(recipe, option->name, value, sizeof value);
+        if (used < (int)sizeof text)
+            used += snprintf(text + used, sizeof text - (size_t)used, "%s%s %s", used ? ", " : "",
+                             option->name, value);
+    }
+    printf("  %-*s", INDENT - 2, set->name);
+    cli_wrap(stdout, text, INDENT, INDENT);
+}
+
+static int print_recipes(const cli_arguments *arguments, const char *preset)
+{
+    const fcmae_option_set *set;
+    fcmae_status status = FCMAE_OK;
+    fcmae_error error = {0};
+    printf("\nRecipe\n");
+    for (int i = 0; (set = fcmae_task_at(i)) != NULL && status == FCMAE_OK; i++) {
+        fcmae_options *recipe = NULL;
+        status = read_recipe(&recipe, set, preset, &error);
+        if (status == FCMAE_OK) print_recipe(recipe);
+        fcmae_options_destroy(&recipe);
+    }
+    return status == FCMAE_OK ? CLI_SUCCESS : cli_fail(arguments, &error);
 }
 
 static void print_tensor(const char *name, const int64_t *shape, int rank, const char *type)
@@ -220,11 +253,10 @@ static int info_preset(const cli_arguments *arguments)
 {
     const struct info_values *o = arguments->values;
     description d = {0};
-    fcmae_recipe recipe;
     fcmae_error error = {0};
-    if (fcmae_preset_load(o->model, &d.config, &recipe, &error) != FCMAE_OK)
+    if (fcmae_preset_load(o->model, &d.config, &error) != FCMAE_OK)
         return cli_fail(arguments, &error);
-    int result = describe(arguments, &d, &recipe), count = 0;
+    int result = describe(arguments, &d, o->model), count = 0;
     if (result != CLI_SUCCESS) return result;
     fcmae_parameter *table = NULL;
     if (o->tensors && fcmae_config_parameters(&d.config, &table, &count, NULL, &error) != FCMAE_OK)
@@ -241,7 +273,8 @@ static int info_preset(const cli_arguments *arguments)
     }
     print_model(&d);
     print_cost(o, &d);
-    print_recipe(&recipe);
+    result = print_recipes(arguments, o->model);
+    if (result != CLI_SUCCESS) return result;
     if (o->tensors) printf("\nTensors of the pretraining model, official names\n");
     for (int i = 0; i < count; i++)
         print_tensor(table[i].name, table[i].shape, table[i].rank, "f32");
@@ -320,10 +353,8 @@ static int info_checkpoint(const cli_arguments *arguments, const fcmae_checkpoin
     const struct info_values *o = arguments->values;
     const fcmae_checkpoint_info *info = fcmae_checkpoint_describe(checkpoint);
     description d = {.config = info->config};
-    fcmae_recipe recipe;
-    fcmae_recipe_default(&recipe);
     int result = CLI_SUCCESS, count = 0;
-    if (info->recognised) result = describe(arguments, &d, &recipe);
+    if (info->recognised) result = describe(arguments, &d, NULL);
     if (result != CLI_SUCCESS) return result;
     const fcmae_tensor *tensors = fcmae_tensor_file_tensors(fcmae_checkpoint_file(checkpoint),
                                                             &count);
@@ -381,21 +412,26 @@ static int run(const cli_arguments *arguments)
 }
 
 const cli_command cli_command_info = {
-    .name = "info",
-    .purpose = "describe a preset or a checkpoint file: tensors, size, cost, memory",
-    .description =
-        "For a preset: the network, its parameters, the multiply-adds of one image (dense and "
-        "masked), the memory a run needs and the largest batch that fits, and the recipe of the "
-        "paper. For a checkpoint file: what it holds, in whose naming, whether anything is "
-        "missing, "
-        "and then the same.\n\n"
-        "Multiply-adds count convolutions and linear layers, as papers do.",
-    .example = "fcmae info atto\n"
-               "fcmae info base --input-size 384 --batch-size 32\n"
-               "fcmae info atto --ini > mine.ini\n"
-               "fcmae info atto --tensors --json",
-    .options = options,
-    .option_count = CLI_COUNT(options),
-    .values_size = sizeof(struct info_values),
+    .set =
+        &(const fcmae_option_set){
+            .name = "info",
+            .purpose = "describe a preset or a checkpoint file: tensors, size, cost, memory",
+            .description =
+                "For a preset: the network, its parameters, the multiply-adds of one image (dense "
+                "and "
+                "masked), the memory a run needs and the largest batch that fits, and the recipe "
+                "of the "
+                "paper. For a checkpoint file: what it holds, in whose naming, whether anything is "
+                "missing, "
+                "and then the same.\n\n"
+                "Multiply-adds count convolutions and linear layers, as papers do.",
+            .example = "fcmae info atto\n"
+                       "fcmae info base --input-size 384 --batch-size 32\n"
+                       "fcmae info atto --ini > mine.ini\n"
+                       "fcmae info atto --tensors --json",
+            .options = options,
+            .count = FCMAE_COUNT(options),
+            .values_size = sizeof(struct info_values),
+        },
     .run = run,
 };

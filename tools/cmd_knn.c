@@ -13,7 +13,7 @@
 struct knn_values {
     struct cli_dense_values dense;
     const char *model;
-    cli_texts k;
+    fcmae_texts k;
     int64_t seed;
     double label_fraction, temperature;
     bool centre, json;
@@ -22,29 +22,32 @@ struct knn_values {
 #define AT(member) offsetof(struct knn_values, member)
 #define DENSE_AT(member) CLI_DENSE_AT(knn_values, member)
 
-static const cli_option options[] = {
-    {"checkpoint", CLI_TEXT, DENSE_AT(checkpoint), .required = true, .unit = "FILE|RUN|none",
+static const fcmae_option options[] = {
+    {"checkpoint", FCMAE_OPTION_TEXT, DENSE_AT(checkpoint), .required = true,
+     .unit = "FILE|RUN|none",
      .help = CLI_HELP_CHECKPOINT " none: a fresh network, for comparison."},
-    {"data", CLI_TEXT, DENSE_AT(data), .required = true, .unit = "DIR",
+    {"data", FCMAE_OPTION_TEXT, DENSE_AT(data), .required = true, .unit = "DIR",
      .help = "Folder with train and val, each with one subfolder per class."},
-    {"k", CLI_TEXTS, AT(k), .unit = "N ...", .otherwise = "1 5 20",
+    {"k", FCMAE_OPTION_TEXTS, AT(k), .unit = "N ...", .otherwise = "1 5 20",
      .help = "Numbers of neighbours."},
-    {"temperature", CLI_NUMBER, AT(temperature), .fallback = "0.07", .range = "[0, inf)",
+    {"temperature", FCMAE_OPTION_NUMBER, AT(temperature), .fallback = "0.07", .range = "[0, inf)",
      .help = "A neighbour's vote weighs exp(cosine / temperature); 0: one each."},
-    {"centre", CLI_SWITCH, AT(centre), .fallback = "on",
+    {"centre", FCMAE_OPTION_SWITCH, AT(centre), .fallback = "on",
      .help = "Subtract the mean of the training features before taking cosines."},
-    {"features", CLI_CHOICE, AT(features), .fallback = "normalised", .choices = "pooled|normalised",
+    {"features", FCMAE_OPTION_CHOICE, AT(features), .fallback = "normalised",
+     .choices = "pooled|normalised",
      .help =
          "Mean over the sites of the encoder's output; normalised: through the final LayerNorm."},
-    {"label-fraction", CLI_NUMBER, AT(label_fraction), .fallback = "1", .range = "(0, 1]",
+    {"label-fraction", FCMAE_OPTION_NUMBER, AT(label_fraction), .fallback = "1", .range = "(0, 1]",
      .help = "Share of the training images to use, the same of every class."},
-    {"model", CLI_TEXT, AT(model), .fallback = "atto", .unit = "NAME|FILE",
+    {"model", FCMAE_OPTION_TEXT, AT(model), .fallback = "atto", .unit = "NAME|FILE",
      .help = "Preset for the checkpoint none."},
-    {"seed", CLI_INTEGER, AT(seed), .fallback = "0", .range = "[0, inf)",
+    {"seed", FCMAE_OPTION_INTEGER, AT(seed), .fallback = "0", .range = "[0, inf)",
      .help = "Of the weights for the checkpoint none and of the choice of images."},
-    {"key", CLI_TEXT, DENSE_AT(key), .otherwise = "the weights themselves", .help = CLI_HELP_KEY},
+    {"key", FCMAE_OPTION_TEXT, DENSE_AT(key), .otherwise = "the weights themselves",
+     .help = CLI_HELP_KEY},
     CLI_DENSE_OPTIONS(knn_values),
-    {"json", CLI_FLAG, AT(json), .help = "Print one JSON object."},
+    {"json", FCMAE_OPTION_FLAG, AT(json), .help = "Print one JSON object."},
 };
 
 enum { MOST = 64 };
@@ -125,15 +128,18 @@ static int run(const cli_arguments *arguments)
 }
 
 const cli_command cli_command_knn = {
-    .name = "knn",
-    .purpose = "classify by the nearest neighbours of frozen features",
-    .description =
-        "Computes the features of every image once and classifies each validation image by "
-        "the training images with the largest cosine. Nothing is trained.",
-    .example = "fcmae knn --checkpoint run --data photos\n"
-               "fcmae knn --checkpoint none --model atto --data photos --k 1 10",
-    .options = options,
-    .option_count = CLI_COUNT(options),
-    .values_size = sizeof(struct knn_values),
+    .set =
+        &(const fcmae_option_set){
+            .name = "knn",
+            .purpose = "classify by the nearest neighbours of frozen features",
+            .description =
+                "Computes the features of every image once and classifies each validation image by "
+                "the training images with the largest cosine. Nothing is trained.",
+            .example = "fcmae knn --checkpoint run --data photos\n"
+                       "fcmae knn --checkpoint none --model atto --data photos --k 1 10",
+            .options = options,
+            .count = FCMAE_COUNT(options),
+            .values_size = sizeof(struct knn_values),
+        },
     .run = run,
 };

@@ -21,20 +21,20 @@ struct parity_values {
 };
 #define AT(member) offsetof(struct parity_values, member)
 
-static const cli_option options[] = {
-    {"FILE", CLI_TEXT, AT(file), .positional = true, .required = true,
+static const fcmae_option options[] = {
+    {"FILE", FCMAE_OPTION_TEXT, AT(file), .positional = true, .required = true,
      .help = "A parity file (safetensors; .npz and PyTorch files do as well)."},
-    {"tolerance", CLI_NUMBER, AT(tolerance), .fallback = "1e-4", .range = "[0, inf)",
+    {"tolerance", FCMAE_OPTION_NUMBER, AT(tolerance), .fallback = "1e-4", .range = "[0, inf)",
      .help = "Largest error of an element, relative to the largest magnitude of its tensor."},
-    {"precision", CLI_CHOICE, AT(precision), .fallback = "f32", .choices = "f32|bf16",
+    {"precision", FCMAE_OPTION_CHOICE, AT(precision), .fallback = "f32", .choices = "f32|bf16",
      .help = CLI_HELP_PRECISION},
-    {"threads", CLI_INTEGER, AT(threads), .fallback = "0", .range = "[0, 1024]",
+    {"threads", FCMAE_OPTION_INTEGER, AT(threads), .fallback = "0", .range = "[0, 1024]",
      .help = CLI_HELP_THREADS},
-    {"lanes", CLI_INTEGER, AT(lanes), .fallback = "0", .range = "[0, 1024]",
+    {"lanes", FCMAE_OPTION_INTEGER, AT(lanes), .fallback = "0", .range = "[0, 1024]",
      .help = CLI_HELP_LANES},
-    {"micro-batch", CLI_INTEGER, AT(micro_batch), .fallback = "0", .range = "[0, 65536]",
+    {"micro-batch", FCMAE_OPTION_INTEGER, AT(micro_batch), .fallback = "0", .range = "[0, 65536]",
      .help = CLI_HELP_MICRO_BATCH},
-    {"json", CLI_FLAG, AT(json), .help = "Print one JSON object."},
+    {"json", FCMAE_OPTION_FLAG, AT(json), .help = "Print one JSON object."},
 };
 
 /* One expected tensor beside what was computed. */
@@ -210,21 +210,30 @@ static int run(const cli_arguments *arguments)
 }
 
 const cli_command cli_command_parity = {
-    .name = "parity",
-    .purpose = "run a reference file of another framework and compare",
-    .description =
-        "A parity file holds a batch, the parameters of a network and what another implementation "
-        "made of them. fcmae runs the same batch and prints, per expected tensor, the largest "
-        "error and where it is. Exit status 1 if one is outside the tolerance.\n\n"
-        "Tensors: image [N,C,H,W], normalised; mask [N,cells], 1 = removed (absent: every cell "
-        "visible); labels [N], classes; the parameters under official names, sparse or dense. "
-        "Compared are those of expected.loss [1], expected.pred [N,cells,P], expected.encoder "
-        "[N,C,h,w], expected.logits [N,K] and expected.grad.<parameter> that are there. Metadata: "
-        "model (a preset) or depths and dims; norm_pix on|off; grn_scope image|batch.",
-    .example = "fcmae parity tests/golden/pretrain-dense.safetensors\n"
-               "fcmae parity reference.safetensors --tolerance 1e-5 --lanes 2 --json",
-    .options = options,
-    .option_count = CLI_COUNT(options),
-    .values_size = sizeof(struct parity_values),
+    .set =
+        &(const fcmae_option_set){
+            .name = "parity",
+            .purpose = "run a reference file of another framework and compare",
+            .description =
+                "A parity file holds a batch, the parameters of a network and what another "
+                "implementation "
+                "made of them. fcmae runs the same batch and prints, per expected tensor, the "
+                "largest "
+                "error and where it is. Exit status 1 if one is outside the tolerance.\n\n"
+                "Tensors: image [N,C,H,W], normalised; mask [N,cells], 1 = removed (absent: every "
+                "cell "
+                "visible); labels [N], classes; the parameters under official names, sparse or "
+                "dense. "
+                "Compared are those of expected.loss [1], expected.pred [N,cells,P], "
+                "expected.encoder "
+                "[N,C,h,w], expected.logits [N,K] and expected.grad.<parameter> that are there. "
+                "Metadata: "
+                "model (a preset) or depths and dims; norm_pix on|off; grn_scope image|batch.",
+            .example = "fcmae parity tests/golden/pretrain-dense.safetensors\n"
+                       "fcmae parity reference.safetensors --tolerance 1e-5 --lanes 2 --json",
+            .options = options,
+            .count = FCMAE_COUNT(options),
+            .values_size = sizeof(struct parity_values),
+        },
     .run = run,
 };

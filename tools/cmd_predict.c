@@ -12,7 +12,7 @@
 
 struct predict_values {
     struct cli_dense_values dense;
-    cli_texts images;
+    fcmae_texts images;
     const char *class_names;
     int64_t top;
     bool json;
@@ -20,19 +20,20 @@ struct predict_values {
 #define AT(member) offsetof(struct predict_values, member)
 #define DENSE_AT(member) CLI_DENSE_AT(predict_values, member)
 
-static const cli_option options[] = {
-    {"IMAGE", CLI_TEXTS, AT(images), .positional = true, .required = true, .unit = "FILE|DIR",
-     .help = "Pictures, and folders of them with any subfolders."},
-    {"checkpoint", CLI_TEXT, DENSE_AT(checkpoint), .required = true, .unit = "FILE|RUN",
+static const fcmae_option options[] = {
+    {"IMAGE", FCMAE_OPTION_TEXTS, AT(images), .positional = true, .required = true,
+     .unit = "FILE|DIR", .help = "Pictures, and folders of them with any subfolders."},
+    {"checkpoint", FCMAE_OPTION_TEXT, DENSE_AT(checkpoint), .required = true, .unit = "FILE|RUN",
      .help = CLI_HELP_CHECKPOINT},
-    {"top", CLI_INTEGER, AT(top), .fallback = "5", .range = "[1, 1000]",
+    {"top", FCMAE_OPTION_INTEGER, AT(top), .fallback = "5", .range = "[1, 1000]",
      .help = "How many classes to name for each picture."},
-    {"class-names", CLI_TEXT, AT(class_names), .unit = "FILE",
+    {"class-names", FCMAE_OPTION_TEXT, AT(class_names), .unit = "FILE",
      .otherwise = "from the checkpoint, if it carries them",
      .help = "Names of the checkpoint's outputs, one per line in their order."},
-    {"key", CLI_TEXT, DENSE_AT(key), .otherwise = "the weights themselves", .help = CLI_HELP_KEY},
+    {"key", FCMAE_OPTION_TEXT, DENSE_AT(key), .otherwise = "the weights themselves",
+     .help = CLI_HELP_KEY},
     CLI_DENSE_OPTIONS(predict_values),
-    {"json", CLI_FLAG, AT(json), .help = "Print one JSON object."},
+    {"json", FCMAE_OPTION_FLAG, AT(json), .help = "Print one JSON object."},
 };
 
 enum { MOST = 1000 };
@@ -94,7 +95,7 @@ static bool is_folder(const char *path)
 /** In the order of the command line: runs of single files go together. */
 static fcmae_status predict_all(prediction *p, fcmae_error *error)
 {
-    const cli_texts *given = &p->o->images;
+    const fcmae_texts *given = &p->o->images;
     fcmae_status status = FCMAE_OK;
     for (int i = 0; i < given->count && status == FCMAE_OK;) {
         fcmae_dataset *dataset = NULL;
@@ -139,15 +140,18 @@ static int run(const cli_arguments *arguments)
 }
 
 const cli_command cli_command_predict = {
-    .name = "predict",
-    .purpose = "name the classes of pictures",
-    .description =
-        "Prints the most probable classes of every picture. Exits with 1 if a file could "
-        "not be read; the others are classified all the same.",
-    .example = "fcmae predict --checkpoint run cat.jpg holidays\n"
-               "fcmae predict --checkpoint run --top 1 --json cat.jpg",
-    .options = options,
-    .option_count = CLI_COUNT(options),
-    .values_size = sizeof(struct predict_values),
+    .set =
+        &(const fcmae_option_set){
+            .name = "predict",
+            .purpose = "name the classes of pictures",
+            .description =
+                "Prints the most probable classes of every picture. Exits with 1 if a file could "
+                "not be read; the others are classified all the same.",
+            .example = "fcmae predict --checkpoint run cat.jpg holidays\n"
+                       "fcmae predict --checkpoint run --top 1 --json cat.jpg",
+            .options = options,
+            .count = FCMAE_COUNT(options),
+            .values_size = sizeof(struct predict_values),
+        },
     .run = run,
 };

@@ -14,7 +14,7 @@
 struct probe_values {
     struct cli_dense_values dense;
     const char *model, *output;
-    cli_texts rates;
+    fcmae_texts rates;
     int64_t seed, views, probe_batch;
     double label_fraction, crop_scale, epochs, warmup_epochs, momentum, trust, weight_decay,
         held_out;
@@ -24,49 +24,52 @@ struct probe_values {
 #define AT(member) offsetof(struct probe_values, member)
 #define DENSE_AT(member) CLI_DENSE_AT(probe_values, member)
 
-static const cli_option options[] = {
-    {"checkpoint", CLI_TEXT, DENSE_AT(checkpoint), .required = true, .unit = "FILE|RUN|none",
+static const fcmae_option options[] = {
+    {"checkpoint", FCMAE_OPTION_TEXT, DENSE_AT(checkpoint), .required = true,
+     .unit = "FILE|RUN|none",
      .help = CLI_HELP_CHECKPOINT " none: a fresh network, for comparison."},
-    {"data", CLI_TEXT, DENSE_AT(data), .required = true, .unit = "DIR",
+    {"data", FCMAE_OPTION_TEXT, DENSE_AT(data), .required = true, .unit = "DIR",
      .help = "Folder with train and val, each with one subfolder per class."},
-    {"output", CLI_TEXT, AT(output), .unit = "FILE", .otherwise = "nothing is written",
+    {"output", FCMAE_OPTION_TEXT, AT(output), .unit = "FILE", .otherwise = "nothing is written",
      .help = "Writes encoder and probe as one classifier (safetensors), for eval and predict."},
-    {"label-fraction", CLI_NUMBER, AT(label_fraction), .fallback = "1", .range = "(0, 1]",
+    {"label-fraction", FCMAE_OPTION_NUMBER, AT(label_fraction), .fallback = "1", .range = "(0, 1]",
      .help = "Share of the training images to use, the same of every class."},
-    {"views", CLI_INTEGER, AT(views), .fallback = "0", .range = "[0, 10000]",
+    {"views", FCMAE_OPTION_INTEGER, AT(views), .fallback = "0", .range = "[0, 10000]",
      .help = "Random crops of each training image whose features are kept; 0: its centre crop."},
-    {"crop-scale", CLI_NUMBER, AT(crop_scale), .fallback = "0.08", .range = "(0, 1]",
+    {"crop-scale", FCMAE_OPTION_NUMBER, AT(crop_scale), .fallback = "0.08", .range = "(0, 1]",
      .help = "Smallest share of an image's area in such a crop."},
 
-    {.type = CLI_HEADING, .help = "Training of the probe"},
-    {"optimiser", CLI_CHOICE, AT(optimiser), .fallback = "lars", .choices = "lars|sgd",
+    {.type = FCMAE_OPTION_HEADING, .help = "Training of the probe"},
+    {"optimiser", FCMAE_OPTION_CHOICE, AT(optimiser), .fallback = "lars", .choices = "lars|sgd",
      .help = "Both with momentum."},
-    {"rates", CLI_TEXTS, AT(rates), .unit = "F ...", .otherwise = "0.01 0.03 0.1 0.3 1 3 10 30",
+    {"rates", FCMAE_OPTION_TEXTS, AT(rates), .unit = "F ...",
+     .otherwise = "0.01 0.03 0.1 0.3 1 3 10 30",
      .help = "Learning rates to try, for a batch of 256; scaled with the batch. The one that does "
              "best on the held-out images is used."},
-    {"held-out", CLI_NUMBER, AT(held_out), .fallback = "0.1", .range = "(0, 1)",
+    {"held-out", FCMAE_OPTION_NUMBER, AT(held_out), .fallback = "0.1", .range = "(0, 1)",
      .help = "Share of the training images that chooses the rate."},
-    {"epochs", CLI_NUMBER, AT(epochs), .fallback = "90", .range = "(0, 1e6]",
+    {"epochs", FCMAE_OPTION_NUMBER, AT(epochs), .fallback = "90", .range = "(0, 1e6]",
      .help = "Passes over the features."},
-    {"warmup-epochs", CLI_NUMBER, AT(warmup_epochs), .fallback = "10", .range = "[0, 1e6]",
+    {"warmup-epochs", FCMAE_OPTION_NUMBER, AT(warmup_epochs), .fallback = "10", .range = "[0, 1e6]",
      .help = "Epochs over which the learning rate rises."},
-    {"probe-batch", CLI_INTEGER, AT(probe_batch), .fallback = "1024", .range = "[1, 1048576]",
-     .help = "Features per update."},
-    {"momentum", CLI_NUMBER, AT(momentum), .fallback = "0.9", .range = "[0, 1)",
+    {"probe-batch", FCMAE_OPTION_INTEGER, AT(probe_batch), .fallback = "1024",
+     .range = "[1, 1048576]", .help = "Features per update."},
+    {"momentum", FCMAE_OPTION_NUMBER, AT(momentum), .fallback = "0.9", .range = "[0, 1)",
      .help = "Of the optimiser."},
-    {"trust", CLI_NUMBER, AT(trust), .fallback = "0.001", .range = "(0, inf)",
+    {"trust", FCMAE_OPTION_NUMBER, AT(trust), .fallback = "0.001", .range = "(0, inf)",
      .help = "LARS's coefficient."},
-    {"weight-decay", CLI_NUMBER, AT(weight_decay), .fallback = "0", .range = "[0, inf)",
+    {"weight-decay", FCMAE_OPTION_NUMBER, AT(weight_decay), .fallback = "0", .range = "[0, inf)",
      .help = "On the weights, not on the bias."},
 
-    {.type = CLI_HEADING, .help = "Network and machine"},
-    {"model", CLI_TEXT, AT(model), .fallback = "atto", .unit = "NAME|FILE",
+    {.type = FCMAE_OPTION_HEADING, .help = "Network and machine"},
+    {"model", FCMAE_OPTION_TEXT, AT(model), .fallback = "atto", .unit = "NAME|FILE",
      .help = "Preset for the checkpoint none."},
-    {"seed", CLI_INTEGER, AT(seed), .fallback = "0", .range = "[0, inf)",
+    {"seed", FCMAE_OPTION_INTEGER, AT(seed), .fallback = "0", .range = "[0, inf)",
      .help = "Of everything that is drawn."},
-    {"key", CLI_TEXT, DENSE_AT(key), .otherwise = "the weights themselves", .help = CLI_HELP_KEY},
+    {"key", FCMAE_OPTION_TEXT, DENSE_AT(key), .otherwise = "the weights themselves",
+     .help = CLI_HELP_KEY},
     CLI_DENSE_OPTIONS(probe_values),
-    {"json", CLI_FLAG, AT(json), .help = "Print one JSON object."},
+    {"json", FCMAE_OPTION_FLAG, AT(json), .help = "Print one JSON object."},
 };
 
 enum { MOST = 64 };
@@ -182,18 +185,22 @@ static int run(const cli_arguments *arguments)
 }
 
 const cli_command cli_command_probe = {
-    .name = "probe",
-    .purpose = "train a linear classifier on frozen features",
-    .description = "Computes the features of every image once, then trains BatchNorm and a linear "
-                   "layer on them "
-                   "for several learning rates at a time. The rate is chosen on a held-out share "
-                   "of the training "
-                   "images, the accuracy is that of the validation images.",
-    .example = "fcmae probe --checkpoint run --data photos\n"
-               "fcmae probe --checkpoint run --data photos --label-fraction 0.1 --output "
-               "probe.safetensors",
-    .options = options,
-    .option_count = CLI_COUNT(options),
-    .values_size = sizeof(struct probe_values),
+    .set =
+        &(const fcmae_option_set){
+            .name = "probe",
+            .purpose = "train a linear classifier on frozen features",
+            .description =
+                "Computes the features of every image once, then trains BatchNorm and a linear "
+                "layer on them "
+                "for several learning rates at a time. The rate is chosen on a held-out share "
+                "of the training "
+                "images, the accuracy is that of the validation images.",
+            .example = "fcmae probe --checkpoint run --data photos\n"
+                       "fcmae probe --checkpoint run --data photos --label-fraction 0.1 --output "
+                       "probe.safetensors",
+            .options = options,
+            .count = FCMAE_COUNT(options),
+            .values_size = sizeof(struct probe_values),
+        },
     .run = run,
 };

@@ -3,9 +3,9 @@
 /* fcmae reconstruct: what a pretrained network makes of the removed patches. */
 #include "commands.h"
 #include "fcmae/checkpoint.h"
+#include "fcmae/reconstruct.h"
 #include "json.h"
 #include "progress.h"
-#include "reconstruction.h"
 #include "shared.h"
 
 struct reconstruct_values {
@@ -16,27 +16,29 @@ struct reconstruct_values {
 };
 #define AT(member) offsetof(struct reconstruct_values, member)
 
-static const cli_option options[] = {
-    {"checkpoint", CLI_TEXT, AT(checkpoint), .required = true, .unit = "FILE",
+static const fcmae_option options[] = {
+    {"checkpoint", FCMAE_OPTION_TEXT, AT(checkpoint), .required = true, .unit = "FILE",
      .help = "A pretraining checkpoint, with its decoder."},
-    {"data", CLI_TEXT, AT(data), .required = true, .unit = "DIR",
+    {"data", FCMAE_OPTION_TEXT, AT(data), .required = true, .unit = "DIR",
      .help = "Folder of images; subfolders are searched, labels not needed."},
-    {"output", CLI_TEXT, AT(output), .required = true, .unit = "PNG", .help = "Picture to write."},
-    {"count", CLI_INTEGER, AT(count), .fallback = "8", .range = "[1, 256]",
+    {"output", FCMAE_OPTION_TEXT, AT(output), .required = true, .unit = "PNG",
+     .help = "Picture to write."},
+    {"count", FCMAE_OPTION_INTEGER, AT(count), .fallback = "8", .range = "[1, 256]",
      .help = "Images, one per row, drawn from the folder."},
-    {"seed", CLI_INTEGER, AT(seed), .fallback = "0", .range = "[0, inf)",
+    {"seed", FCMAE_OPTION_INTEGER, AT(seed), .fallback = "0", .range = "[0, inf)",
      .help = "Of the choice of images and of the masks: the same seed, the same picture."},
-    {"input-size", CLI_INTEGER, AT(input_size), .fallback = "224", .range = "[16, 4096]",
+    {"input-size", FCMAE_OPTION_INTEGER, AT(input_size), .fallback = "224", .range = "[16, 4096]",
      .unit = "PX", .help = "Side of an image; a multiple of the network's patch."},
-    {"mask-ratio", CLI_NUMBER, AT(mask_ratio), .fallback = "0.6", .range = "(0, 1)",
+    {"mask-ratio", FCMAE_OPTION_NUMBER, AT(mask_ratio), .fallback = "0.6", .range = "(0, 1)",
      .help = "Part of the cells removed."},
-    {"mask-unit", CLI_INTEGER, AT(mask_unit), .fallback = "1", .range = "[1, 64]",
+    {"mask-unit", FCMAE_OPTION_INTEGER, AT(mask_unit), .fallback = "1", .range = "[1, 64]",
      .help = "Side, in cells, of the squares that are removed together."},
-    {"key", CLI_TEXT, AT(key), .otherwise = "the weights themselves",
+    {"key", FCMAE_OPTION_TEXT, AT(key), .otherwise = "the weights themselves",
      .help = "Which weights of the checkpoint: ema, model, ..."},
-    {"threads", CLI_INTEGER, AT(threads), .fallback = "0", .range = "[0, 1024]",
+    {"threads", FCMAE_OPTION_INTEGER, AT(threads), .fallback = "0", .range = "[0, 1024]",
      .help = CLI_HELP_THREADS},
-    {"json", CLI_FLAG, AT(json), .help = "Print one JSON object with the loss of every image."},
+    {"json", FCMAE_OPTION_FLAG, AT(json),
+     .help = "Print one JSON object with the loss of every image."},
 };
 
 static fcmae_status load_model(const struct reconstruct_values *o, fcmae_model **model,
@@ -48,85 +50,93 @@ static fcmae_status load_model(const struct reconstruct_values *o, fcmae_model *
 }
 
 static fcmae_status predict(const struct reconstruct_values *o, fcmae_model *model,
-                            cli_reconstruction *r, fcmae_error *error)
+                            fcmae_reconstruction *r, fcmae_error *error)
 {
     fcmae_engine_options settings = {.mode = FCMAE_MODE_INFERENCE,
-                                     .height = r->side,
-                                     .width = r->side,
-                                     .visible_cells = r->visible,
-                                     .batch = r->count,
+                                     .height = (int)o->input_size,
+                                     .width = (int)o->input_size,
+                                     .visible_cells = fcmae_reconstruction_visible(r),
+                                     .batch = fcmae_reconstruction_count(r),
                                      .threads = (int)o->threads};
     fcmae_engine *engine = NULL;
     fcmae_status status = fcmae_engine_create(&engine, model, &settings, error);
-    if (status == FCMAE_OK) status = cli_reconstruction_predict(r, engine, error);
+    if (status == FCMAE_OK) status = fcmae_reconstruction_predict(r, engine, error);
     fcmae_engine_destroy(&engine);
     return status;
 }
 
-static int print_result(const cli_arguments *arguments, const cli_reconstruction *r)
+static int print_result(const cli_arguments *arguments, const fcmae_reconstruction *r)
 {
     const struct reconstruct_values *o = arguments->values;
+    int count = fcmae_reconstruction_count(r);
     double sum = 0;
     json_t *list = json_array();
-    for (int i = 0; i < r->count; i++) {
+    for (int i = 0; i < count; i++) {
         char name[1024];
-        fcmae_dataset_name(r->dataset, r->indices[i], name, sizeof name);
-        sum += r->losses[i];
-        json_t *entry = json_pack("{s:s, s:f}", "image", name, "loss", r->losses[i]);
+        double one = fcmae_reconstruction_image(r, i, name, sizeof name);
+        sum += one;
+        json_t *entry = json_pack("{s:s, s:f}", "image", name, "loss", one);
         json_array_append_new(list, entry ? entry : json_null());
     }
-    double loss = sum / r->count;
+    double loss = sum / count;
     if (o->json)
-        return cli_print_json(arguments,
-                              json_pack("{s:s, s:i, s:f, s:o}", "output", o->output, "count",
-                                        r->count, "loss", loss, "images", list));
+        return cli_print_json(arguments, json_pack("{s:s, s:i, s:f, s:o}", "output", o->output,
+                                                   "count", count, "loss", loss, "images", list));
     json_decref(list);
-    printf("%s: %d images, mean loss %.4f on removed patches\n", o->output, r->count, loss);
+    printf("%s: %d images, mean loss %.4f on removed patches\n", o->output, count, loss);
     return cli_finish(arguments);
 }
 
 static int run(const cli_arguments *arguments)
 {
     const struct reconstruct_values *o = arguments->values;
-    cli_reconstruction r = {0};
+    fcmae_reconstruction *r = NULL;
     fcmae_model *model = NULL;
     fcmae_error error = {0};
     cli_progress progress = {.active = !arguments->quiet};
     fcmae_status status = load_model(o, &model, &error);
     if (status == FCMAE_OK) {
-        cli_reconstruction_options what = {.config = *fcmae_model_configuration(model),
-                                           .data = o->data,
-                                           .side = (int)o->input_size,
-                                           .count = (int)o->count,
-                                           .mask_unit = (int)o->mask_unit,
-                                           .threads = (int)o->threads,
-                                           .mask_ratio = o->mask_ratio,
-                                           .seed = (uint64_t)o->seed,
-                                           .log = cli_progress_log(&progress)};
-        status = cli_reconstruction_prepare(&r, &what, &error);
+        fcmae_reconstruction_request what = {.config = *fcmae_model_configuration(model),
+                                             .data = o->data,
+                                             .side = (int)o->input_size,
+                                             .count = (int)o->count,
+                                             .mask_unit = (int)o->mask_unit,
+                                             .threads = (int)o->threads,
+                                             .mask_ratio = o->mask_ratio,
+                                             .seed = (uint64_t)o->seed,
+                                             .log = cli_progress_log(&progress)};
+        status = fcmae_reconstruction_create(&r, &what, &error);
     }
-    if (status == FCMAE_OK) status = predict(o, model, &r, &error);
-    if (status == FCMAE_OK) status = cli_reconstruction_draw(&r, o->output, &error);
-    int result = status == FCMAE_OK ? print_result(arguments, &r) : cli_fail(arguments, &error);
-    cli_reconstruction_release(&r);
+    if (status == FCMAE_OK) status = predict(o, model, r, &error);
+    if (status == FCMAE_OK) status = fcmae_reconstruction_draw(r, o->output, &error);
+    int result = status == FCMAE_OK ? print_result(arguments, r) : cli_fail(arguments, &error);
+    fcmae_reconstruction_destroy(&r);
     fcmae_model_destroy(&model);
     return result;
 }
 
 const cli_command cli_command_reconstruct = {
-    .name = "reconstruct",
-    .purpose = "picture grid: masked, reconstructed, original",
-    .description =
-        "Draws images from a folder, removes patches, lets a pretrained network predict them and "
-        "writes a grid: the masked image, the visible patches with the predicted ones between "
-        "them, the original.\n\n"
-        "A network trained on normalised targets predicts every patch up to its mean and contrast; "
-        "these are taken from the original for the picture. Colours of neighbouring patches "
-        "therefore match better than the network alone could do; shapes and edges are its own.",
-    .example = "fcmae reconstruct --checkpoint run/checkpoint-1000.safetensors --data photos "
-               "--output grid.png",
-    .options = options,
-    .option_count = CLI_COUNT(options),
-    .values_size = sizeof(struct reconstruct_values),
+    .set =
+        &(const fcmae_option_set){
+            .name = "reconstruct",
+            .purpose = "picture grid: masked, reconstructed, original",
+            .description = "Draws images from a folder, removes patches, lets a pretrained network "
+                           "predict them and "
+                           "writes a grid: the masked image, the visible patches with the "
+                           "predicted ones between "
+                           "them, the original.\n\n"
+                           "A network trained on normalised targets predicts every patch up to its "
+                           "mean and contrast; "
+                           "these are taken from the original for the picture. Colours of "
+                           "neighbouring patches "
+                           "therefore match better than the network alone could do; shapes and "
+                           "edges are its own.",
+            .example =
+                "fcmae reconstruct --checkpoint run/checkpoint-1000.safetensors --data photos "
+                "--output grid.png",
+            .options = options,
+            .count = FCMAE_COUNT(options),
+            .values_size = sizeof(struct reconstruct_values),
+        },
     .run = run,
 };

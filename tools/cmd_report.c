@@ -6,16 +6,16 @@
 #include "progress.h"
 
 struct report_values {
-    cli_texts runs;
+    fcmae_texts runs;
     const char *output;
 };
 #define AT(member) offsetof(struct report_values, member)
 
-static const cli_option options[] = {
-    {"RUN", CLI_TEXTS, AT(runs), .positional = true, .required = true,
+static const fcmae_option options[] = {
+    {"RUN", FCMAE_OPTION_TEXTS, AT(runs), .positional = true, .required = true,
      .help = "Run folders, as written by pretrain and finetune. Several are drawn into the same "
              "charts and their options compared."},
-    {"output", CLI_TEXT, AT(output), .unit = "FILE",
+    {"output", FCMAE_OPTION_TEXT, AT(output), .unit = "FILE",
      .otherwise = "RUN/report.html of the first run", .help = "The page to write."},
 };
 
@@ -37,17 +37,24 @@ static int run(const cli_arguments *arguments)
 }
 
 const cli_command cli_command_report = {
-    .name = "report",
-    .purpose = "one self-contained HTML page of one or more runs",
-    .description =
-        "Writes a page that opens in any browser without network: an overview, the curves of "
-        "log.jsonl, watched and analysed feature collapse (RUN/collapse*, written by 'fcmae "
-        "collapse --output RUN/collapse'), reconstructions across training "
-        "(RUN/reconstructions/step-*.png), the configuration and the command that reproduces it. "
-        "What a run does not have is left out. It can be written while the run is going on.",
-    .example = "fcmae report runs/v2\nfcmae report runs/v1 runs/v2 --output comparison.html",
-    .options = options,
-    .option_count = CLI_COUNT(options),
-    .values_size = sizeof(struct report_values),
+    .set =
+        &(const fcmae_option_set){
+            .name = "report",
+            .purpose = "one self-contained HTML page of one or more runs",
+            .description = "Writes a page that opens in any browser without network: an overview, "
+                           "the curves of "
+                           "log.jsonl, watched and analysed feature collapse (RUN/collapse*, "
+                           "written by 'fcmae "
+                           "collapse --output RUN/collapse'), reconstructions across training "
+                           "(RUN/reconstructions/step-*.png), the configuration and the command "
+                           "that reproduces it. "
+                           "What a run does not have is left out. It can be written while the run "
+                           "is going on.",
+            .example =
+                "fcmae report runs/v2\nfcmae report runs/v1 runs/v2 --output comparison.html",
+            .options = options,
+            .count = FCMAE_COUNT(options),
+            .values_size = sizeof(struct report_values),
+        },
     .run = run,
 };

@@ -14,26 +14,26 @@ struct synth_values {
 };
 #define AT(member) offsetof(struct synth_values, member)
 
-static const cli_option options[] = {
-    {"output", CLI_TEXT, AT(output), .required = true, .unit = "DIR",
+static const fcmae_option options[] = {
+    {"output", FCMAE_OPTION_TEXT, AT(output), .required = true, .unit = "DIR",
      .help = "Folder that gets train/ and val/; made if it does not exist. Files of the same names "
              "are replaced."},
-    {"classes", CLI_INTEGER, AT(classes), .fallback = "10", .range = "[1, 1000]",
+    {"classes", FCMAE_OPTION_INTEGER, AT(classes), .fallback = "10", .range = "[1, 1000]",
      .help = "Classes: a shape and a texture each."},
-    {"images", CLI_INTEGER, AT(images), .fallback = "1000", .range = "[1, 100000000]",
+    {"images", FCMAE_OPTION_INTEGER, AT(images), .fallback = "1000", .range = "[1, 100000000]",
      .help = "Training images in all, dealt evenly to the classes."},
-    {"validation-images", CLI_INTEGER, AT(validation_images), .range = "[1, 100000000]",
+    {"validation-images", FCMAE_OPTION_INTEGER, AT(validation_images), .range = "[1, 100000000]",
      .otherwise = "a fifth of --images, at least one per class",
      .help = "Validation images in all."},
-    {"size", CLI_INTEGER, AT(size), .fallback = "64", .range = "[16, 2048]", .unit = "PX",
+    {"size", FCMAE_OPTION_INTEGER, AT(size), .fallback = "64", .range = "[16, 2048]", .unit = "PX",
      .help = "Side of an image in pixels."},
-    {"format", CLI_CHOICE, AT(format), .fallback = "jpeg", .choices = "jpeg|png",
+    {"format", FCMAE_OPTION_CHOICE, AT(format), .fallback = "jpeg", .choices = "jpeg|png",
      .help = "File format; jpeg has quality 90."},
-    {"seed", CLI_INTEGER, AT(seed), .fallback = "0", .range = "[0, inf)",
+    {"seed", FCMAE_OPTION_INTEGER, AT(seed), .fallback = "0", .range = "[0, inf)",
      .help = "The same seed writes the same files."},
-    {"threads", CLI_INTEGER, AT(threads), .fallback = "0", .range = "[0, 1024]",
+    {"threads", FCMAE_OPTION_INTEGER, AT(threads), .fallback = "0", .range = "[0, 1024]",
      .help = CLI_HELP_THREADS},
-    {"json", CLI_FLAG, AT(json), .help = "Print one JSON object about what was written."},
+    {"json", FCMAE_OPTION_FLAG, AT(json), .help = "Print one JSON object about what was written."},
 };
 
 static int run(const cli_arguments *arguments)
@@ -81,16 +81,21 @@ static int run(const cli_arguments *arguments)
 }
 
 const cli_command cli_command_synth = {
-    .name = "synth",
-    .purpose = "write a labelled synthetic image set to try things on",
-    .description =
-        "Writes train/class_NNN/ and val/class_NNN/: shaded objects before a textured background. "
-        "A "
-        "class is a shape and a texture; colour, place, size, rotation and light vary, so that a "
-        "classifier has something to learn and a masked autoencoder something to see.",
-    .example = "fcmae synth --output demo/data --classes 10 --images 2000 --size 96",
-    .options = options,
-    .option_count = CLI_COUNT(options),
-    .values_size = sizeof(struct synth_values),
+    .set =
+        &(const fcmae_option_set){
+            .name = "synth",
+            .purpose = "write a labelled synthetic image set to try things on",
+            .description =
+                "Writes train/class_NNN/ and val/class_NNN/: shaded objects before a textured "
+                "background. "
+                "A "
+                "class is a shape and a texture; colour, place, size, rotation and light vary, so "
+                "that a "
+                "classifier has something to learn and a masked autoencoder something to see.",
+            .example = "fcmae synth --output demo/data --classes 10 --images 2000 --size 96",
+            .options = options,
+            .count = FCMAE_COUNT(options),
+            .values_size = sizeof(struct synth_values),
+        },
     .run = run,
 };

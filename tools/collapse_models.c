@@ -75,7 +75,7 @@ static bool names_preset(const char *what)
 static fcmae_status load(collapse_model *model, const char *what, uint64_t seed, fcmae_error *error)
 {
     if (names_preset(what)) {
-        fcmae_status status = fcmae_preset_load(what, &model->config, NULL, error);
+        fcmae_status status = fcmae_preset_load(what, &model->config, error);
         if (status == FCMAE_OK) {
             model->step = 0;
             model->config.kind = FCMAE_KIND_PRETRAIN; /* the start of a pretraining run */

@@ -1,18 +1,16 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/** The commands of the program, in the order in which they are listed: that of a project's life. */
+/** The commands of the program beside the kinds of training, which the library lists. */
 #ifndef TOOLS_COMMANDS_H
 #define TOOLS_COMMANDS_H
 
-#include "options.h"
+#include "arguments.h"
 
 /* One line per command: tools/cmd_NAME.c defines cli_command_NAME. */
 #define CLI_COMMANDS(COMMAND) \
     COMMAND(synth)            \
-    COMMAND(pretrain)         \
     COMMAND(reconstruct)      \
     COMMAND(convert)          \
-    COMMAND(finetune)         \
     COMMAND(probe)            \
     COMMAND(knn)              \
     COMMAND(eval)             \
@@ -23,6 +21,11 @@
     COMMAND(info)             \
     COMMAND(bench)            \
     COMMAND(parity)
+
+/** Every command: the kinds of training first, then the list above; false behind the last. */
+bool cli_command_at(int index, cli_command *command);
+/** train.c: runs the kind of training of the command's options. */
+int cli_train(const cli_arguments *arguments);
 
 #define CLI_DECLARE(name) extern const cli_command cli_command_##name;
 CLI_COMMANDS(CLI_DECLARE)

@@ -89,7 +89,7 @@ static void set_pass(cli_dense *d, const struct cli_dense_values *o, const cli_a
 static fcmae_status fresh_network(cli_dense *d, const cli_dense_wish *wish, fcmae_error *error)
 {
     fcmae_model_config config;
-    fcmae_status status = fcmae_preset_load(wish->model, &config, NULL, error);
+    fcmae_status status = fcmae_preset_load(wish->model, &config, error);
     config.kind = FCMAE_KIND_CLASSIFIER;
     config.classes = wish->classes;
     if (status == FCMAE_OK) status = fcmae_model_create(&d->model, &config, error);

@@ -30,40 +30,36 @@ struct cli_dense_values {
     (offsetof(struct values, dense) + offsetof(struct cli_dense_values, member))
 #define CLI_DENSE_OPTIONS(values)                                                                 \
     {"input-size",                                                                                \
-     CLI_INTEGER,                                                                                 \
+     FCMAE_OPTION_INTEGER,                                                                        \
      CLI_DENSE_AT(values, input_size),                                                            \
      .range = "[32, 4096]",                                                                       \
      .unit = "PX",                                                                                \
      .otherwise = "the checkpoint's, else 224",                                                   \
      .help = "Side of the input, a multiple of the patch (32)."},                                 \
         {"crop-ratio",                                                                            \
-         CLI_NUMBER,                                                                              \
+         FCMAE_OPTION_NUMBER,                                                                     \
          CLI_DENSE_AT(values, crop_ratio),                                                        \
          .range = "(0, 1]",                                                                       \
          .otherwise = "0.875; from 384 pixels on the whole picture is squeezed",                  \
          .help =                                                                                  \
              "Evaluation: the shorter side is resized to input-size / crop-ratio, the centre is " \
              "kept."},                                                                            \
-        {"batch-size",     CLI_INTEGER,           CLI_DENSE_AT(values, batch_size),               \
+        {"batch-size",     FCMAE_OPTION_INTEGER,  CLI_DENSE_AT(values, batch_size),               \
          .fallback = "32", .range = "[1, 65536]", .help = "Images per batch."},                   \
-        {"precision",                                                                             \
-         CLI_CHOICE,                                                                              \
-         CLI_DENSE_AT(values, precision),                                                         \
-         .fallback = "f32",                                                                       \
-         .choices = "f32|bf16",                                                                   \
-         .help = CLI_HELP_PRECISION},                                                             \
+        {"precision",       FCMAE_OPTION_CHOICE,   CLI_DENSE_AT(values, precision),               \
+         .fallback = "f32", .choices = "f32|bf16", .help = CLI_HELP_PRECISION},                   \
         {"bad-share",                                                                             \
-         CLI_NUMBER,                                                                              \
+         FCMAE_OPTION_NUMBER,                                                                     \
          CLI_DENSE_AT(values, bad_share),                                                         \
          .range = "[0, 1]",                                                                       \
          .otherwise = "5 %, of a small set a little more",                                        \
          .help =                                                                                  \
              "Share of unreadable files above which the command fails; below it they are left "   \
              "out."},                                                                             \
-        {"threads",       CLI_INTEGER,          CLI_DENSE_AT(values, threads),                    \
+        {"threads",       FCMAE_OPTION_INTEGER, CLI_DENSE_AT(values, threads),                    \
          .fallback = "0", .range = "[0, 1024]", .help = CLI_HELP_THREADS},                        \
     {                                                                                             \
-        "workers", CLI_INTEGER, CLI_DENSE_AT(values, workers),                                    \
+        "workers", FCMAE_OPTION_INTEGER, CLI_DENSE_AT(values, workers),                           \
             .fallback = "0", .range = "[0, 1024]",                                                \
             .help = "Threads that prepare images; 0: as threads. Never changes a result."         \
     }

@@ -7,38 +7,56 @@
 #include "commands.h"
 #include "fcmae/fcmae.h"
 
-static const cli_command *const commands[] = {
+static const cli_command *const own_commands[] = {
 #define CLI_ENTRY(name) &cli_command_##name,
     CLI_COMMANDS(CLI_ENTRY)
 #undef CLI_ENTRY
 };
 
+bool cli_command_at(int index, cli_command *command)
+{
+    const fcmae_option_set *task = fcmae_task_at(index);
+    int tasks = 0;
+    if (task) {
+        *command = (cli_command){task, cli_train};
+        return true;
+    }
+    while (fcmae_task_at(tasks)) tasks++;
+    if (index - tasks >= FCMAE_COUNT(own_commands)) return false;
+    *command = *own_commands[index - tasks];
+    return true;
+}
+
 static void print_overview(FILE *stream)
 {
+    cli_command command;
     fputs("fcmae: masked-autoencoder pretraining of ConvNeXt, from images to a classifier\n\n"
           "Usage: fcmae COMMAND [--options]\n\nCommands:\n",
           stream);
-    for (int i = 0; i < CLI_COUNT(commands); i++)
-        fprintf(stream, "  %-13s %s\n", commands[i]->name, commands[i]->purpose);
+    for (int i = 0; cli_command_at(i, &command); i++)
+        fprintf(stream, "  %-13s %s\n", command.set->name, command.set->purpose);
     fputs("\n'fcmae help COMMAND' explains a command and all its options.\n"
           "Results go to standard output, progress to standard error. Exit status: 0 success,\n"
           "1 failure, 2 a command line that makes no sense.\n",
           stream);
 }
 
-static const cli_command *find_command(const char *name)
+static bool find_command(const char *name, cli_command *command)
 {
-    for (int i = 0; i < CLI_COUNT(commands); i++)
-        if (strcmp(commands[i]->name, name) == 0) return commands[i];
-    return NULL;
+    for (int i = 0; cli_command_at(i, command); i++)
+        if (strcmp(command->set->name, name) == 0) return true;
+    return false;
 }
 
 static int unknown_command(const char *name)
 {
-    const char *names[CLI_COUNT(commands) + 1];
-    for (int i = 0; i < CLI_COUNT(commands); i++) names[i] = commands[i]->name;
-    names[CLI_COUNT(commands)] = "help";
-    const char *near = cli_suggest(name, names, CLI_COUNT(commands) + 1);
+    enum { MOST = 64 };
+    const char *names[MOST] = {"help"};
+    cli_command command;
+    int count = 1;
+    for (int i = 0; count < MOST && cli_command_at(i, &command); i++)
+        names[count++] = command.set->name;
+    const char *near = fcmae_suggest(name, names, count);
     fprintf(stderr, "fcmae: unknown command '%s'", name);
     if (near) fprintf(stderr, "; did you mean '%s'?", near);
     fputs("\n'fcmae help' lists the commands.\n", stderr);
@@ -47,13 +65,13 @@ static int unknown_command(const char *name)
 
 static int help(int count, char **words)
 {
-    if (count == 0) {
+    cli_command command;
+    if (count == 0)
         print_overview(stdout);
-        return CLI_SUCCESS;
-    }
-    const cli_command *command = find_command(words[0]);
-    if (!command) return unknown_command(words[0]);
-    cli_help(stdout, command);
+    else if (!find_command(words[0], &command))
+        return unknown_command(words[0]);
+    else
+        cli_help(stdout, command.set);
     return CLI_SUCCESS;
 }
 
@@ -68,15 +86,15 @@ int main(int count, char **words)
     if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
         return help(count - 2, words + 2);
     if (strcmp(name, "version") == 0 || strcmp(name, "--version") == 0) {
-        puts("fcmae " FCMAE_VERSION);
+        printf("fcmae %s\n", fcmae_version());
         return CLI_SUCCESS;
     }
-    const cli_command *command = find_command(name);
-    if (!command) return unknown_command(name);
+    cli_command command;
+    if (!find_command(name, &command)) return unknown_command(name);
     cli_arguments arguments;
-    int result = cli_parse(command, count - 2, words + 2, &arguments);
+    int result = cli_parse(&command, count - 2, words + 2, &arguments);
     if (result == CLI_SUCCESS)
-        result = command->run(&arguments);
+        result = command.run(&arguments);
     else if (result < 0)
         result = CLI_SUCCESS;
     cli_arguments_release(&arguments);

@@ -6,7 +6,7 @@
 
 #include <jansson.h>
 
-#include "options.h"
+#include "arguments.h"
 
 /** Prints the object on standard output, indented, keys in order of insertion; frees it. */
 int cli_print_json(const cli_arguments *arguments, json_t *object);

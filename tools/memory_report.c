@@ -13,7 +13,7 @@ static const char *const use_keys[CLI_USE_COUNT] = {"pretrain", "finetune", "inf
 
 fcmae_status cli_memory_plan(cli_memory *m, const fcmae_model_config *config,
                              const fcmae_engine_options *engine, int visible,
-                             const fcmae_finetune_recipe *recipe, fcmae_error *error)
+                             const fcmae_options *finetune, fcmae_error *error)
 {
     static const fcmae_engine_mode modes[CLI_USE_COUNT] = {FCMAE_MODE_PRETRAIN, FCMAE_MODE_CLASSIFY,
                                                            FCMAE_MODE_INFERENCE};
@@ -24,9 +24,11 @@ fcmae_status cli_memory_plan(cli_memory *m, const fcmae_model_config *config,
         c.kind = u == CLI_USE_PRETRAIN ? FCMAE_KIND_PRETRAIN : FCMAE_KIND_CLASSIFIER;
         if (u != CLI_USE_PRETRAIN) c.grn_scope = FCMAE_GRN_IMAGE; /* as those commands set it */
         fcmae_memory_use use = {.engine = *engine,
-                                .average = u == CLI_USE_FINETUNE && recipe->ema > 0,
-                                .mixing = recipe->mixup > 0 || recipe->cutmix > 0 ||
-                                          recipe->random_erasing > 0,
+                                .average = u == CLI_USE_FINETUNE &&
+                                           fcmae_options_number(finetune, "ema") > 0,
+                                .mixing = fcmae_options_number(finetune, "mixup") > 0 ||
+                                          fcmae_options_number(finetune, "cutmix") > 0 ||
+                                          fcmae_options_number(finetune, "random-erasing") > 0,
                                 .validation = true};
         use.engine.mode = modes[u];
         use.engine.visible_cells = u == CLI_USE_PRETRAIN ? visible : 0;

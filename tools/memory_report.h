@@ -25,11 +25,11 @@ typedef struct cli_memory {
 /**
  * Plans every use with `engine` (mode and visible cells are set here; it says the batch).
  * @param visible  visible cells in pretraining
- * @param recipe   says whether fine-tuning averages weights and mixes images
+ * @param finetune  options of fine-tuning: whether fine-tuning averages weights and mixes images
  */
 fcmae_status cli_memory_plan(cli_memory *memory, const fcmae_model_config *config,
                              const fcmae_engine_options *engine, int visible,
-                             const fcmae_finetune_recipe *recipe, fcmae_error *error);
+                             const fcmae_options *finetune, fcmae_error *error);
 
 /** Two tables: by part, for the batch; by batch. */
 void cli_memory_print(const cli_memory *memory);

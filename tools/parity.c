@@ -57,7 +57,7 @@ static fcmae_status check_claims(const fcmae_tensor_file *file, fcmae_model_conf
     const char *dims = fcmae_tensor_file_text(file, "dims");
     if (model && fcmae_preset_text(model)) {
         fcmae_model_config preset;
-        TRY(fcmae_preset_load(model, &preset, NULL, error));
+        TRY(fcmae_preset_load(model, &preset, error));
         if (memcmp(preset.depths, config->depths, sizeof preset.depths) ||
             memcmp(preset.dims, config->dims, sizeof preset.dims))
             return cli_error(

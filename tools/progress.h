@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "options.h"
+#include "arguments.h"
 
 /** Zero-initialised it is silent. */
 typedef struct cli_progress {

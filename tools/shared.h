@@ -4,8 +4,8 @@
 #ifndef TOOLS_SHARED_H
 #define TOOLS_SHARED_H
 
+#include "arguments.h"
 #include "fcmae/fcmae.h"
-#include "options.h"
 
 /** Help texts of options that many commands have. */
 #define CLI_HELP_MODEL                                                                             \

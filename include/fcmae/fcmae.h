@@ -11,19 +11,18 @@
 #include "fcmae/data.h"
 #include "fcmae/engine.h"
 #include "fcmae/evaluate.h"
-#include "fcmae/finetune.h"
 #include "fcmae/mask.h"
 #include "fcmae/measure.h"
 #include "fcmae/memory.h"
 #include "fcmae/model.h"
 #include "fcmae/optimiser.h"
+#include "fcmae/options.h"
 #include "fcmae/preset.h"
+#include "fcmae/reconstruct.h"
 #include "fcmae/sparse.h"
 #include "fcmae/status.h"
 #include "fcmae/tensor_file.h"
 #include "fcmae/train.h"
 #include "fcmae/transform.h"
-
-#define FCMAE_VERSION "0.1.0"
 
 #endif

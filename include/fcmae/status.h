@@ -23,6 +23,11 @@ extern "C" {
 #define FCMAE_PRINTF(format_index, first)
 #endif
 
+/** Version of these headers. */
+#define FCMAE_VERSION "0.1.0"
+/** Version of the library that is running, which may be another one. Any thread. */
+FCMAE_API const char *fcmae_version(void);
+
 /** Numbered in groups with gaps, so that a new code never renumbers an old one. */
 typedef enum fcmae_status {
     FCMAE_OK = 0,

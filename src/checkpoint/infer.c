@@ -75,7 +75,7 @@ static void name_preset(fcmae_model_config *config)
     snprintf(config->name, sizeof config->name, "custom");
     for (int i = 0; i < count; i++) {
         fcmae_model_config preset;
-        if (fcmae_preset_load(names[i], &preset, NULL, NULL) != FCMAE_OK) continue;
+        if (fcmae_preset_load(names[i], &preset, NULL) != FCMAE_OK) continue;
         if (preset.version == config->version &&
             memcmp(preset.depths, config->depths, sizeof preset.depths) == 0 &&
             memcmp(preset.dims, config->dims, sizeof preset.dims) == 0) {
@@ -165,7 +165,7 @@ bool fcmae_config_from_metadata(const fcmae_tensor_file *file, fcmae_model_confi
             !read_integers(dims, FCMAE_STAGES, found.dims))
             return false;
     } else if (!name || strchr(name, '/') || strchr(name, '.') || /* built-in names only */
-               fcmae_preset_load(name, &found, NULL, NULL) != FCMAE_OK)
+               fcmae_preset_load(name, &found, NULL) != FCMAE_OK)
         return false;
     read_integer(file, "version", &found.version);
     read_integer(file, "channels", &found.channels);

@@ -6,6 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+const char *fcmae_version(void)
+{
+    return FCMAE_VERSION;
+}
+
 const char *fcmae_status_name(fcmae_status status)
 {
     switch (status) {

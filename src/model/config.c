@@ -1,7 +1,22 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
 #include "core/status.h"
-#include "fcmae/model.h"
+#include "fcmae/preset.h"
+#include "model/model_options.h"
+
+#define AT(member) offsetof(fcmae_model_config, member)
+static const fcmae_option model_rows[] = {FCMAE_MODEL_OPTIONS(AT, FCMAE_SOURCE_ANY),
+                                          FCMAE_DECODER_OPTIONS(AT, FCMAE_SOURCE_ANY)};
+const fcmae_option_set fcmae_model_option_set = {.name = "model",
+                                                 .options = model_rows,
+                                                 .count = FCMAE_COUNT(model_rows),
+                                                 .values_size = sizeof(fcmae_model_config)};
+
+void fcmae_config_default(fcmae_model_config *config)
+{
+    fcmae_option_defaults(&fcmae_model_option_set, config);
+    config->kind = FCMAE_KIND_PRETRAIN;
+}
 
 int fcmae_config_patch(const fcmae_model_config *config)
 {
@@ -14,12 +29,21 @@ int fcmae_config_patch_values(const fcmae_model_config *config)
     return patch * patch * config->channels;
 }
 
-static fcmae_status check_range(const char *field, int64_t value, int64_t low, int64_t high,
-                                fcmae_error *error)
+/** The member that a row of the model's options names lies in the range of that row. */
+static fcmae_status check_row(const fcmae_model_config *config, const char *name,
+                              fcmae_error *error)
 {
-    if (value >= low && value <= high) return FCMAE_OK;
-    return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "%s is %lld, but must be between %lld and %lld",
-                      field, (long long)value, (long long)low, (long long)high);
+    const fcmae_option *row = fcmae_option_find(&fcmae_model_option_set, name);
+    const void *member = (const char *)config + row->offset;
+    int values = row->type == FCMAE_OPTION_FOUR ? 4 : 1;
+    for (int i = 0; i < values; i++) {
+        double value = row->type == FCMAE_OPTION_NUMBER ? *(const double *)member
+                                                        : ((const int *)member)[i];
+        if (!fcmae_option_in_range(row->range, value)) /* false for NaN */
+            return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "%s is %g, but must be in %s", name, value,
+                              row->range);
+    }
+    return FCMAE_OK;
 }
 
 static fcmae_status check_multiple(const char *field, int value, int unit, fcmae_error *error)
@@ -31,30 +55,25 @@ static fcmae_status check_multiple(const char *field, int value, int unit, fcmae
 
 fcmae_status fcmae_config_check(const fcmae_model_config *config, fcmae_error *error)
 {
-    FCMAE_TRY(check_range("kind", config->kind, FCMAE_KIND_PRETRAIN, FCMAE_KIND_ENCODER, error));
-    FCMAE_TRY(check_range("version", config->version, 1, 2, error));
-    for (int stage = 0; stage < FCMAE_STAGES; stage++) {
-        FCMAE_TRY(check_range("depths", config->depths[stage], 1, 256, error));
-        FCMAE_TRY(check_range("dims", config->dims[stage], 8, 16384, error));
+    FCMAE_TRY(check_row(config, "version", error));
+    FCMAE_TRY(check_row(config, "depths", error));
+    FCMAE_TRY(check_row(config, "dims", error));
+    for (int stage = 0; stage < FCMAE_STAGES; stage++)
         FCMAE_TRY(check_multiple("dims", config->dims[stage], 8, error));
-    }
-    FCMAE_TRY(check_range("channels", config->channels, 1, 64, error));
+    FCMAE_TRY(check_row(config, "channels", error));
     if (config->stem_stride != 2 && config->stem_stride != 4 && config->stem_stride != 8)
         return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED,
                           "stem_stride is %d, but the stem is built for 2, 4 or 8 (patches of 16, "
                           "32 or 64 pixels)",
                           config->stem_stride);
     if (config->kind == FCMAE_KIND_PRETRAIN) {
-        FCMAE_TRY(check_range("decoder_depth", config->decoder_depth, 1, 64, error));
-        FCMAE_TRY(check_range("decoder_dim", config->decoder_dim, 16, 8192, error));
+        FCMAE_TRY(check_row(config, "decoder_depth", error));
+        FCMAE_TRY(check_row(config, "decoder_dim", error));
         FCMAE_TRY(check_multiple("decoder_dim", config->decoder_dim, 16, error));
     }
-    if (config->kind == FCMAE_KIND_CLASSIFIER)
-        FCMAE_TRY(check_range("classes", config->classes, 1, 1000000, error));
-    FCMAE_TRY(check_range("grn_scope", config->grn_scope, FCMAE_GRN_IMAGE, FCMAE_GRN_BATCH, error));
-    if (config->version == 1 &&
-        !(config->layer_scale_init > -1e6 && config->layer_scale_init < 1e6))
-        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "layer_scale_init is %g",
-                          config->layer_scale_init);
+    if (config->kind == FCMAE_KIND_CLASSIFIER) FCMAE_TRY(check_row(config, "classes", error));
+    if (config->grn_scope != FCMAE_GRN_IMAGE && config->grn_scope != FCMAE_GRN_BATCH)
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "grn_scope is %d", config->grn_scope);
+    if (config->version == 1) FCMAE_TRY(check_row(config, "layer_scale_init", error));
     return FCMAE_OK;
 }

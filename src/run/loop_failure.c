@@ -6,64 +6,64 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "run/loop.h"
+#include "run/run.h"
 
 enum { NAMED = 3 }; /* images in the sentence; the log has all of them */
 
-/** Keeps in loop->used only the images of samples whose own loss is not finite, if that can be
+/** Keeps in run->used only the images of samples whose own loss is not finite, if that can be
  * told. */
-static void find_culprits(fcmae_loop *loop, const fcmae_batch *batch)
+static void find_culprits(fcmae_run *run, const fcmae_batch *batch)
 {
     double *losses = calloc((size_t)batch->samples, sizeof *losses);
     fcmae_outputs outputs = {.sample_loss = losses};
-    int64_t first = loop->used_count - batch->images.count, kept = 0;
-    if (losses) fcmae_engine_forward(loop->engine, batch, &outputs, NULL);
+    int64_t first = run->used_count - batch->images.count, kept = 0;
+    if (losses) fcmae_engine_forward(run->engine, batch, &outputs, NULL);
     for (int64_t i = 0; losses && first >= 0 && i < batch->samples; i++) {
         if (isfinite(losses[i])) continue;
-        int64_t image = loop->used[first + (batch->image_of ? batch->image_of[i] : i)];
-        if (kept == 0 || loop->used[kept - 1] != image) loop->used[kept++] = image;
+        int64_t image = run->used[first + (batch->image_of ? batch->image_of[i] : i)];
+        if (kept == 0 || run->used[kept - 1] != image) run->used[kept++] = image;
     }
-    if (kept > 0) loop->used_count = kept;
+    if (kept > 0) run->used_count = kept;
     free(losses);
 }
 
-static void log_images(fcmae_loop *loop, int64_t step, const char *message)
+static void log_images(fcmae_run *run, int64_t step, const char *message)
 {
-    char(*names)[FCMAE_PATH] = calloc((size_t)loop->used_count + 1, sizeof *names);
-    const char **list = calloc((size_t)loop->used_count + 1, sizeof *list);
+    char(*names)[FCMAE_PATH] = calloc((size_t)run->used_count + 1, sizeof *names);
+    const char **list = calloc((size_t)run->used_count + 1, sizeof *list);
     if (names && list) {
-        for (int64_t i = 0; i < loop->used_count; i++) {
-            loop->source.name(loop->source.cookie, loop->used[i], names[i], sizeof names[i]);
+        for (int64_t i = 0; i < run->used_count; i++) {
+            fcmae_dataset_name(run->dataset, run->used[i], names[i], sizeof names[i]);
             list[i] = names[i];
         }
         fcmae_error ignored; /* the failure itself matters more than one that its record meets */
-        if (fcmae_run_log_event(&loop->log, step, "not finite", message, list, loop->used_count,
+        if (fcmae_run_log_event(&run->log, step, "not finite", message, list, run->used_count,
                                 &ignored) == FCMAE_OK)
-            fcmae_run_log_sync(&loop->log, &ignored);
+            fcmae_run_log_sync(&run->log, &ignored);
     }
     free(names);
     free(list);
 }
 
-fcmae_status fcmae_loop_not_finite(fcmae_loop *loop, int64_t step, const fcmae_batch *batch,
-                                   fcmae_error *error)
+fcmae_status fcmae_run_not_finite(fcmae_run *run, int64_t step, const fcmae_batch *batch,
+                                  fcmae_error *error)
 {
-    loop->spoilt = true;
-    if (batch) find_culprits(loop, batch);
+    run->spoilt = true;
+    if (batch) find_culprits(run, batch);
     char reason[200] = "", images[600] = "";
     if (error) snprintf(reason, sizeof reason, "%.199s", error->message);
-    for (int64_t i = 0; i < loop->used_count && i < NAMED; i++) {
+    for (int64_t i = 0; i < run->used_count && i < NAMED; i++) {
         char name[FCMAE_PATH];
         size_t length = strlen(images);
-        loop->source.name(loop->source.cookie, loop->used[i], name, sizeof name);
+        fcmae_dataset_name(run->dataset, run->used[i], name, sizeof name);
         snprintf(images + length, sizeof images - length, "%s%.180s", i > 0 ? ", " : "", name);
     }
     fcmae_status status = fcmae_fail(
         error, FCMAE_ERR_NUMERIC,
         "update %lld: %s; images: %s%s; nothing was saved, last good checkpoint: %.200s",
         (long long)step, reason, images,
-        loop->used_count > NAMED ? " and others (all of them in log.jsonl)" : "",
-        loop->saved_step >= 0 ? loop->saved_path : "none");
-    log_images(loop, step, reason);
+        run->used_count > NAMED ? " and others (all of them in log.jsonl)" : "",
+        run->saved_step >= 0 ? run->saved_path : "none");
+    log_images(run, step, reason);
     return status;
 }

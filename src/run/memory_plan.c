@@ -5,7 +5,7 @@
 #include "fcmae/memory.h"
 
 #include "core/parallel.h"
-#include "run/run_setup.h"
+#include "run/run.h"
 
 enum { LARGEST_BATCH = 1 << 20, PROBE_BATCH = 1 << 16, TOGETHER_BATCH = 64 };
 

@@ -59,10 +59,17 @@ static uint64_t companion_checksum(const fcmae_run_state *state, bool average)
 /* ---- writing ---- */
 
 typedef struct texts {
-    fcmae_metadata items[FCMAE_SETTINGS + OWN_TEXTS];
-    char keys[FCMAE_SETTINGS][KEY_SIZE], values[OWN_TEXTS][KEY_SIZE];
+    fcmae_metadata *items;      /* [OWN_TEXTS + recorded options] */
+    char (*keys)[KEY_SIZE + 8]; /* [recorded options] */
+    char values[OWN_TEXTS][KEY_SIZE];
     int count;
 } texts;
+
+static void release_texts(texts *t)
+{
+    free(t->items);
+    free(t->keys);
+}
 
 static void add_text(texts *t, const char *key, const char *format, ...) FCMAE_PRINTF(3, 4);
 static void add_text(texts *t, const char *key, const char *format, ...)
@@ -84,11 +91,11 @@ static void describe(texts *t, const fcmae_run_state *state)
     add_text(t, "seed", "%" PRIu64, state->seed);
     add_text(t, "weights_checksum", "%016" PRIx64, weights_checksum(state));
     add_text(t, "state_checksum", "%016" PRIx64, companion_checksum(state, state->average != NULL));
-    for (int i = 0; i < state->settings->count; i++) {
-        const fcmae_setting *setting = &state->settings->items[i];
-        if (setting->kind == FCMAE_SETTING_MACHINE) continue;
-        snprintf(t->keys[i], KEY_SIZE, "config.%s", setting->name);
-        t->items[t->count++] = (fcmae_metadata){t->keys[i], setting->text};
+    for (int i = 0; i < state->record->count; i++) {
+        const fcmae_recorded *item = &state->record->items[i];
+        if (item->option->record == FCMAE_RECORD_MACHINE) continue;
+        snprintf(t->keys[i], sizeof t->keys[i], "config.%s", item->key);
+        t->items[t->count++] = (fcmae_metadata){t->keys[i], item->text};
     }
 }
 
@@ -103,20 +110,24 @@ fcmae_status fcmae_run_state_save(const fcmae_run_state *state, const char *weig
                                                .metadata_count = 1 + state->text_count};
     FCMAE_TRY(fcmae_checkpoint_save(weights_path, state->model, &weights, error));
 
-    texts *t = calloc(1, sizeof *t);
-    if (!t) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to describe the state of a run");
-    describe(t, state);
+    texts t = {.items = calloc((size_t)(OWN_TEXTS + state->record->count), sizeof *t.items),
+               .keys = calloc((size_t)state->record->count + 1, sizeof *t.keys)};
+    if (!t.items || !t.keys) {
+        release_texts(&t);
+        return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to describe the state of a run");
+    }
+    describe(&t, state);
     const fcmae_named_block blocks[] = {{"exp_avg.", fcmae_adamw_first_moment(state->adamw)},
                                         {"exp_avg_sq.", fcmae_adamw_second_moment(state->adamw)},
                                         {"ema.", state->average}};
     const fcmae_checkpoint_contents companion = {.blocks = blocks,
                                                  .block_count = state->average ? 3 : 2,
-                                                 .metadata = t->items,
-                                                 .metadata_count = t->count};
+                                                 .metadata = t.items,
+                                                 .metadata_count = t.count};
     fcmae_status status = fcmae_checkpoint_save(state_path, state->model, &companion, error);
     /* weights alone are of no use here, and on a full disk their room is */
     if (status != FCMAE_OK && access(state_path, F_OK) != 0) unlink(weights_path);
-    free(t);
+    release_texts(&t);
     return status;
 }
 
@@ -166,7 +177,7 @@ static fcmae_status read_texts(fcmae_run_state *state, const fcmae_tensor_file *
         !whole_number(fcmae_tensor_file_text(file, "epoch"), &state->epoch) ||
         !whole_number(fcmae_tensor_file_text(file, "batch"), &state->batch))
         return damaged(path, "it does not say where the run stood", error);
-    return fcmae_settings_compare(state->settings, recorded_option, file, log, error);
+    return fcmae_record_compare(state->record, recorded_option, file, log, error);
 }
 
 static fcmae_status read_weights(fcmae_run_state *state, const char *path, fcmae_error *error)
@@ -229,12 +240,14 @@ fcmae_status fcmae_run_state_load(fcmae_run_state *state, const char *weights_pa
     return status;
 }
 
-int64_t fcmae_run_state_integer(const char *state_path, const char *option, int64_t fallback)
+bool fcmae_run_state_option(const char *state_path, const fcmae_option *option, char *text,
+                            size_t size)
 {
     fcmae_tensor_file *file = NULL;
-    int64_t value = fallback;
-    if (fcmae_tensor_file_open(&file, state_path, NULL) != FCMAE_OK) return fallback;
-    if (!whole_number(recorded_option(file, option), &value)) value = fallback;
+    char key[KEY_SIZE];
+    if (fcmae_tensor_file_open(&file, state_path, NULL) != FCMAE_OK) return false;
+    const char *found = recorded_option(file, fcmae_option_key(option, key, sizeof key));
+    if (found) snprintf(text, size, "%s", found);
     fcmae_tensor_file_close(&file);
-    return value;
+    return found != NULL;
 }

@@ -14,7 +14,7 @@
 #include "fcmae/model.h"
 #include "fcmae/optimiser.h"
 #include "fcmae/tensor_file.h"
-#include "run/settings.h"
+#include "run/record.h"
 
 enum { FCMAE_RUN_TEXTS = 4 };
 
@@ -22,7 +22,7 @@ typedef struct fcmae_run_state {
     fcmae_model *model;
     fcmae_adamw *adamw;
     float *average; /**< [block] moving average of the weights, or NULL */
-    fcmae_settings *settings;
+    const fcmae_record *record;
     int64_t step;  /**< updates done                                   */
     int64_t epoch; /**< where the next update begins                   */
     int64_t batch; /**< likewise, batches into the epoch               */
@@ -45,9 +45,10 @@ fcmae_status fcmae_run_state_save(const fcmae_run_state *state, const char *weig
 fcmae_status fcmae_run_state_load(fcmae_run_state *state, const char *weights_path,
                                   const char *state_path, const fcmae_log *log, fcmae_error *error);
 
-/** Reads one recorded option as an integer; `fallback` if the
- *  companion or the option is missing. */
-int64_t fcmae_run_state_integer(const char *state_path, const char *option, int64_t fallback);
+/** Reads one recorded option, as JSON, cut to `size`; false if the companion or the option is
+ *  missing. */
+bool fcmae_run_state_option(const char *state_path, const fcmae_option *option, char *text,
+                            size_t size);
 
 /** 64 bits that depend on every bit of a block's tensors; padding does not count. */
 uint64_t fcmae_block_checksum(const fcmae_model *model, const float *block);

@@ -1,381 +1,331 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
+/** Supervised training of the dense network: the options, and batches of labelled images. */
 #include "task/finetune.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/stat.h>
 
 #include "core/memory.h"
-#include "core/parallel.h"
 #include "core/random.h"
-#include "evaluate/dense_pass.h"
-#include "fcmae/memory.h"
-#include "run/run_setup.h"
+#include "task/tasks.h"
 
-/* ---- data ---- */
+#define AT(member) offsetof(fcmae_finetune_values, member)
+#define RECIPE FCMAE_FROM_RECIPE, .section = "finetune"
+#define FIXED .record = FCMAE_RECORD_FIXED
+#define FREE .record = FCMAE_RECORD_FREE
+#define MACHINE .record = FCMAE_RECORD_MACHINE
 
-/** What the loader has to say goes to the caller and into the log of the run. */
-static void remark(void *cookie, fcmae_log_level level, const char *message)
+static const fcmae_option rows[] = {
+    {.type = FCMAE_OPTION_HEADING, .help = "Run"},
+    {"checkpoint", FCMAE_OPTION_TEXT, AT(checkpoint), .required = true, .unit = "FILE|RUN|none",
+     MACHINE,
+     .help =
+         "Checkpoint: safetensors, PyTorch or NumPy file, or a run folder, which stands for its "
+         "best checkpoint if it has one, else its latest. none: train from scratch."},
+    {"key", FCMAE_OPTION_TEXT, AT(key), .otherwise = "the weights themselves", MACHINE,
+     .help = "Which weights of the file, where it holds several: model, model_ema, ... or ema for "
+             "any average."},
+    {"data", FCMAE_OPTION_TEXT, AT(data), .required = true, .unit = "DIR", MACHINE,
+     .help = "Folder with train and val, each with one subfolder per class."},
+    FCMAE_MODEL_NAME_ROW(.otherwise = "atto from scratch, else as the checkpoint says",
+                         .help =
+                             "Preset: the network, when training from scratch, and the recipe."),
+    {"recipe", FCMAE_OPTION_CHOICE, AT(recipe), .fallback = "preset", .choices = "preset|short",
+     MACHINE,
+     .help =
+         "preset: the published one of the model, made for 1024 images per update and hundreds "
+         "of epochs. short: for a few epochs on up to some ten thousand images: base-lr 4e-3 "
+         "(1e-3 at batch 64), weight decay 0.05, 20 epochs, 2 of warm-up, layer decay 0.9, "
+         "RandAugment 6, erasing 0.1, smoothing 0.1, no mixup, no drop path, average with decay "
+         "0.998 and a warm-up."},
+    FCMAE_RUN_ROWS("finetune", "300", "1024"),
+    {"label-fraction", FCMAE_OPTION_NUMBER, AT(label_fraction), .fallback = "1", .range = "(0, 1]",
+     FIXED,
+     .help = "Share of the training images to use, the same of every class, drawn by the seed."},
+    {"tune-last", FCMAE_OPTION_INT, AT(tune_last), .range = "[0, 10000]", .otherwise = "everything",
+     FIXED, .help = "Train only that many of the last blocks and the head; 0: the head alone."},
+    {"evaluate-every", FCMAE_OPTION_NUMBER, AT(evaluate_every), .fallback = "1",
+     .range = "(0, 1e6]", FREE,
+     .help = "Epochs between evaluations on val; there is always one at the end."},
+
+    {.type = FCMAE_OPTION_HEADING, .help = "Optimisation"},
+    FCMAE_OPTIMISATION_ROWS("finetune", "8e-4", "1e-6", "40", "0.999", "0.9999"),
+    {"layer-decay", FCMAE_OPTION_NUMBER, AT(layer_decay), .fallback = "0.9", .range = "(0, 1]",
+     RECIPE, FREE,
+     .help = "Factor of the learning rate from layer to layer, towards the input; 1: none."},
+    {"layer-grouping", FCMAE_OPTION_CHOICE, AT(layer_grouping), .fallback = "single",
+     .choices = "single|group", RECIPE, FREE,
+     .help = "single: every block is a layer. group: twelve layers, for depths 3, 3, 27, 3."},
+    {"drop-path", FCMAE_OPTION_NUMBER, AT(drop_path), .fallback = "0.2", .range = "[0, 1)", RECIPE,
+     FREE, .help = "Probability that the last block's branch is left out; rises linearly from 0."},
+    {"keep-head", FCMAE_OPTION_FLAG, AT(keep_head), .excludes = "head-init", MACHINE,
+     .help = "Start from the checkpoint's head, which must have as many classes."},
+    {"head-init", FCMAE_OPTION_NUMBER, AT(head_init), .fallback = "2e-5", .range = "[0, 1]", RECIPE,
+     MACHINE, .help = "Standard deviation of a fresh head's weights."},
+
+    {.type = FCMAE_OPTION_HEADING, .help = "Images"},
+    FCMAE_INPUT_SIZE_ROW,
+    FCMAE_IMAGE_ROWS("finetune", "0.08"),
+    {"crop-ratio", FCMAE_OPTION_NUMBER, AT(crop_ratio), .range = "(0, 1]",
+     .otherwise = "0.875; from 384 pixels on the whole picture is squeezed", FREE,
+     .help = "Evaluation: the shorter side is resized to input-size / crop-ratio."},
+    {"augment-operations", FCMAE_OPTION_INT, AT(augment_operations), .range = "[0, 16]",
+     .otherwise = "2 where the recipe has a magnitude", FIXED,
+     .help = "RandAugment: operations per image."},
+    {"augment-magnitude", FCMAE_OPTION_NUMBER, AT(augment_magnitude),
+     .also = "rand-augment-magnitude", .fallback = "9", .range = "[0, 10]", RECIPE, FIXED,
+     .help = "RandAugment: strength of the operations."},
+    {"augment-deviation", FCMAE_OPTION_NUMBER, AT(augment_deviation),
+     .also = "rand-augment-deviation", .fallback = "0.5", .range = "[0, 10]", RECIPE, FIXED,
+     .help = "RandAugment: standard deviation of the strength."},
+    {"random-erasing", FCMAE_OPTION_NUMBER, AT(random_erasing), .fallback = "0.25",
+     .range = "[0, 1]", RECIPE, FIXED, .help = "Probability that a box of an image becomes noise."},
+    {"mixup", FCMAE_OPTION_NUMBER, AT(mixup), .fallback = "0.8", .range = "[0, 1000]", RECIPE,
+     FIXED, .help = "Alpha of mixup; 0: none."},
+    {"cutmix", FCMAE_OPTION_NUMBER, AT(cutmix), .fallback = "1", .range = "[0, 1000]", RECIPE,
+     FIXED, .help = "Alpha of cutmix; 0: none."},
+    {"mix-probability", FCMAE_OPTION_NUMBER, AT(mix_probability), .fallback = "1",
+     .range = "[0, 1]", FIXED, .help = "Probability that a batch is mixed at all."},
+    {"mix-switch", FCMAE_OPTION_NUMBER, AT(mix_switch), .fallback = "0.5", .range = "[0, 1]",
+     RECIPE, FIXED, .help = "With both mixup and cutmix: probability of cutmix."},
+    {"label-smoothing", FCMAE_OPTION_NUMBER, AT(label_smoothing), .fallback = "0.1",
+     .range = "[0, 1)", RECIPE, FIXED,
+     .help = "Share of the target that is spread over all classes."},
+
+    {.type = FCMAE_OPTION_HEADING, .help = "Machine"},
+    FCMAE_MACHINE_ROWS,
+    FCMAE_MODEL_OPTIONS(FCMAE_RUN_MODEL_AT, FCMAE_SOURCE_PRESET),
+    {"train", FCMAE_OPTION_TEXT, AT(train), FCMAE_FACT(MACHINE),
+     .help = "Folder of training images."},
+    {"validation", FCMAE_OPTION_TEXT, AT(validation), FCMAE_FACT(MACHINE),
+     .help = "Folder of validation images."},
+};
+
+/* ---- options and data ---- */
+
+static bool is_folder(const char *path)
 {
-    fcmae_finetuning *f = cookie;
-    fcmae_log_line(&f->callbacks.train.log, level, "%s", message);
-    if (f->loop.log.file >= 0)
-        fcmae_run_log_event(&f->loop.log, f->loop.state.step, "warning", message, NULL, 0, NULL);
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-static fcmae_status open_training(fcmae_finetuning *f, fcmae_error *error)
+static fcmae_status find_folders(fcmae_run *run, fcmae_error *error)
 {
-    const fcmae_finetune_options *o = &f->options;
-    const fcmae_dataset_options labelled = {.labelled = true, .log = f->callbacks.train.log};
-    FCMAE_TRY(fcmae_dataset_open(&f->dataset, o->train, &labelled, error));
-    FCMAE_TRY(fcmae_class_names_of_dataset(&f->names, f->dataset, error));
-    f->classes = f->names.count;
-    f->images = fcmae_dataset_count(f->dataset);
-    if (o->label_fraction < 1)
-        FCMAE_TRY(fcmae_dataset_subset(f->dataset, o->label_fraction, o->run.seed, &f->subset,
-                                       &f->images, error));
-    f->names_text = fcmae_class_names_text(&f->names);
-    if (!f->names_text) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for the class names");
-    snprintf(f->size_text, sizeof f->size_text, "%d", o->input_size);
-    f->texts[0] = (fcmae_metadata){"class_names", f->names_text};
-    f->texts[1] = (fcmae_metadata){"input_size", f->size_text};
+    fcmae_finetuning *own = run->own;
+    fcmae_finetune_values *v = fcmae_finetune_values_of(run);
+    int one = snprintf(own->train_folder, FCMAE_PATH, "%s/train", v->data);
+    int two = snprintf(own->validation_folder, FCMAE_PATH, "%s/val", v->data);
+    if (one >= FCMAE_PATH || two >= FCMAE_PATH || !is_folder(own->train_folder) ||
+        !is_folder(own->validation_folder))
+        return fcmae_fail(
+            error, FCMAE_ERR_NOT_FOUND,
+            "%.800s must hold the folders train and val, with a folder for each class in both",
+            v->data);
+    v->train = run->data_root = own->train_folder;
+    v->validation = own->validation_folder;
     return FCMAE_OK;
 }
 
-static fcmae_status start_loader(fcmae_finetuning *f, fcmae_error *error)
+static fcmae_status resolve(fcmae_run *run, fcmae_error *error)
 {
-    const fcmae_finetune_options *o = &f->options;
-    int64_t needed = o->run.batch_size * o->run.accumulate;
-    if (f->images < needed)
-        return fcmae_fail(error, FCMAE_ERR_SHAPE,
-                          "there are %" PRId64 " training images, but one update takes %" PRId64
-                          " (batch %" PRId64 " x %d): lower the batch size",
-                          f->images, needed, o->run.batch_size, o->run.accumulate);
-    fcmae_loader_options options = {
-        .transform = fcmae_transform_train(o->input_size, o->crop_scale),
-        .batch = (int)o->run.batch_size,
-        .training = true,
-        .seed = o->run.seed,
-        .workers = o->run.workers > 0 ? o->run.workers : o->run.threads,
-        .prefetch = FCMAE_RUN_PREFETCH,
-        .bad_share = o->bad_share,
-        .subset = f->subset,
-        .subset_count = f->subset ? f->images : 0,
-        .log = {remark, f}};
-    options.transform.flip = o->flip;
-    options.transform.fast_decode = o->fast_decode;
-    options.transform.augment_operations = o->augment_operations;
-    options.transform.augment_magnitude = o->augment_magnitude;
-    options.transform.augment_deviation = o->augment_deviation;
-    FCMAE_TRY(fcmae_loader_create(&f->loader, f->dataset, &options, error));
-    f->loop.batches_per_epoch = fcmae_loader_batches(f->loader);
-    f->loop.steps_per_epoch = f->loop.batches_per_epoch / o->run.accumulate;
-    return FCMAE_OK;
+    fcmae_finetune_values *v = fcmae_finetune_values_of(run);
+    FCMAE_TRY(fcmae_finetune_recipe(run, error));
+    if (!fcmae_options_given(run->options, "augment-operations"))
+        v->augment_operations = v->augment_magnitude > 0 ? 2 : 0;
+    if (!fcmae_options_given(run->options, "tune-last")) v->tune_last = -1;
+    return find_folders(run, error);
 }
 
-/* ---- batches ---- */
-
-static fcmae_status source_start(void *cookie, int64_t epoch, int64_t batch, fcmae_error *error)
+static fcmae_status open_data(fcmae_run *run, fcmae_error *error)
 {
-    fcmae_finetuning *f = cookie;
-    return fcmae_loader_start(f->loader, (uint32_t)epoch, batch, error);
+    fcmae_finetuning *own = run->own;
+    const fcmae_finetune_values *v = fcmae_finetune_values_of(run);
+    const fcmae_dataset_options labelled = {.labelled = true, .log = run->callbacks.log};
+    FCMAE_TRY(fcmae_dataset_open(&run->dataset, v->train, &labelled, error));
+    FCMAE_TRY(fcmae_class_names_of_dataset(&own->names, run->dataset, error));
+    own->classes = own->names.count;
+    if (v->label_fraction < 1)
+        FCMAE_TRY(fcmae_dataset_subset(run->dataset, v->label_fraction, (uint64_t)v->run.seed,
+                                       &run->subset, &run->values->data_images, error));
+    own->names_text = fcmae_class_names_text(&own->names);
+    if (!own->names_text)
+        return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for the class names");
+    snprintf(own->size_text, sizeof own->size_text, "%d", v->run.input_size);
+    run->texts[0] = (fcmae_metadata){"class_names", own->names_text};
+    run->texts[1] = (fcmae_metadata){"input_size", own->size_text};
+    run->text_count = 2;
+    return fcmae_finetune_open_validation(run, error);
+}
+
+static fcmae_transform transform(const fcmae_run *run)
+{
+    const fcmae_finetune_values *v = fcmae_finetune_values_of(run);
+    fcmae_transform t = fcmae_transform_train(v->run.input_size, v->run.crop_scale);
+    t.augment_operations = v->augment_operations;
+    t.augment_magnitude = v->augment_magnitude;
+    t.augment_deviation = v->augment_deviation;
+    return t;
+}
+
+/** The recipe's, in proportion to the epochs; of a run counted in updates at most 5 %. */
+static double warmup(const fcmae_run *run, double epochs)
+{
+    const fcmae_finetuning *own = run->own;
+    double wanted = own->recipe_warmup * run->values->epochs / own->recipe_epochs;
+    if (!fcmae_options_given(run->options, "steps")) return wanted;
+    return own->recipe_warmup < 0.05 * epochs ? own->recipe_warmup : 0.05 * epochs;
+}
+
+/* ---- what a batch needs ---- */
+
+static bool mixes(const fcmae_finetune_values *v)
+{
+    return v->mix_probability > 0 && (v->mixup > 0 || v->cutmix > 0);
+}
+
+static bool makes_values(const fcmae_finetune_values *v)
+{
+    return mixes(v) || v->random_erasing > 0;
+}
+
+static void plan(const fcmae_run *run, fcmae_memory_use *use)
+{
+    use->engine.mode = FCMAE_MODE_CLASSIFY;
+    use->mixing = makes_values(fcmae_finetune_values_of(run));
+    use->validation = true;
+}
+
+static void optimiser(const fcmae_run *run, fcmae_adamw_options *options)
+{
+    const fcmae_finetune_values *v = fcmae_finetune_values_of(run);
+    options->layer_decay = v->layer_decay == 1      ? FCMAE_LAYER_DECAY_NONE
+                           : v->layer_grouping == 1 ? FCMAE_LAYER_DECAY_GROUP
+                                                    : FCMAE_LAYER_DECAY_SINGLE;
+    options->layer_decay_rate = v->layer_decay;
+}
+
+static fcmae_status prepare(fcmae_run *run, fcmae_error *error)
+{
+    fcmae_finetuning *own = run->own;
+    const fcmae_finetune_values *v = fcmae_finetune_values_of(run);
+    size_t batch = (size_t)v->run.batch_size, side = (size_t)v->run.input_size;
+    bool good = true;
+    own->targets = fcmae_allocate_aligned(batch * (size_t)own->classes, sizeof *own->targets);
+    if (makes_values(v)) {
+        own->values = fcmae_allocate_aligned(batch * 3 * side * side, sizeof *own->values);
+        good = own->values != NULL;
+    }
+    if (v->drop_path > 0) {
+        own->branch = fcmae_allocate_aligned(batch * (size_t)own->blocks, sizeof *own->branch);
+        good = good && own->branch;
+    }
+    if (v->run.ema > 0) {
+        own->backup = fcmae_allocate_aligned((size_t)fcmae_model_block_size(run->model),
+                                             sizeof *own->backup);
+        good = good && own->backup;
+    }
+    if (good && own->targets) return FCMAE_OK;
+    return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for batches of %zu images", batch);
 }
 
 /** Which branches are left out: one stream per sample, one draw per block. */
-static void draw_branches(fcmae_finetuning *f, const fcmae_samples *samples)
+static void draw_branches(const fcmae_run *run, const fcmae_samples *samples)
 {
+    const fcmae_finetuning *own = run->own;
+    const fcmae_finetune_values *v = fcmae_finetune_values_of(run);
     for (int i = 0; i < samples->count; i++) {
-        uint64_t place = (uint64_t)(samples->batch * f->options.run.batch_size + i);
-        fcmae_random random = fcmae_random_start(f->options.run.seed, FCMAE_RANDOM_DROP_PATH,
+        uint64_t place = (uint64_t)(samples->batch * v->run.batch_size + i);
+        fcmae_random random = fcmae_random_start((uint64_t)v->run.seed, FCMAE_RANDOM_DROP_PATH,
                                                  samples->epoch, place);
-        for (int b = 0; b < f->blocks; b++) {
-            double rate = f->blocks > 1 ? f->options.drop_path * b / (f->blocks - 1) : 0;
-            f->branch[(int64_t)b * samples->count + i] = fcmae_random_uniform(&random) < rate
-                                                             ? 0
-                                                             : (float)(1 / (1 - rate));
+        for (int b = 0; b < own->blocks; b++) {
+            double rate = own->blocks > 1 ? v->drop_path * b / (own->blocks - 1) : 0;
+            own->branch[(int64_t)b * samples->count + i] = fcmae_random_uniform(&random) < rate
+                                                               ? 0
+                                                               : (float)(1 / (1 - rate));
         }
     }
 }
 
-static fcmae_status source_next(void *cookie, fcmae_batch *batch, const int64_t **indices,
-                                fcmae_error *error)
+static fcmae_status batch(fcmae_run *run, const fcmae_samples *samples, fcmae_batch *batch,
+                          fcmae_error *error)
 {
-    fcmae_finetuning *f = cookie;
-    fcmae_samples samples;
-    FCMAE_TRY(fcmae_loader_next(f->loader, &samples, error));
-    FCMAE_TRY(fcmae_mix_samples(&f->options.mixing, &samples, f->options.input_size, f->classes,
-                                fcmae_imagenet_mean, fcmae_imagenet_deviation, f->loop.threads,
-                                f->values, f->targets, error));
-    if (f->branch) draw_branches(f, &samples);
-    *indices = samples.indices;
-    *batch = (fcmae_batch){.images = {.count = samples.count},
-                           .samples = samples.count,
-                           .targets = f->targets,
-                           .branch_scale = f->branch};
-    if (f->values) {
-        batch->images.values = f->values;
+    fcmae_finetuning *own = run->own;
+    const fcmae_finetune_values *v = fcmae_finetune_values_of(run);
+    const fcmae_mixing mixing = {.mixup_alpha = v->mixup,
+                                 .cutmix_alpha = v->cutmix,
+                                 .mix_probability = v->mix_probability,
+                                 .cutmix_probability = v->mix_switch,
+                                 .smoothing = v->label_smoothing,
+                                 .erase_probability = v->random_erasing,
+                                 .seed = (uint64_t)v->run.seed};
+    FCMAE_TRY(fcmae_mix_samples(&mixing, samples, v->run.input_size, own->classes,
+                                fcmae_imagenet_mean, fcmae_imagenet_deviation, v->run.threads,
+                                own->values, own->targets, error));
+    if (own->branch) draw_branches(run, samples);
+    *batch = (fcmae_batch){.images = {.count = samples->count},
+                           .samples = samples->count,
+                           .targets = own->targets,
+                           .branch_scale = own->branch};
+    if (own->values) {
+        batch->images.values = own->values;
     } else {
-        batch->images.bytes = samples.images;
+        batch->images.bytes = samples->images;
         batch->images.mean = fcmae_imagenet_mean;
         batch->images.deviation = fcmae_imagenet_deviation;
     }
     return FCMAE_OK;
 }
 
-static double source_waited(void *cookie)
+static void release(fcmae_run *run)
 {
-    const fcmae_finetuning *f = cookie;
-    return fcmae_loader_get_statistics(f->loader).wait_seconds;
+    fcmae_finetuning *own = run->own;
+    fcmae_finetune_values *v = fcmae_finetune_values_of(run);
+    v->train = v->validation = NULL; /* were the run's */
+    fcmae_dataset_close(&own->validation);
+    fcmae_class_names_release(&own->names);
+    free(own->names_text);
+    free(own->output_of);
+    free(own->backup);
+    free(own->values);
+    free(own->targets);
+    free(own->branch);
 }
 
-static void source_name(void *cookie, int64_t index, char *name, size_t size)
-{
-    const fcmae_finetuning *f = cookie;
-    fcmae_dataset_name(f->dataset, index, name, size);
-}
-
-/* ---- the network ---- */
-
-/** Weights of standard deviation head_init, biases 0. */
-static void draw_head(fcmae_finetuning *f)
-{
-    const fcmae_parameter *weight = fcmae_model_find(f->model, "head.weight");
-    const fcmae_parameter *bias = fcmae_model_find(f->model, "head.bias");
-    float *values = fcmae_model_values(f->model);
-    fcmae_random random = fcmae_random_start(f->options.run.seed, FCMAE_RANDOM_INITIALISATION, 1,
-                                             0);
-    for (int64_t r = 0; r < weight->rows; r++)
-        for (int64_t c = 0; c < weight->columns; c++)
-            values[weight->offset + r * weight->stride + c] = (float)(f->options.head_init *
-                                                                      fcmae_random_normal(&random));
-    for (int64_t c = 0; c < bias->columns; c++) values[bias->offset + c] = 0;
-}
-
-/** A run that goes on needs the size of its network alone, which its
- *  own checkpoints tell as well. */
-static fcmae_status load_start(fcmae_finetuning *f, fcmae_error *error)
-{
-    const fcmae_finetune_options *o = &f->options;
-    fcmae_status status = fcmae_dense_load(&f->model, o->checkpoint, o->key,
-                                           o->keep_head ? 0 : f->classes, !o->keep_head,
-                                           o->run.seed, error);
-    const fcmae_run_folder *folder = &f->loop.folder;
-    if (status != FCMAE_ERR_NOT_FOUND || folder->count == 0) return status;
-    char path[FCMAE_PATH];
-    fcmae_run_folder_weights(folder, folder->steps[folder->count - 1], path);
-    return fcmae_dense_load(&f->model, path, NULL, f->classes, false, 0, error);
-}
-
-static fcmae_status build_model(fcmae_finetuning *f, fcmae_error *error)
-{
-    fcmae_finetune_options *o = &f->options;
-    if (o->checkpoint) {
-        FCMAE_TRY(load_start(f, error));
-        int classes = fcmae_model_configuration(f->model)->classes;
-        if (classes != f->classes)
-            return fcmae_fail(error, FCMAE_ERR_MISMATCH,
-                              "the head of %.500s has %d classes, the training folder %d: its head "
-                              "cannot be kept",
-                              o->checkpoint, classes, f->classes);
-    } else {
-        fcmae_model_config config = o->model;
-        config.kind = FCMAE_KIND_CLASSIFIER;
-        config.classes = f->classes;
-        config.grn_scope = FCMAE_GRN_IMAGE;
-        FCMAE_TRY(fcmae_model_create(&f->model, &config, error));
-        fcmae_model_initialise(f->model, o->run.seed);
-    }
-    if (!o->keep_head) draw_head(f);
-    const fcmae_model_config *config = fcmae_model_configuration(f->model);
-    int patch = fcmae_config_patch(config);
-    if (config->channels != 3 || o->input_size < patch || o->input_size > 4096 ||
-        o->input_size % patch != 0)
-        return fcmae_fail(
-            error, FCMAE_ERR_SHAPE,
-            "the input is %d pixels of %d channels, but must be a multiple of the patch "
-            "of %d, at most 4096, of 3 channels",
-            o->input_size, config->channels, patch);
-    for (int s = 0; s < FCMAE_STAGES; s++) f->blocks += config->depths[s];
-    if (o->tune_last >= f->blocks) o->tune_last = -1;
-    return FCMAE_OK;
-}
-
-static float *new_block(const fcmae_finetuning *f)
-{
-    return fcmae_allocate_aligned((size_t)fcmae_model_block_size(f->model), sizeof(float));
-}
-
-static fcmae_status allocate(fcmae_finetuning *f, fcmae_error *error)
-{
-    fcmae_finetune_options *o = &f->options;
-    const fcmae_mixing *mixing = &o->mixing;
-    size_t batch = (size_t)o->run.batch_size, side = (size_t)o->input_size;
-    bool mixes = mixing->mix_probability > 0 &&
-                 (mixing->mixup_alpha > 0 || mixing->cutmix_alpha > 0);
-    bool good = true;
-    f->targets = fcmae_allocate_aligned(batch * (size_t)f->classes, sizeof *f->targets);
-    if (mixes || mixing->erase_probability > 0)
-        good = (f->values = fcmae_allocate_aligned(batch * 3 * side * side, sizeof *f->values)) !=
-               NULL;
-    if (o->drop_path > 0)
-        f->branch = fcmae_allocate_aligned(batch * (size_t)f->blocks, sizeof *f->branch);
-    good = good && f->targets && (f->branch || o->drop_path == 0);
-    if (o->optimisation.ema_decay > 0) {
-        f->average = new_block(f);
-        f->backup = new_block(f);
-        good = good && f->average && f->backup;
-    }
-    if (!good)
-        return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for batches of %zu images", batch);
-    if (f->average)
-        memcpy(f->average, fcmae_model_values(f->model),
-               (size_t)fcmae_model_block_size(f->model) * sizeof *f->average);
-    o->optimisation.adamw.frozen_blocks = o->tune_last < 0 ? 0 : f->blocks - o->tune_last;
-    return fcmae_adamw_create(&f->adamw, f->model, &o->optimisation.adamw, error);
-}
-
-static fcmae_status plan_memory(fcmae_finetuning *f, fcmae_train_plan *plan, fcmae_error *error)
-{
-    const fcmae_finetune_options *o = &f->options;
-    const fcmae_run_options *run = &o->run;
-    fcmae_memory_use use = {.average = f->average != NULL,
-                            .mixing = f->values != NULL,
-                            .validation = f->validation != NULL};
-    use.engine = (fcmae_engine_options){
-        .mode = FCMAE_MODE_CLASSIFY,
-        .height = o->input_size,
-        .width = o->input_size,
-        .batch = (int)run->batch_size,
-        .lanes = run->lanes > 0 ? run->lanes : (int)fcmae_loop_recorded(&f->loop, "lanes", 0),
-        .micro_batch = run->micro_batch > 0 ? run->micro_batch
-                                            : (int)fcmae_loop_recorded(&f->loop, "micro_batch", 0),
-        .threads = run->threads,
-        .precision = run->precision,
-        .frozen_blocks = o->optimisation.adamw.frozen_blocks};
-    fcmae_memory_plan memory;
-    FCMAE_TRY(fcmae_plan_memory(fcmae_model_configuration(f->model), &use, &memory, error));
-    plan->engine = f->plan = memory.engine;
-    plan->total_bytes = memory.total_bytes;
-    return fcmae_run_memory(plan->total_bytes, error);
-}
-
-/* ---- the run ---- */
-
-/* What the caller wants to hear, passed on with the caller's cookie. */
-
-static void pass_progress(void *cookie, const fcmae_train_progress *progress)
-{
-    const fcmae_train_callbacks *calls = &((fcmae_finetuning *)cookie)->callbacks.train;
-    if (calls->progress) calls->progress(calls->cookie, progress);
-}
-
-static void pass_saved(void *cookie, int64_t step, const char *path)
-{
-    const fcmae_train_callbacks *calls = &((fcmae_finetuning *)cookie)->callbacks.train;
-    if (calls->saved) calls->saved(calls->cookie, step, path);
-}
-
-static bool pass_should_stop(void *cookie)
-{
-    const fcmae_train_callbacks *calls = &((fcmae_finetuning *)cookie)->callbacks.train;
-    return calls->should_stop && calls->should_stop(calls->cookie);
-}
-
-static void prepare_loop(fcmae_finetuning *f)
-{
-    fcmae_loop *loop = &f->loop;
-    f->own = (fcmae_train_callbacks){.cookie = f,
-                                     .log = f->callbacks.train.log,
-                                     .progress = pass_progress,
-                                     .saved = pass_saved,
-                                     .should_stop = pass_should_stop,
-                                     .inspect = fcmae_finetune_inspect,
-                                     .inspect_every = 1};
-    loop->options = &f->options.run;
-    loop->callbacks = &f->own;
-    loop->source = (fcmae_loop_source){f, source_start, source_next, source_waited, source_name};
-    loop->threads = f->options.run.threads > 0 ? f->options.run.threads : fcmae_processor_count();
-    loop->images_per_batch = f->options.run.batch_size;
-}
-
-static fcmae_status run(fcmae_finetuning *f, fcmae_error *error)
-{
-    fcmae_train_plan plan = {0};
-    fcmae_loop *loop = &f->loop;
-    FCMAE_TRY(fcmae_loop_open(loop, error));
-    FCMAE_TRY(open_training(f, error));
-    FCMAE_TRY(fcmae_finetune_open_validation(f, error));
-    FCMAE_TRY(start_loader(f, error));
-    FCMAE_TRY(build_model(f, error));
-    plan.images = f->images;
-    FCMAE_TRY(fcmae_run_schedule(loop, &f->options.run, &f->options.optimisation, &plan, error));
-    FCMAE_TRY(allocate(f, error));
-    FCMAE_TRY(plan_memory(f, &plan, error));
-    loop->state = (fcmae_run_state){.model = f->model,
-                                    .adamw = f->adamw,
-                                    .average = f->average,
-                                    .settings = &f->settings,
-                                    .seed = f->options.run.seed,
-                                    .texts = f->texts,
-                                    .text_count = 2};
-    fcmae_finetune_settings(&f->settings, f);
-    FCMAE_TRY(fcmae_settings_check(&f->settings, error));
-    FCMAE_TRY(fcmae_loop_resume(loop, error));
-    fcmae_finetune_recall_best(f);
-    FCMAE_TRY(fcmae_engine_create(&f->engine, f->model, &f->plan.options, error));
-    loop->engine = f->engine;
-    plan.first_step = loop->state.step;
-    snprintf(plan.resumed_from, sizeof plan.resumed_from, "%.511s", loop->resumed_from);
-    if (f->callbacks.train.begin) f->callbacks.train.begin(f->callbacks.train.cookie, &plan);
-    fcmae_status status = fcmae_loop_run(loop, error);
-    int64_t bad = fcmae_loader_get_statistics(f->loader).bad_files;
-    if (bad > 0)
-        fcmae_log_line(&f->callbacks.train.log, FCMAE_LOG_WARNING,
-                       "%" PRId64 " of %" PRId64
-                       " files could not be read and were replaced by others",
-                       bad, f->images);
-    return status;
-}
-
-static void release(fcmae_finetuning *f)
-{
-    fcmae_engine_destroy(&f->engine);
-    fcmae_loader_destroy(&f->loader);
-    fcmae_dataset_close(&f->dataset);
-    fcmae_dataset_close(&f->validation);
-    fcmae_adamw_destroy(&f->adamw);
-    fcmae_model_destroy(&f->model);
-    fcmae_settings_release(&f->settings);
-    fcmae_class_names_release(&f->names);
-    free(f->names_text);
-    free(f->output_of);
-    free(f->subset);
-    free(f->average);
-    free(f->backup);
-    free(f->values);
-    free(f->targets);
-    free(f->branch);
-    free(f);
-}
-
-fcmae_status fcmae_finetune(const fcmae_finetune_options *options,
-                            const fcmae_finetune_callbacks *callbacks, fcmae_finetune_result *last,
-                            fcmae_error *error)
-{
-    fcmae_finetuning *f = calloc(1, sizeof *f);
-    if (!f) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for a run");
-    f->options = *options;
-    f->options.mixing.seed = options->run.seed;
-    if (callbacks) f->callbacks = *callbacks;
-    fcmae_status status = fcmae_finetune_check(&f->options, error);
-    if (status == FCMAE_OK) {
-        prepare_loop(f);
-        status = run(f, error);
-        fcmae_loop_close(&f->loop);
-    }
-    if (last) *last = f->last;
-    release(f);
-    return status;
-}
+const fcmae_run_task fcmae_task_finetune = {
+    .options =
+        {.name = "finetune",
+         .purpose = "train a classifier, from a checkpoint or from scratch",
+         .description =
+             "Loads any checkpoint into the dense network (of a pretrained one the decoder is left "
+             "out) with a fresh head, and trains it with the model's published recipe, every value "
+             "of which can be changed. --recipe short suits small sets and few epochs.\n\n"
+             "Like pretraining, a run can be stopped at any moment; the same command line "
+             "continues "
+             "it, and it ends in the same bytes. best.safetensors in the run folder holds the "
+             "weights, or their moving average, with the highest accuracy on val.",
+         .example =
+             "fcmae finetune --checkpoint pretrained --data photos --output tuned --recipe short\n"
+             "fcmae finetune --checkpoint none --model atto --data photos --output scratch --lr "
+             "1e-3 --epochs 50",
+         .options = rows,
+         .count = FCMAE_COUNT(rows),
+         .values_size = sizeof(fcmae_finetune_values)},
+    .own_size = sizeof(fcmae_finetuning),
+    .resolve = resolve,
+    .open = open_data,
+    .configure = fcmae_finetune_configure,
+    .transform = transform,
+    .warmup = warmup,
+    .plan = plan,
+    .optimiser = optimiser,
+    .build = fcmae_finetune_build,
+    .prepare = prepare,
+    .begin = fcmae_finetune_recall_best,
+    .batch = batch,
+    .inspect = fcmae_finetune_inspect,
+    .report = fcmae_finetune_report,
+    .release = release,
+};

@@ -1,50 +1,67 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/** State of one fine-tuning run, shared by finetune.c and finetune_evaluate.c. */
+/** Values and state of a fine-tuning run, shared by finetune.c (options, data), finetune_network.c
+ *  (where the weights come from) and finetune_evaluate.c. */
 #ifndef FCMAE_TASK_FINETUNE_H
 #define FCMAE_TASK_FINETUNE_H
 
-#include "fcmae/finetune.h"
-#include "run/loop.h"
+#include "fcmae/augment.h"
+#include "fcmae/evaluate.h"
+#include "run/run.h"
+
+typedef struct fcmae_finetune_values {
+    fcmae_run_values run; /* first */
+    const char *checkpoint, *key, *data, *train, *validation;
+    int recipe, layer_grouping, tune_last, augment_operations;
+    bool keep_head;
+    double label_fraction, evaluate_every, layer_decay, drop_path, head_init, crop_ratio;
+    double augment_magnitude, augment_deviation, random_erasing, mixup, cutmix, mix_probability;
+    double mix_switch, label_smoothing;
+} fcmae_finetune_values;
+
+/** One evaluation. Accuracies in percent. */
+typedef struct fcmae_finetune_result {
+    int64_t step; /* 0: there was none */
+    double epoch;
+    int64_t images;          /* validated */
+    double top1, top5, loss; /* of the weights */
+    bool has_average;
+    double average_top1, average_top5, average_loss;
+    double best_top1; /* highest so far, of either */
+    int64_t best_step;
+} fcmae_finetune_result;
 
 typedef struct fcmae_finetuning {
-    fcmae_finetune_options options;     /**< resolved                                       */
-    fcmae_finetune_callbacks callbacks; /**< the caller's                                   */
-    fcmae_train_callbacks own;          /**< the loop's: the caller's, but for inspect()     */
-    fcmae_dataset *dataset, *validation;
-    fcmae_loader *loader;
-    fcmae_model *model;
-    fcmae_engine *engine;
-    fcmae_adamw *adamw;
-    float *average, *backup; /**< blocks; backup: the weights while the average is tried */
-    fcmae_settings settings;
-    fcmae_loop loop;
-    fcmae_engine_plan_info plan;
-    int64_t *subset; /**< of the training images; NULL: all               */
-    int64_t images;  /**< used for training                              */
-    int classes, blocks;
-    float *values, *targets, *branch; /**< of one batch; values NULL: bytes as they come;
-                                           branch NULL: no drop path                        */
+    char train_folder[FCMAE_PATH], validation_folder[FCMAE_PATH], start[FCMAE_PATH];
+    double recipe_epochs, recipe_warmup;
+    fcmae_dataset *validation;
     fcmae_class_names names;
     char *names_text, size_text[16];
-    fcmae_metadata texts[2];
-    int32_t *output_of; /**< class of each class of the validation folder     */
+    int classes, blocks;
+    float *values, *targets, *branch; /* of one batch; values NULL: bytes as they come; branch NULL:
+                                         no drop path */
+    float *backup;                    /* the weights while the average is evaluated */
+    int32_t *output_of;               /* class of each class of the validation folder */
     fcmae_finetune_result last;
 } fcmae_finetuning;
 
-/** FCMAE_OK, or which option is impossible. */
-fcmae_status fcmae_finetune_check(const fcmae_finetune_options *options, fcmae_error *error);
-/** Lists every resolved option of the run. */
-void fcmae_finetune_settings(fcmae_settings *settings, const fcmae_finetuning *run);
+static inline fcmae_finetune_values *fcmae_finetune_values_of(const fcmae_run *run)
+{
+    return (fcmae_finetune_values *)(void *)run->values;
+}
 
-/** finetune_evaluate.c: opens the validation set and finds its classes among the training set's. */
-fcmae_status fcmae_finetune_open_validation(fcmae_finetuning *run, fcmae_error *error);
+/* finetune_network.c: parts of the task */
+fcmae_status fcmae_finetune_recipe(fcmae_run *run, fcmae_error *error);
+fcmae_status fcmae_finetune_configure(fcmae_run *run, fcmae_error *error);
+fcmae_status fcmae_finetune_build(fcmae_run *run, fcmae_error *error);
+
+/* finetune_evaluate.c: likewise */
+/** Opens the validation set and finds its classes among the training set's. */
+fcmae_status fcmae_finetune_open_validation(fcmae_run *run, fcmae_error *error);
 /** Takes the best accuracy so far from the run folder; none if there is no such file. */
-void fcmae_finetune_recall_best(fcmae_finetuning *run);
-/** The inspect() of the loop: evaluates when it is time, then asks
- *  the caller's. Cookie: the run. */
-fcmae_status fcmae_finetune_inspect(void *cookie, int64_t step, fcmae_engine *engine,
-                                    const fcmae_batch *batch, fcmae_train_figures *figures,
+fcmae_status fcmae_finetune_recall_best(fcmae_run *run, fcmae_error *error);
+fcmae_status fcmae_finetune_inspect(fcmae_run *run, int64_t step, fcmae_train_figures *figures,
                                     fcmae_error *error);
+void fcmae_finetune_report(fcmae_run *run, fcmae_train_result *result);
 
 #endif

@@ -1,244 +1,246 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
+/** Masked pretraining (FCMAE): the options, and batches of images with their masks. */
 #include <inttypes.h>
-#include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/memory.h"
-#include "core/parallel.h"
-#include "evaluate/dense_pass.h"
-#include "fcmae/data.h"
 #include "fcmae/mask.h"
-#include "fcmae/memory.h"
-#include "run/loop.h"
-#include "run/run_setup.h"
-#include "task/pretrain.h"
+#include "fcmae/preset.h"
+#include "task/inspection.h"
+#include "task/tasks.h"
 
+typedef struct pretrain_values {
+    fcmae_run_values run; /* first */
+    const char *data;
+    double mask_ratio;
+    int mask_unit, masks_per_image, pictures;
+    int64_t watch_collapse;
+} pretrain_values;
+#define AT(member) offsetof(pretrain_values, member)
+
+static const fcmae_option rows[] = {
+    {.type = FCMAE_OPTION_HEADING, .help = "Run"},
+    {"data", FCMAE_OPTION_TEXT, AT(data), .required = true, .unit = "DIR",
+     .record = FCMAE_RECORD_MACHINE,
+     .help = "Folder of JPEG and PNG images, with any subfolders. Labels are not used."},
+    FCMAE_MODEL_NAME_ROW(
+            .fallback = "atto",
+            .help =
+                "Preset or preset file; it also gives the recipe that the options below change."),
+    FCMAE_RUN_ROWS("pretrain", "800", "4096"),
+    {"watch-collapse", FCMAE_OPTION_INTEGER, AT(watch_collapse), .fallback = "0",
+     .range = "[0, 1000000000]", .record = FCMAE_RECORD_MACHINE,
+     .help = "Updates between measurements of feature collapse: the mean cosine distance between "
+             "channels, per stage, on 8 views of the batch, goes into log.jsonl. 0: never."},
+    {"pictures", FCMAE_OPTION_INT, AT(pictures), .fallback = "4", .range = "[0, 64]",
+     .record = FCMAE_RECORD_MACHINE,
+     .help = "Fixed images whose reconstruction is drawn some ten times in the run, into "
+             "RUN/reconstructions; 0: none."},
+
+    {.type = FCMAE_OPTION_HEADING, .help = "Masked autoencoder"},
+    FCMAE_INPUT_SIZE_ROW,
+    {"mask-ratio", FCMAE_OPTION_NUMBER, AT(mask_ratio), .fallback = "0.6", FCMAE_FROM_RECIPE,
+     .range = "(0, 1)", .section = "pretrain", .record = FCMAE_RECORD_FIXED,
+     .help = "Share of the cells removed."},
+    {"mask-unit", FCMAE_OPTION_INT, AT(mask_unit), .fallback = "1", .range = "[1, 128]",
+     .record = FCMAE_RECORD_FIXED,
+     .help = "Cells along the side of the squares that are removed together."},
+    {"masks-per-image", FCMAE_OPTION_INT, AT(masks_per_image), .fallback = "1", .range = "[1, 256]",
+     .record = FCMAE_RECORD_FIXED,
+     .help =
+         "Views of each decoded image, each with other visible cells. batch-size counts views."},
+    FCMAE_MODEL_OPTIONS(FCMAE_RUN_MODEL_AT, FCMAE_SOURCE_ANY),
+    FCMAE_DECODER_OPTIONS(FCMAE_RUN_MODEL_AT, FCMAE_SOURCE_ANY),
+
+    {.type = FCMAE_OPTION_HEADING, .help = "Optimisation"},
+    FCMAE_OPTIMISATION_ROWS("pretrain", "1.5e-4", "0", "40", "0.95", "0"),
+
+    {.type = FCMAE_OPTION_HEADING, .help = "Images"},
+    FCMAE_IMAGE_ROWS("pretrain", "0.2"),
+
+    {.type = FCMAE_OPTION_HEADING, .help = "Machine"},
+    FCMAE_MACHINE_ROWS,
+};
+
+/** What a run keeps. */
 typedef struct pretraining {
-    fcmae_pretrain_options options; /* resolved */
-    fcmae_train_callbacks callbacks;
-    fcmae_dataset *dataset;
-    fcmae_loader *loader;
-    fcmae_model *model;
-    fcmae_engine *engine;
-    fcmae_adamw *adamw;
-    float *average;
-    fcmae_settings settings;
-    fcmae_loop loop;
-    fcmae_engine_options engine_options;
-    fcmae_engine_plan_info plan;
     int grid, visible; /* cells along a side; visible cells of a mask */
-    int64_t images;    /* images of a batch: batch_size / masks_per_image */
+    double recipe_warmup;
     uint8_t *removed;  /* [batch_size, grid * grid] */
     int32_t *image_of; /* [batch_size] */
+    fcmae_inspection inspection;
 } pretraining;
 
-/* ---- data ---- */
-
-/** What the loader has to say goes to the caller and into the log of the run. */
-static void remark(void *cookie, fcmae_log_level level, const char *message)
+static const pretrain_values *values_of(const fcmae_run *run)
 {
-    pretraining *p = cookie;
-    fcmae_log_line(&p->callbacks.log, level, "%s", message);
-    if (p->loop.log.file >= 0)
-        fcmae_run_log_event(&p->loop.log, p->loop.state.step, "warning", message, NULL, 0, NULL);
+    return (const pretrain_values *)(const void *)run->values;
 }
 
-static fcmae_status open_data(pretraining *p, fcmae_error *error)
+static fcmae_status resolve(fcmae_run *run, fcmae_error *error)
 {
-    const fcmae_pretrain_options *o = &p->options;
-    const fcmae_dataset_options listing = {.log = p->callbacks.log};
-    FCMAE_TRY(fcmae_dataset_open(&p->dataset, o->data, &listing, error));
-    fcmae_loader_options options = {
-        .transform = fcmae_transform_train(o->input_size, o->crop_scale),
-        .batch = (int)p->images,
-        .training = true,
-        .seed = o->run.seed,
-        .workers = o->run.workers,
-        .prefetch = FCMAE_RUN_PREFETCH,
-        .bad_share = o->bad_share,
-        .log = {remark, p}};
-    options.transform.flip = o->flip;
-    options.transform.fast_decode = o->fast_decode;
-    int64_t count = fcmae_dataset_count(p->dataset), needed = p->images * o->run.accumulate;
-    if (count < needed)
+    pretraining *own = run->own;
+    const pretrain_values *v = values_of(run);
+    fcmae_preset *preset = NULL;
+    FCMAE_TRY(fcmae_preset_open(&preset, v->run.model_name, error));
+    fcmae_status status = fcmae_preset_apply(preset, run->options, error);
+    memcpy(run->values->model.name, fcmae_preset_config(preset)->name,
+           sizeof run->values->model.name);
+    run->values->model.kind = FCMAE_KIND_PRETRAIN;
+    fcmae_preset_close(&preset);
+    if (status != FCMAE_OK) return status;
+    own->recipe_warmup = v->run.warmup_epochs;
+    run->views = v->masks_per_image;
+    int patch = fcmae_config_patch(&v->run.model);
+    if (v->run.input_size < 2 * patch)
         return fcmae_fail(error, FCMAE_ERR_SHAPE,
-                          "%s holds %" PRId64 " images, but one update takes %" PRId64
-                          " (batch %" PRId64 " x %d, %d masks per image): lower the batch size",
-                          o->data, count, needed, o->run.batch_size, o->run.accumulate,
-                          o->masks_per_image);
-    FCMAE_TRY(fcmae_loader_create(&p->loader, p->dataset, &options, error));
-    p->loop.batches_per_epoch = fcmae_loader_batches(p->loader);
-    p->loop.steps_per_epoch = p->loop.batches_per_epoch / o->run.accumulate;
+                          "an input of %d pixels is one single patch: nothing is left to see when "
+                          "it is removed; take at least %d",
+                          v->run.input_size, 2 * patch);
+    own->grid = v->run.input_size / patch;
+    own->visible = fcmae_mask_visible(own->grid * own->grid, v->mask_ratio);
+    if (v->mask_unit > own->grid)
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                          "the mask unit is %d cells, but the image has %d a side", v->mask_unit,
+                          own->grid);
+    if (v->run.batch_size % v->masks_per_image != 0)
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                          "%d masks per image: the batch size counts masked views and must be a "
+                          "multiple of that, but is %" PRId64,
+                          v->masks_per_image, v->run.batch_size);
     return FCMAE_OK;
 }
 
-static fcmae_status source_start(void *cookie, int64_t epoch, int64_t batch, fcmae_error *error)
+static fcmae_status open_data(fcmae_run *run, fcmae_error *error)
 {
-    pretraining *p = cookie;
-    return fcmae_loader_start(p->loader, (uint32_t)epoch, batch, error);
+    const fcmae_dataset_options listing = {.log = run->callbacks.log};
+    run->data_root = values_of(run)->data;
+    return fcmae_dataset_open(&run->dataset, run->data_root, &listing, error);
 }
 
-static fcmae_status source_next(void *cookie, fcmae_batch *batch, const int64_t **indices,
-                                fcmae_error *error)
+static fcmae_status configure(fcmae_run *run, fcmae_error *error)
 {
-    pretraining *p = cookie;
-    fcmae_samples samples;
-    FCMAE_TRY(fcmae_loader_next(p->loader, &samples, error));
-    int views = p->options.masks_per_image, cells = p->grid * p->grid;
-    for (int i = 0; i < samples.count; i++)
-        FCMAE_TRY(fcmae_mask_generate(
-            p->options.run.seed, samples.epoch, (uint64_t)(samples.batch * p->images + i), p->grid,
-            p->grid, p->options.mask_unit, p->visible, views,
-            p->removed + (size_t)i * (size_t)views * (size_t)cells, error));
-    *indices = samples.indices;
-    *batch = (fcmae_batch){.images = {.count = samples.count,
-                                      .bytes = samples.images,
+    (void)run;
+    (void)error;
+    return FCMAE_OK; /* the preset has said everything */
+}
+
+static fcmae_transform transform(const fcmae_run *run)
+{
+    return fcmae_transform_train(run->values->input_size, run->values->crop_scale);
+}
+
+/** As in the recipe, but at most the share of the run that it is there (40 of 800 epochs). */
+static double warmup(const fcmae_run *run, double epochs)
+{
+    const pretraining *own = run->own;
+    return fmin(own->recipe_warmup, 0.05 * epochs);
+}
+
+static void plan(const fcmae_run *run, fcmae_memory_use *use)
+{
+    const pretraining *own = run->own;
+    use->engine.mode = FCMAE_MODE_PRETRAIN;
+    use->engine.visible_cells = own->visible;
+}
+
+static fcmae_status build(fcmae_run *run, fcmae_error *error)
+{
+    FCMAE_TRY(fcmae_model_create(&run->model, &run->values->model, error));
+    fcmae_model_initialise(run->model, (uint64_t)run->values->seed);
+    return FCMAE_OK;
+}
+
+static fcmae_status prepare(fcmae_run *run, fcmae_error *error)
+{
+    pretraining *own = run->own;
+    size_t samples = (size_t)run->values->batch_size;
+    own->removed = fcmae_allocate_aligned(samples, (size_t)own->grid * (size_t)own->grid);
+    own->image_of = calloc(samples, sizeof *own->image_of);
+    if (!own->removed || !own->image_of)
+        return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for %zu masks", samples);
+    for (size_t i = 0; i < samples; i++) own->image_of[i] = (int32_t)(i / (size_t)run->views);
+    return FCMAE_OK;
+}
+
+static fcmae_status begin(fcmae_run *run, fcmae_error *error)
+{
+    const pretrain_values *v = values_of(run);
+    pretraining *own = run->own;
+    (void)error;
+    own->inspection = (fcmae_inspection){.watch_every = v->watch_collapse,
+                                         .pictures = v->pictures,
+                                         .data = v->data,
+                                         .mask_unit = v->mask_unit,
+                                         .mask_ratio = v->mask_ratio};
+    return FCMAE_OK;
+}
+
+static fcmae_status batch(fcmae_run *run, const fcmae_samples *samples, fcmae_batch *batch,
+                          fcmae_error *error)
+{
+    const pretrain_values *v = values_of(run);
+    pretraining *own = run->own;
+    int64_t images = fcmae_run_images_per_batch(run), cells = (int64_t)own->grid * own->grid;
+    for (int i = 0; i < samples->count; i++)
+        FCMAE_TRY(fcmae_mask_generate((uint64_t)v->run.seed, samples->epoch,
+                                      (uint64_t)(samples->batch * images + i), own->grid, own->grid,
+                                      v->mask_unit, own->visible, run->views,
+                                      own->removed + i * run->views * cells, error));
+    *batch = (fcmae_batch){.images = {.count = samples->count,
+                                      .bytes = samples->images,
                                       .mean = fcmae_imagenet_mean,
                                       .deviation = fcmae_imagenet_deviation},
-                           .samples = (int64_t)samples.count * views,
-                           .image_of = views > 1 ? p->image_of : NULL,
-                           .removed = p->removed};
+                           .samples = (int64_t)samples->count * run->views,
+                           .image_of = run->views > 1 ? own->image_of : NULL,
+                           .removed = own->removed};
     return FCMAE_OK;
 }
 
-static double source_waited(void *cookie)
+static fcmae_status inspect(fcmae_run *run, int64_t step, fcmae_train_figures *figures,
+                            fcmae_error *error)
 {
-    const pretraining *p = cookie;
-    return fcmae_loader_get_statistics(p->loader).wait_seconds;
+    pretraining *own = run->own;
+    return fcmae_inspect(&own->inspection, run, step, figures, error);
 }
 
-static void source_name(void *cookie, int64_t index, char *name, size_t size)
+static void release(fcmae_run *run)
 {
-    const pretraining *p = cookie;
-    fcmae_dataset_name(p->dataset, index, name, size);
+    pretraining *own = run->own;
+    fcmae_inspection_release(&own->inspection);
+    free(own->removed);
+    free(own->image_of);
 }
 
-/* ---- the run ---- */
-
-static fcmae_status allocate(pretraining *p, fcmae_error *error)
-{
-    const fcmae_pretrain_options *o = &p->options;
-    size_t samples = (size_t)o->run.batch_size, cells = (size_t)p->grid * (size_t)p->grid;
-    p->removed = fcmae_allocate_aligned(samples, cells);
-    p->image_of = calloc(samples, sizeof *p->image_of);
-    if (!p->removed || !p->image_of)
-        return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for %zu masks", samples);
-    for (size_t i = 0; i < samples; i++) p->image_of[i] = (int32_t)(i / (size_t)o->masks_per_image);
-
-    FCMAE_TRY(fcmae_model_create(&p->model, &o->model, error));
-    FCMAE_TRY(fcmae_adamw_create(&p->adamw, p->model, &o->optimisation.adamw, error));
-    fcmae_model_initialise(p->model, o->run.seed);
-    if (o->optimisation.ema_decay == 0) return FCMAE_OK;
-    size_t size = (size_t)fcmae_model_block_size(p->model);
-    p->average = fcmae_allocate_aligned(size, sizeof *p->average);
-    if (!p->average)
-        return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for an average of the weights");
-    memcpy(p->average, fcmae_model_values(p->model), size * sizeof *p->average);
-    return FCMAE_OK;
-}
-
-/** Decides what the engine will look like and whether everything fits. */
-static fcmae_status plan_memory(pretraining *p, fcmae_train_plan *plan, fcmae_error *error)
-{
-    const fcmae_pretrain_options *o = &p->options;
-    p->engine_options = (fcmae_engine_options){
-        .mode = FCMAE_MODE_PRETRAIN,
-        .height = o->input_size,
-        .width = o->input_size,
-        .visible_cells = p->visible,
-        .batch = (int)o->run.batch_size,
-        .lanes = o->run.lanes > 0 ? o->run.lanes : (int)fcmae_loop_recorded(&p->loop, "lanes", 0),
-        .micro_batch = o->run.micro_batch > 0
-                           ? o->run.micro_batch
-                           : (int)fcmae_loop_recorded(&p->loop, "micro_batch", 0),
-        .threads = o->run.threads,
-        .precision = o->run.precision};
-    const fcmae_memory_use use = {.engine = p->engine_options,
-                                  .masks_per_image = o->masks_per_image,
-                                  .average = p->average != NULL};
-    fcmae_memory_plan memory;
-    FCMAE_TRY(fcmae_plan_memory(&o->model, &use, &memory, error));
-    plan->engine = p->plan = memory.engine;
-    plan->total_bytes = memory.total_bytes;
-    return fcmae_run_memory(plan->total_bytes, error);
-}
-
-static void prepare_loop(pretraining *p)
-{
-    fcmae_loop *loop = &p->loop;
-    loop->options = &p->options.run;
-    loop->callbacks = &p->callbacks;
-    loop->source = (fcmae_loop_source){p, source_start, source_next, source_waited, source_name};
-    fcmae_run_options *o = &p->options.run;
-    if (o->threads == 0) o->threads = fcmae_processor_count();
-    if (o->workers == 0) o->workers = o->threads;
-    loop->threads = o->threads;
-    loop->images_per_batch = p->images;
-}
-
-static fcmae_status run(pretraining *p, fcmae_error *error)
-{
-    fcmae_train_plan plan = {0};
-    FCMAE_TRY(fcmae_loop_open(&p->loop, error));
-    FCMAE_TRY(open_data(p, error));
-    plan.images = fcmae_dataset_count(p->dataset);
-    FCMAE_TRY(
-        fcmae_run_schedule(&p->loop, &p->options.run, &p->options.optimisation, &plan, error));
-    FCMAE_TRY(allocate(p, error));
-    FCMAE_TRY(plan_memory(p, &plan, error));
-    p->loop.state = (fcmae_run_state){.model = p->model,
-                                      .adamw = p->adamw,
-                                      .average = p->average,
-                                      .settings = &p->settings,
-                                      .seed = p->options.run.seed};
-    fcmae_pretrain_settings(&p->settings, &p->options, &p->plan.options,
-                            fcmae_dataset_count(p->dataset),
-                            fcmae_run_fingerprint(p->dataset, p->options.data));
-    FCMAE_TRY(fcmae_settings_check(&p->settings, error));
-    FCMAE_TRY(fcmae_loop_resume(&p->loop, error));
-    FCMAE_TRY(fcmae_engine_create(&p->engine, p->model, &p->plan.options, error));
-    p->loop.engine = p->engine;
-    plan.first_step = p->loop.state.step;
-    snprintf(plan.resumed_from, sizeof plan.resumed_from, "%.511s", p->loop.resumed_from);
-    if (p->callbacks.begin) p->callbacks.begin(p->callbacks.cookie, &plan);
-    fcmae_status status = fcmae_loop_run(&p->loop, error);
-    int64_t bad = fcmae_loader_get_statistics(p->loader).bad_files;
-    if (bad > 0)
-        fcmae_log_line(&p->callbacks.log, FCMAE_LOG_WARNING,
-                       "%" PRId64 " of %" PRId64
-                       " files could not be read and were replaced by others",
-                       bad, fcmae_dataset_count(p->dataset));
-    return status;
-}
-
-fcmae_status fcmae_pretrain(const fcmae_pretrain_options *options,
-                            const fcmae_train_callbacks *callbacks, fcmae_error *error)
-{
-    pretraining *p = calloc(1, sizeof *p);
-    if (!p) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for a run");
-    p->options = *options;
-    p->options.model.kind = FCMAE_KIND_PRETRAIN;
-    if (callbacks) p->callbacks = *callbacks;
-    fcmae_status status = fcmae_pretrain_check(&p->options, error);
-    if (status == FCMAE_OK) {
-        p->grid = options->input_size / fcmae_config_patch(&options->model);
-        p->visible = fcmae_mask_visible(p->grid * p->grid, options->mask_ratio);
-        p->images = options->run.batch_size / options->masks_per_image;
-        prepare_loop(p);
-        status = run(p, error);
-        fcmae_loop_close(&p->loop);
-    }
-    fcmae_engine_destroy(&p->engine);
-    fcmae_loader_destroy(&p->loader);
-    fcmae_dataset_close(&p->dataset);
-    fcmae_adamw_destroy(&p->adamw);
-    fcmae_model_destroy(&p->model);
-    fcmae_settings_release(&p->settings);
-    free(p->average);
-    free(p->removed);
-    free(p->image_of);
-    free(p);
-    return status;
-}
+const fcmae_run_task fcmae_task_pretrain = {
+    .options =
+        {.name = "pretrain",
+         .purpose = "train a masked autoencoder on a folder of images",
+         .description =
+             "Removes most cells of each image, shows the rest to a sparse ConvNeXt encoder and "
+             "learns to predict the removed pixels (ConvNeXt V2's FCMAE).\n\n"
+             "The run can be stopped at any moment, by Ctrl-C, a signal or a power cut: the same "
+             "command line continues it, and it ends in the same bytes as if it had never stopped. "
+             "Ctrl-C saves first; a second Ctrl-C does not wait.",
+         .example =
+             "fcmae pretrain --data photos --output run\n"
+             "fcmae pretrain --data photos --model tiny --input-size 160 --epochs 20 --output run",
+         .options = rows,
+         .count = FCMAE_COUNT(rows),
+         .values_size = sizeof(pretrain_values)},
+    .own_size = sizeof(pretraining),
+    .resolve = resolve,
+    .open = open_data,
+    .configure = configure,
+    .transform = transform,
+    .warmup = warmup,
+    .plan = plan,
+    .build = build,
+    .prepare = prepare,
+    .begin = begin,
+    .batch = batch,
+    .inspect = inspect,
+    .release = release,
+};

@@ -25,7 +25,7 @@ static fcmae_model_config sized(const char *name, int version, fcmae_model_kind 
         memcpy(config.depths, depths, sizeof depths);
         memcpy(config.dims, dims, sizeof dims);
     } else
-        ck_assert_msg(fcmae_preset_load(name, &config, NULL, &error) == FCMAE_OK, "%s",
+        ck_assert_msg(fcmae_preset_load(name, &config, &error) == FCMAE_OK, "%s",
                       error.message);
     config.version = version;
     config.kind = kind;

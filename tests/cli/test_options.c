@@ -2,10 +2,12 @@
  * SPDX-License-Identifier: MIT */
 /* The frame of the program: parsing by a table, resolved options as JSON, suggestions, formats. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "options.h"
+#include "arguments.h"
+#include "fcmae/train.h"
 #include "progress.h"
 #include "shared.h"
 #include "support/suite.h"
@@ -16,31 +18,32 @@ struct values {
     double ratio;
     bool flag, toggle;
     int choice;
-    cli_texts files;
+    fcmae_texts files;
     const char *place;
 };
 #define AT(member) offsetof(struct values, member)
 
-static const cli_option options[] = {
-    {"PLACE", CLI_TEXT, AT(place), .positional = true, .help = "where"},
-    {"Numbers", CLI_HEADING, .help = "Numbers"},
-    {"count", CLI_INTEGER, AT(count), .fallback = "7", .range = "[-2, 100)", .help = "how many"},
-    {"ratio", CLI_NUMBER, AT(ratio), .otherwise = "of the model", .range = "(0, 1]",
+static const fcmae_option options[] = {
+    {"PLACE", FCMAE_OPTION_TEXT, AT(place), .positional = true, .help = "where"},
+    {"Numbers", FCMAE_OPTION_HEADING, .help = "Numbers"},
+    {"count", FCMAE_OPTION_INTEGER, AT(count), .fallback = "7", .range = "[-2, 100)",
+     .help = "how many"},
+    {"ratio", FCMAE_OPTION_NUMBER, AT(ratio), .otherwise = "of the model", .range = "(0, 1]",
      .help = "part"},
-    {"Others", CLI_HEADING, .help = "Others"},
-    {"name", CLI_TEXT, AT(name), .help = "what"},
-    {"flag", CLI_FLAG, AT(flag), .help = "whether"},
-    {"to-ggle", CLI_SWITCH, AT(toggle), .fallback = "on", .help = "on or off"},
-    {"choice", CLI_CHOICE, AT(choice), .fallback = "two", .choices = "one|two|three",
+    {"Others", FCMAE_OPTION_HEADING, .help = "Others"},
+    {"name", FCMAE_OPTION_TEXT, AT(name), .help = "what"},
+    {"flag", FCMAE_OPTION_FLAG, AT(flag), .help = "whether"},
+    {"to-ggle", FCMAE_OPTION_SWITCH, AT(toggle), .fallback = "on", .help = "on or off"},
+    {"choice", FCMAE_OPTION_CHOICE, AT(choice), .fallback = "two", .choices = "one|two|three",
      .help = "which"},
-    {"files", CLI_TEXTS, AT(files), .help = "several"},
+    {"files", FCMAE_OPTION_TEXTS, AT(files), .help = "several"},
 };
 
-static const cli_command command = {.name = "try",
-                                    .purpose = "nothing",
-                                    .options = options,
-                                    .option_count = CLI_COUNT(options),
-                                    .values_size = sizeof(struct values)};
+static const cli_command command = {.set = &(const fcmae_option_set){.name = "try",
+                                            .purpose = "nothing",
+                                            .options = options,
+                                            .count = FCMAE_COUNT(options),
+                                            .values_size = sizeof(struct values)}};
 
 /* Parses the words of a line; messages go nowhere. */
 static int parse(const char *line, cli_arguments *arguments)
@@ -108,7 +111,7 @@ START_TEST(mistakes_are_usage_errors)
         "--name=",      "one two",        "--unknown",    "--coun 3",
         "-f",           "--Numbers 3",    "--quiet=1",    "--",
     };
-    for (int i = 0; i < CLI_COUNT(lines) - 1; i++) {
+    for (int i = 0; i < FCMAE_COUNT(lines) - 1; i++) {
         cli_arguments a;
         int result = parse(lines[i], &a);
         ck_assert_msg(result == CLI_USAGE, "'%s' gave %d", lines[i], result);
@@ -117,33 +120,97 @@ START_TEST(mistakes_are_usage_errors)
 }
 END_TEST
 
-START_TEST(resolved_options_as_json)
+/* A file with these words; unlink it. */
+static const char *file_of(const char *text)
 {
-    cli_arguments a;
-    ck_assert_int_eq(parse("--ratio 0.25 --files x y", &a), CLI_SUCCESS);
-    char *text = cli_options_json(&a);
-    ck_assert_ptr_nonnull(text);
-    static const char *const parts[] = {
-        "\"count\": 7",      "\"ratio\": 0.25",     "\"name\": null", "\"flag\": false",
-        "\"to_ggle\": true", "\"choice\": \"two\"", "\"PLACE\": null"};
-    for (int i = 0; i < CLI_COUNT(parts); i++)
-        ck_assert_msg(strstr(text, parts[i]), "%s lacks %s", text, parts[i]);
-    ck_assert_ptr_null(strstr(text, "Numbers"));
-    free(text);
-    cli_arguments_release(&a);
+    static char path[] = "/tmp/fcmae-options-XXXXXX";
+    memcpy(path + sizeof path - 7, "XXXXXX", 6);
+    int file = mkstemp(path);
+    ck_assert(file >= 0 && write(file, text, strlen(text)) == (ssize_t)strlen(text));
+    close(file);
+    return path;
+}
+
+/* What a file says holds unless the command line says otherwise, wherever --config stands. */
+START_TEST(files_come_behind_the_command_line)
+{
+    static const char *const files[] = {
+        "count = 5\nratio = 0.25 ; of all\nto_ggle = off\n[other]\nname = x\n[try]\nchoice = one\n",
+        "{\"count\": 5, \"ratio\": 0.25, \"to_ggle\": false, \"choice\": \"one\", \"name\": null,"
+        " \"files\": [\"a\", \"b\"]}"};
+    for (int i = 0; i < 2; i++) {
+        char line[200];
+        cli_arguments a;
+        const char *path = file_of(files[i]);
+        snprintf(line, sizeof line, "--ratio 0.5 --config %s --choice three", path);
+        ck_assert_int_eq(parse(line, &a), CLI_SUCCESS);
+        const struct values *v = a.values;
+        ck_assert_int_eq(v->count, 5);
+        ck_assert_double_eq(v->ratio, 0.5);
+        ck_assert(!v->toggle && !v->name);
+        ck_assert_int_eq(v->choice, 2);
+        ck_assert_int_eq(v->files.count, i == 0 ? 0 : 2);
+        ck_assert(cli_given(&a, "count") && !cli_given(&a, "name"));
+        cli_arguments_release(&a);
+        unlink(path);
+    }
+}
+END_TEST
+
+START_TEST(files_with_mistakes_are_refused_by_place)
+{
+    static const struct {
+        const char *text, *expected;
+    } cases[] = {{"count = 5\ncoutn = 6\n", ":2: try has no option coutn; did you mean count?"},
+                 {"count = 500\n", ":1: count 500: must be in [-2, 100)"},
+                 {"what is this\n", ":1: neither"},
+                 {"{\"count\": 5, \"coutn\": 6}", ": try has no option coutn"},
+                 {"{\"count\": {}}", ": count: must be a text"},
+                 {"{\"count\": 5", "is not valid JSON"}};
+    for (int i = 0; i < FCMAE_COUNT(cases); i++) {
+        fcmae_options *all = NULL;
+        fcmae_error error = {0};
+        const char *path = file_of(cases[i].text);
+        ck_assert_int_eq(fcmae_options_create(&all, command.set, NULL), FCMAE_OK);
+        ck_assert_int_eq(fcmae_options_read(all, path, &error), FCMAE_ERR_FORMAT);
+        ck_assert_msg(strstr(error.message, cases[i].expected), "%s", error.message);
+        fcmae_options_destroy(&all);
+        unlink(path);
+    }
+}
+END_TEST
+
+/* Two that exclude each other: an error at one level, the higher level wins otherwise. */
+START_TEST(options_that_exclude_each_other)
+{
+    fcmae_options *run = NULL;
+    fcmae_error error = {0};
+    ck_assert_int_eq(fcmae_options_create(&run, fcmae_task_options("pretrain"), NULL), FCMAE_OK);
+    ck_assert_int_eq(fcmae_options_set(run, "data", "x", NULL), FCMAE_OK);
+    ck_assert_int_eq(fcmae_options_set(run, "output", "x", NULL), FCMAE_OK);
+    ck_assert_int_eq(fcmae_options_set_at(run, FCMAE_LEVEL_FILE, "steps", "9", NULL), FCMAE_OK);
+    ck_assert_int_eq(fcmae_options_set_at(run, FCMAE_LEVEL_FILE, "epochs", "2", NULL), FCMAE_OK);
+    ck_assert(fcmae_options_given(run, "steps") && !fcmae_options_given(run, "epochs"));
+    ck_assert_int_eq(fcmae_options_set(run, "epochs", "3", NULL), FCMAE_OK);
+    ck_assert(!fcmae_options_given(run, "steps") && fcmae_options_given(run, "epochs"));
+    ck_assert_int_eq(fcmae_options_check(run, NULL), FCMAE_OK);
+    ck_assert_int_eq(fcmae_options_set(run, "steps", "4", NULL), FCMAE_OK);
+    ck_assert_int_eq(fcmae_options_check(run, &error), FCMAE_ERR_ARGUMENT);
+    ck_assert_str_eq(error.message, "steps and epochs exclude each other");
+    fcmae_options_destroy(&run);
 }
 END_TEST
 
 START_TEST(suggestions)
 {
     static const char *const names[] = {"pretrain", "parity", "probe", "info", "bench"};
-    ck_assert_str_eq(cli_suggest("pretrian", names, 5), "pretrain");
-    ck_assert_str_eq(cli_suggest("pretrai", names, 5), "pretrain");
-    ck_assert_str_eq(cli_suggest("inof", names, 5), "info");
-    ck_assert_str_eq(cli_suggest("prob", names, 5), "probe");
-    ck_assert_str_eq(cli_suggest("benhc", names, 5), "bench");
-    ck_assert_ptr_null(cli_suggest("convolution", names, 5));
-    ck_assert_ptr_null(cli_suggest("xyz", names, 5));
+    ck_assert_str_eq(fcmae_suggest("pretrian", names, 5), "pretrain");
+    ck_assert_str_eq(fcmae_suggest("pretrai", names, 5), "pretrain");
+    ck_assert_str_eq(fcmae_suggest("inof", names, 5), "info");
+    ck_assert_str_eq(fcmae_suggest("prob", names, 5), "probe");
+    ck_assert_str_eq(fcmae_suggest("benhc", names, 5), "bench");
+    ck_assert_ptr_null(fcmae_suggest("convolution", names, 5));
+    ck_assert_ptr_null(fcmae_suggest("xyz", names, 5));
 }
 END_TEST
 
@@ -167,7 +234,9 @@ static void add_tests(TCase *cases)
 {
     tcase_add_test(cases, defaults_and_values);
     tcase_add_test(cases, mistakes_are_usage_errors);
-    tcase_add_test(cases, resolved_options_as_json);
+    tcase_add_test(cases, files_come_behind_the_command_line);
+    tcase_add_test(cases, files_with_mistakes_are_refused_by_place);
+    tcase_add_test(cases, options_that_exclude_each_other);
     tcase_add_test(cases, suggestions);
     tcase_add_test(cases, formats);
 }

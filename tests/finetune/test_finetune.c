@@ -6,22 +6,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fcmae/finetune.h"
+#include "core/json.h"
+#include "fcmae/evaluate.h"
 #include "support/suite.h"
 #include "train/scratch.h"
 
-static char folder[SCRATCH_PATH], training[2 * SCRATCH_PATH], validation[2 * SCRATCH_PATH];
+static char folder[SCRATCH_PATH], validation[2 * SCRATCH_PATH];
 
 static void setup(void)
 {
     scratch_make(folder);
     scratch_images(folder);
-    snprintf(training, sizeof training, "%s/set/train", folder);
     snprintf(validation, sizeof validation, "%s/set/val", folder);
 }
 
 static void teardown(void)
 {
+    scratch_forget();
     scratch_remove(folder);
 }
 
@@ -31,31 +32,20 @@ static void path_of(char *path, const char *run, const char *name)
 }
 
 /** Everything random is on; 40 images, 5 updates an epoch, 12 updates. */
-static fcmae_finetune_options options_of(char *output, const char *run)
+static fcmae_options *options_of(const char *run)
 {
-    fcmae_finetune_recipe recipe;
-    fcmae_finetune_recipe_short(&recipe);
-    recipe.mixup = 0.8;
-    recipe.cutmix = 1;
-    recipe.drop_path = 0.3;
-    recipe.random_erasing = 0.5;
-    fcmae_finetune_options o = fcmae_finetune_from_recipe(&recipe);
-    path_of(output, run, "");
-    o.train = training;
-    o.validation = validation;
-    o.model = scratch_model();
-    o.input_size = 64;
-    o.optimisation.ema_warmup = true;
-    o.optimisation.lr = 2e-3;
-    o.run.output = output;
-    o.run.steps = 12;
-    o.run.batch_size = 8;
-    o.run.save_every = 4;
-    o.run.threads = 1;
-    o.run.workers = 1;
-    o.run.lanes = 2;
-    o.run.micro_batch = 2;
-    return o;
+    static const char *const values[][2] = {
+        {"checkpoint", "none"}, {"recipe", "short"},  {"mixup", "0.8"},
+        {"cutmix", "1"},        {"drop-path", "0.3"}, {"random-erasing", "0.5"},
+        {"input-size", "64"},   {"lr", "2e-3"},       {"steps", "12"},
+        {"batch-size", "8"},    {"save-every", "4"},  {"threads", "1"},
+        {"workers", "1"},       {"lanes", "2"},       {"micro-batch", "2"}};
+    char data[2 * SCRATCH_PATH];
+    fcmae_options *options = scratch_task("finetune", folder, run);
+    snprintf(data, sizeof data, "%s/set", folder);
+    scratch_set(options, "data", data);
+    for (int i = 0; i < FCMAE_COUNT(values); i++) scratch_set(options, values[i][0], values[i][1]);
+    return options;
 }
 
 typedef struct witness {
@@ -75,30 +65,46 @@ static void progress(void *cookie, const fcmae_train_progress *p)
     if (p->step <= 16) w->losses[p->step - 1] = p->loss;
 }
 
-static void evaluated(void *cookie, const fcmae_finetune_result *result)
+static void remark(void *cookie, fcmae_log_level level, const char *message)
 {
     witness *w = cookie;
-    w->evaluations++;
-    ck_assert(result->images > 0 && result->top1 >= 0 && result->top1 <= result->top5);
-    ck_assert(result->best_top1 >= result->top1 && result->best_top1 >= result->average_top1);
+    if (level == FCMAE_LOG_INFO && strstr(message, "top-1")) w->evaluations++;
 }
 
-static fcmae_status finetune(const fcmae_finetune_options *o, witness *w,
-                             fcmae_finetune_result *last, fcmae_error *error)
+static fcmae_status finetune(fcmae_options *options, witness *w, fcmae_train_result *result,
+                             fcmae_error *error)
 {
-    const fcmae_finetune_callbacks callbacks = {
-        .train = {.cookie = w, .progress = progress, .should_stop = should_stop},
-        .evaluated = evaluated};
-    return fcmae_finetune(o, &callbacks, last, error);
+    const fcmae_train_callbacks callbacks = {
+        .cookie = w, .log = {remark, w}, .progress = progress, .should_stop = should_stop};
+    return fcmae_train(options, &callbacks, result, error);
 }
 
-static fcmae_finetune_result train(const fcmae_finetune_options *o, witness *w)
+/** Runs to the end; returns a number of the result's details, an evaluation's where it has that. */
+static double train_for(fcmae_options *options, witness *w, const char *figure)
 {
-    fcmae_finetune_result last = {0};
+    fcmae_train_result result = {0};
     fcmae_error error = {0};
-    fcmae_status status = finetune(o, w, &last, &error);
+    json_t *details = NULL;
+    fcmae_status status = finetune(options, w, &result, &error);
     ck_assert_msg(status == FCMAE_OK, "%s", error.message);
-    return last;
+    ck_assert(result.details && result.summary && strstr(result.summary, "best.safetensors"));
+    ck_assert_int_eq(
+        fcmae_json_parse(result.details, strlen(result.details), "details", &details, NULL),
+        FCMAE_OK);
+    const json_t *evaluation = json_object_get(details, "evaluation");
+    double top1 = fcmae_json_number(evaluation, "top1", NAN);
+    ck_assert(top1 >= 0 && top1 <= fcmae_json_number(evaluation, "top5", NAN));
+    ck_assert(fcmae_json_number(details, "best_top1", NAN) >= top1);
+    double value = fcmae_json_number(evaluation, figure, NAN);
+    if (isnan(value)) value = fcmae_json_number(details, figure, NAN);
+    json_decref(details);
+    fcmae_train_result_release(&result);
+    return value;
+}
+
+static void train(fcmae_options *options, witness *w)
+{
+    train_for(options, w, "top1");
 }
 
 static void same_ends(const char *a, const char *b)
@@ -113,26 +119,24 @@ static void same_ends(const char *a, const char *b)
 
 START_TEST(a_run_ends_in_the_same_bytes_however_it_got_there)
 {
-    char output[3 * SCRATCH_PATH];
     witness w = {0};
-    fcmae_finetune_options o = options_of(output, "straight");
-    train(&o, &w);
+    train(options_of("straight"), &w);
     ck_assert_int_eq(w.evaluations, 3); /* after 5, 10 and 12 updates */
 
-    o = options_of(output, "threads");
-    o.run.threads = 3;
-    o.run.workers = 2;
-    train(&o, &(witness){0});
+    fcmae_options *o = options_of("threads");
+    scratch_number(o, "threads", 3);
+    scratch_number(o, "workers", 2);
+    train(o, &(witness){0});
     same_ends("straight", "threads");
 
-    o = options_of(output, "broken");
     for (int64_t stop = 3; stop <= 5; stop++) { /* after updates 2, 5 and 9 */
         witness stopped = {.stop_after = stop};
         fcmae_error error = {0};
-        ck_assert_int_eq(finetune(&o, &stopped, NULL, &error), FCMAE_ERR_INTERRUPTED);
+        ck_assert_int_eq(finetune(options_of("broken"), &stopped, NULL, &error),
+                         FCMAE_ERR_INTERRUPTED);
     }
     witness rest = {0};
-    train(&o, &rest);
+    train(options_of("broken"), &rest);
     for (int i = 0; i < 12; i++)
         if (rest.losses[i] != 0) ck_assert(rest.losses[i] == w.losses[i]);
     same_ends("straight", "broken");
@@ -141,10 +145,10 @@ END_TEST
 
 START_TEST(the_best_weights_give_the_accuracy_they_were_kept_for)
 {
-    char output[3 * SCRATCH_PATH], path[3 * SCRATCH_PATH];
-    fcmae_finetune_options o = options_of(output, "run");
-    fcmae_finetune_result last = train(&o, &(witness){0});
-    ck_assert(last.has_average && last.images == 8);
+    char path[3 * SCRATCH_PATH];
+    double best_top1 = train_for(options_of("run"), &(witness){0}, "best_top1");
+    ck_assert_double_eq(train_for(options_of("other"), &(witness){0}, "images"), 8);
+    ck_assert(!isnan(train_for(options_of("third"), &(witness){0}, "ema_top1")));
 
     path_of(path, "run", "best.safetensors");
     fcmae_model *model = NULL;
@@ -164,7 +168,7 @@ START_TEST(the_best_weights_give_the_accuracy_they_were_kept_for)
     ck_assert_int_eq(fcmae_class_names_match(&names, 2, dataset, NULL, output_of, NULL, NULL),
                      FCMAE_OK);
     ck_assert_int_eq(fcmae_evaluate(model, dataset, output_of, &pass, &evaluation, NULL), FCMAE_OK);
-    ck_assert_double_eq_tol(100.0 * (double)evaluation.top1 / 8, last.best_top1, 1e-9);
+    ck_assert_double_eq_tol(100.0 * (double)evaluation.top1 / 8, best_top1, 1e-9);
     ck_assert_int_eq(evaluation.top5, 8); /* of two classes, both are among the best five */
     int64_t wrong = 0;
     for (int64_t i = 0; i < evaluation.confusion_count; i++)
@@ -180,18 +184,17 @@ END_TEST
 
 START_TEST(pretrained_weights_arrive_and_a_part_of_them_stays)
 {
-    char data[2 * SCRATCH_PATH], output[3 * SCRATCH_PATH], path[3 * SCRATCH_PATH];
     fcmae_error error = {0};
-    fcmae_pretrain_options pretraining = scratch_options(folder, "pretrained", data, path);
-    pretraining.run.steps = 4;
-    ck_assert_int_eq(fcmae_pretrain(&pretraining, NULL, &error), FCMAE_OK);
+    fcmae_options *pretraining = scratch_pretraining(folder, "pretrained");
+    scratch_number(pretraining, "steps", 4);
+    ck_assert_int_eq(fcmae_train(pretraining, NULL, NULL, &error), FCMAE_OK);
 
     char start[3 * SCRATCH_PATH], end[3 * SCRATCH_PATH];
     path_of(start, "pretrained", "checkpoint-4.safetensors");
-    fcmae_finetune_options o = options_of(output, "tuned");
-    o.checkpoint = start;
-    o.tune_last = 1;
-    train(&o, &(witness){0});
+    fcmae_options *o = options_of("tuned");
+    scratch_set(o, "checkpoint", start);
+    scratch_number(o, "tune-last", 1);
+    train(o, &(witness){0});
 
     path_of(end, "tuned", "checkpoint-12.safetensors");
     fcmae_model *before = NULL, *after = NULL;
@@ -211,8 +214,11 @@ START_TEST(pretrained_weights_arrive_and_a_part_of_them_stays)
 
     /* a run that is resumed needs its starting point no more */
     remove(start);
-    o.run.steps = 13;
-    train(&o, &(witness){0});
+    o = options_of("tuned");
+    scratch_set(o, "checkpoint", start);
+    scratch_number(o, "tune-last", 1);
+    scratch_number(o, "steps", 13);
+    train(o, &(witness){0});
 }
 END_TEST
 
@@ -268,10 +274,10 @@ END_TEST
 
 START_TEST(a_part_of_the_labels)
 {
-    char output[3 * SCRATCH_PATH], path[3 * SCRATCH_PATH];
-    fcmae_finetune_options o = options_of(output, "part");
-    o.label_fraction = 0.4;
-    train(&o, &(witness){0});
+    char path[3 * SCRATCH_PATH];
+    fcmae_options *o = options_of("part");
+    scratch_number(o, "label-fraction", 0.4);
+    train(o, &(witness){0});
     path_of(path, "part", "");
     char *text = scratch_read(path, "config.json", NULL);
     ck_assert_ptr_nonnull(strstr(text, "\"data_images\": 16"));
@@ -284,31 +290,60 @@ START_TEST(a_part_of_the_labels)
 }
 END_TEST
 
+/* A learning rate of 0 is 0: the weights stay. */
+START_TEST(a_rate_of_zero_is_zero)
+{
+    char path[3 * SCRATCH_PATH];
+    fcmae_options *o = options_of("still");
+    scratch_number(o, "lr", 0);
+    scratch_number(o, "min-lr", 0);
+    scratch_number(o, "steps", 2);
+    train(o, &(witness){0});
+    path_of(path, "still", "");
+    char *text = scratch_read(path, "config.json", NULL);
+    ck_assert_ptr_nonnull(strstr(text, "\"lr\": 0.0"));
+    free(text);
+    text = scratch_read(path, "log.jsonl", NULL);
+    ck_assert_ptr_nonnull(strstr(text, "\"lr\": 0.0"));
+    ck_assert_ptr_null(strstr(text, "\"lr\": 0.00"));
+    free(text);
+}
+END_TEST
+
+static const struct refusal {
+    const char *name, *text;
+    fcmae_status status;
+    const char *words;
+} refusals[] = {
+    {"drop-path", "1", FCMAE_ERR_ARGUMENT, "drop-path 1: must be in [0, 1)"},
+    {"label-fraction", "0", FCMAE_ERR_ARGUMENT, "must be in (0, 1]"},
+    {"input-size", "65", FCMAE_ERR_SHAPE, "multiple of the patch"},
+    {"batch-size", "41", FCMAE_ERR_SHAPE, "40 images to train on"},
+    {"checkpoint", "/nowhere.safetensors", FCMAE_ERR_NOT_FOUND, "nowhere"},
+    {"data", "/nowhere", FCMAE_ERR_NOT_FOUND, "train and val"},
+};
+
 START_TEST(what_cannot_be_is_refused)
 {
-    char output[3 * SCRATCH_PATH], path[3 * SCRATCH_PATH];
+    const struct refusal *r = &refusals[_i];
     fcmae_error error = {0};
-    fcmae_finetune_options o = options_of(output, "none");
-    o.drop_path = 1;
-    ck_assert_int_eq(fcmae_finetune(&o, NULL, NULL, &error), FCMAE_ERR_ARGUMENT);
-    o = options_of(output, "none");
-    o.label_fraction = 0;
-    ck_assert_int_eq(fcmae_finetune(&o, NULL, NULL, &error), FCMAE_ERR_ARGUMENT);
-    o = options_of(output, "none");
-    o.input_size = 65;
-    ck_assert_int_eq(fcmae_finetune(&o, NULL, NULL, &error), FCMAE_ERR_SHAPE);
-    o = options_of(output, "none");
-    o.run.batch_size = 41;
-    ck_assert_int_eq(fcmae_finetune(&o, NULL, NULL, &error), FCMAE_ERR_SHAPE);
-    ck_assert_ptr_nonnull(strstr(error.message, "40 training images"));
-    o = options_of(output, "none");
-    o.checkpoint = "/nowhere.safetensors";
-    ck_assert_int_eq(fcmae_finetune(&o, NULL, NULL, &error), FCMAE_ERR_NOT_FOUND);
-    o = options_of(output, "none");
-    path_of(path, "set", "");
-    o.validation = path; /* its folders are train and val, which are no classes */
-    ck_assert_int_eq(fcmae_finetune(&o, NULL, NULL, &error), FCMAE_ERR_MISMATCH);
-    ck_assert_ptr_nonnull(strstr(error.message, "train, val"));
+    fcmae_options *o = options_of("none");
+    fcmae_status status = fcmae_options_set(o, r->name, r->text, &error);
+    if (status == FCMAE_OK) status = fcmae_train(o, NULL, NULL, &error);
+    ck_assert_msg(status == r->status && strstr(error.message, r->words), "status %d: %s", status,
+                  error.message);
+}
+END_TEST
+
+START_TEST(classes_that_were_not_trained_are_refused)
+{
+    char path[3 * SCRATCH_PATH], other[3 * SCRATCH_PATH];
+    fcmae_error error = {0};
+    path_of(path, "set/val", "class_000");
+    path_of(other, "set/val", "class_007");
+    ck_assert_int_eq(rename(path, other), 0);
+    ck_assert_int_eq(fcmae_train(options_of("none"), NULL, NULL, &error), FCMAE_ERR_MISMATCH);
+    ck_assert_ptr_nonnull(strstr(error.message, "class_007"));
 }
 END_TEST
 
@@ -320,7 +355,9 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, pretrained_weights_arrive_and_a_part_of_them_stays);
     tcase_add_test(cases, frozen_blocks_change_no_other_gradient);
     tcase_add_test(cases, a_part_of_the_labels);
-    tcase_add_test(cases, what_cannot_be_is_refused);
+    tcase_add_test(cases, a_rate_of_zero_is_zero);
+    tcase_add_loop_test(cases, what_cannot_be_is_refused, 0, FCMAE_COUNT(refusals));
+    tcase_add_test(cases, classes_that_were_not_trained_are_refused);
 }
 
 int main(void)

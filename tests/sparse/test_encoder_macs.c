@@ -197,7 +197,7 @@ START_TEST(presets)
     for (int i = 0; i < 2; i++) {
         fcmae_model_config config;
         fcmae_error error = {0};
-        ck_assert_msg(fcmae_preset_load(names[i], &config, NULL, &error) == FCMAE_OK, "%s",
+        ck_assert_msg(fcmae_preset_load(names[i], &config, &error) == FCMAE_OK, "%s",
                       error.message);
         config.kind = FCMAE_KIND_ENCODER;
         compare(&config, false);

@@ -102,23 +102,59 @@ fcmae_model_config scratch_model(void)
                                 .layer_scale_init = 1e-6};
 }
 
-fcmae_pretrain_options scratch_options(const char *folder, const char *run, char *data,
-                                       char *output)
+static const char preset[] =
+    "[model]\ndepths = 1, 1, 1, 1\ndims = 8, 8, 16, 16\ndecoder_dim = 16\n";
+
+enum { MOST = 64 };
+static fcmae_options *made[MOST];
+static int made_count;
+
+void scratch_set(fcmae_options *options, const char *name, const char *text)
 {
-    join(data, folder, "set/train");
-    join(output, folder, run);
-    fcmae_pretrain_options options = fcmae_pretrain_defaults();
-    options.data = data;
-    options.model = scratch_model();
-    options.input_size = 96;
-    options.optimisation.lr = 2e-3;
-    options.run.output = output;
-    options.run.steps = 12;
-    options.run.batch_size = 8;
-    options.run.save_every = 4;
-    options.run.threads = 1;
-    options.run.workers = 1;
-    options.run.lanes = 2;
-    options.run.micro_batch = 2;
+    fcmae_error error = {0};
+    ck_assert_msg(fcmae_options_set(options, name, text, &error) == FCMAE_OK, "%s", error.message);
+}
+
+void scratch_number(fcmae_options *options, const char *name, double value)
+{
+    char text[40];
+    snprintf(text, sizeof text, "%.17g", value);
+    scratch_set(options, name, text);
+}
+
+fcmae_options *scratch_task(const char *task, const char *folder, const char *run)
+{
+    char path[2 * SCRATCH_PATH];
+    fcmae_error error = {0};
+    ck_assert_int_lt(made_count, MOST);
+    fcmae_options **options = &made[made_count++];
+    ck_assert_msg(fcmae_options_create(options, fcmae_task_options(task), &error) == FCMAE_OK, "%s",
+                  error.message);
+    if (!scratch_exists(folder, "smallest.ini"))
+        scratch_write(folder, "smallest.ini", preset, sizeof preset - 1);
+    join(path, folder, "smallest.ini");
+    scratch_set(*options, "model", path);
+    join(path, folder, run);
+    scratch_set(*options, "output", path);
+    return *options;
+}
+
+fcmae_options *scratch_pretraining(const char *folder, const char *run)
+{
+    static const char *const values[][2] = {
+        {"input-size", "96"}, {"lr", "2e-3"},   {"steps", "12"},  {"batch-size", "8"},
+        {"save-every", "4"},  {"threads", "1"}, {"workers", "1"}, {"lanes", "2"},
+        {"micro-batch", "2"}, {"pictures", "0"}};
+    char path[2 * SCRATCH_PATH];
+    fcmae_options *options = scratch_task("pretrain", folder, run);
+    join(path, folder, "set/train");
+    scratch_set(options, "data", path);
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        scratch_set(options, values[i][0], values[i][1]);
     return options;
+}
+
+void scratch_forget(void)
+{
+    while (made_count > 0) fcmae_options_destroy(&made[--made_count]);
 }

@@ -30,9 +30,15 @@ void scratch_images(const char *folder);
 
 /** The smallest model that has all kinds of layers. */
 fcmae_model_config scratch_model(void);
-/** Options of a run of 12 updates (2.4 epochs) of that model in folder/`run`, on folder/set/train;
- *  `data` and `output` keep the two names. */
-fcmae_pretrain_options scratch_options(const char *folder, const char *run, char *data,
-                                       char *output);
+/** Options of a pretraining of 12 updates (2.4 epochs) of that model in folder/`run`, on
+ *  folder/set/train. scratch_forget() frees them. */
+fcmae_options *scratch_pretraining(const char *folder, const char *run);
+/** Options of `task` that know the model and the run folder alone. */
+fcmae_options *scratch_task(const char *task, const char *folder, const char *run);
+/** Frees every options that the two above made. */
+void scratch_forget(void);
+/** Sets an option, or fails the test. */
+void scratch_set(fcmae_options *options, const char *name, const char *text);
+void scratch_number(fcmae_options *options, const char *name, double value);
 
 #endif

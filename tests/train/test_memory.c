@@ -14,7 +14,7 @@ static fcmae_model_config config_of(const char *name, fcmae_model_kind kind)
 {
     fcmae_model_config config;
     fcmae_error error = {0};
-    ck_assert_msg(fcmae_preset_load(name, &config, NULL, &error) == FCMAE_OK, "%s", error.message);
+    ck_assert_msg(fcmae_preset_load(name, &config, &error) == FCMAE_OK, "%s", error.message);
     config.kind = kind;
     return config;
 }

@@ -29,23 +29,49 @@ static void teardown(void)
     scratch_remove(folder);
 }
 
-/* ---- settings ---- */
+/* ---- record ---- */
 
-static void fill_settings(fcmae_settings *s, int64_t batch, double lr, const char *data)
+struct values {
+    int64_t batch_size;
+    double lr;
+    const char *data;
+    bool norm_pix;
+    int secret;
+};
+#define AT(member) offsetof(struct values, member)
+static const fcmae_option rows[] = {
+    {.type = FCMAE_OPTION_HEADING, .help = "All"},
+    {"batch-size", FCMAE_OPTION_INTEGER, AT(batch_size), .also = "batch",
+     .record = FCMAE_RECORD_FIXED},
+    {"lr", FCMAE_OPTION_NUMBER, AT(lr), .record = FCMAE_RECORD_FREE},
+    {"data", FCMAE_OPTION_TEXT, AT(data), .record = FCMAE_RECORD_MACHINE},
+    {"norm-pix", FCMAE_OPTION_SWITCH, AT(norm_pix), .record = FCMAE_RECORD_FIXED},
+    {"secret", FCMAE_OPTION_INT, AT(secret), .record = FCMAE_RECORD_NOT},
+};
+static const fcmae_option_set try_set = {.name = "try",
+                                         .options = rows,
+                                         .count = FCMAE_COUNT(rows),
+                                         .values_size = sizeof(struct values)};
+
+static void fill_record(fcmae_record *record, int64_t batch, double lr, const char *data)
 {
-    fcmae_settings_integer(s, FCMAE_SETTING_FIXED, "batch_size", batch);
-    fcmae_settings_number(s, FCMAE_SETTING_FREE, "lr", lr);
-    fcmae_settings_text(s, FCMAE_SETTING_MACHINE, "data", data);
-    fcmae_settings_flag(s, FCMAE_SETTING_FIXED, "norm_pix", true);
-    ck_assert_int_eq(fcmae_settings_check(s, NULL), FCMAE_OK);
+    const struct values values = {batch, lr, data, true, 7};
+    ck_assert_int_eq(fcmae_record_take(record, &try_set, &values, NULL), FCMAE_OK);
 }
 
-static const char *find_setting(const void *cookie, const char *name)
+static const char *find_recorded(const void *cookie, const char *key)
 {
-    const fcmae_settings *earlier = cookie;
+    const fcmae_record *earlier = cookie;
     for (int i = 0; i < earlier->count; i++)
-        if (strcmp(earlier->items[i].name, name) == 0) return earlier->items[i].text;
+        if (strcmp(earlier->items[i].key, key) == 0) return earlier->items[i].text;
     return NULL;
+}
+
+/** A record of a time when batch-size was called batch. */
+static const char *find_older(const void *cookie, const char *key)
+{
+    (void)cookie;
+    return strcmp(key, "batch") == 0 ? "32" : NULL;
 }
 
 static int remarks;
@@ -57,30 +83,32 @@ static void count_remark(void *cookie, fcmae_log_level level, const char *messag
     remarks++;
 }
 
-START_TEST(settings_are_compared)
+START_TEST(records_are_compared)
 {
-    fcmae_settings old = {0}, same = {0}, other_lr = {0}, other_batch = {0};
+    fcmae_record old = {0}, same = {0}, other_lr = {0}, other_batch = {0};
     const fcmae_log log = {count_remark, NULL};
     fcmae_error error = {0};
-    fill_settings(&old, 64, 0.1, "a");
-    fill_settings(&same, 64, 0.1, "b");
-    fill_settings(&other_lr, 64, 0.2, "a");
-    fill_settings(&other_batch, 32, 0.1, "a");
-    ck_assert_int_eq(fcmae_settings_compare(&same, find_setting, &old, &log, &error), FCMAE_OK);
+    fill_record(&old, 64, 0.1, "a");
+    fill_record(&same, 64, 0.1, "b");
+    fill_record(&other_lr, 64, 0.2, "a");
+    fill_record(&other_batch, 32, 0.1, "a");
+    ck_assert_int_eq(fcmae_record_compare(&same, find_recorded, &old, &log, &error), FCMAE_OK);
     ck_assert_int_eq(remarks, 0);
-    ck_assert_int_eq(fcmae_settings_compare(&other_lr, find_setting, &old, &log, &error), FCMAE_OK);
+    ck_assert_int_eq(fcmae_record_compare(&other_lr, find_recorded, &old, &log, &error), FCMAE_OK);
     ck_assert_int_eq(remarks, 1);
-    ck_assert_int_eq(fcmae_settings_compare(&other_batch, find_setting, &old, &log, &error),
+    ck_assert_int_eq(fcmae_record_compare(&other_batch, find_recorded, &old, &log, &error),
                      FCMAE_ERR_MISMATCH);
     ck_assert(strstr(error.message, "batch_size 64, not 32"));
-    char *json = fcmae_settings_json(&old);
+    ck_assert_int_eq(fcmae_record_compare(&old, find_older, NULL, &log, &error),
+                     FCMAE_ERR_MISMATCH);
+    char *json = fcmae_record_json(&old);
     ck_assert_str_eq(json, "{\n  \"batch_size\": 64,\n  \"lr\": 0.1,\n  \"data\": \"a\",\n"
                            "  \"norm_pix\": true\n}");
     free(json);
-    fcmae_settings_release(&old);
-    fcmae_settings_release(&same);
-    fcmae_settings_release(&other_lr);
-    fcmae_settings_release(&other_batch);
+    fcmae_record_release(&old);
+    fcmae_record_release(&same);
+    fcmae_record_release(&other_lr);
+    fcmae_record_release(&other_batch);
 }
 END_TEST
 
@@ -268,7 +296,7 @@ END_TEST
 
 typedef struct parts {
     fcmae_run_state state;
-    fcmae_settings settings;
+    fcmae_record record;
     char weights[2 * SCRATCH_PATH], companion[2 * SCRATCH_PATH];
 } parts;
 
@@ -291,8 +319,8 @@ static void make_parts(parts *p, bool average, int64_t step)
     ck_assert_int_eq(fcmae_adamw_create(&p->state.adamw, p->state.model, &options, NULL), FCMAE_OK);
     size_t size = (size_t)fcmae_model_block_size(p->state.model);
     if (average) p->state.average = calloc(size, sizeof(float));
-    fill_settings(&p->settings, 64, 0.1, "a");
-    p->state.settings = &p->settings;
+    fill_record(&p->record, 64, 0.1, "a");
+    p->state.record = &p->record;
     p->state.step = step;
     p->state.epoch = step / 10;
     p->state.batch = step % 10;
@@ -314,7 +342,7 @@ static void free_parts(parts *p)
     free(p->state.average);
     fcmae_adamw_destroy(&p->state.adamw);
     fcmae_model_destroy(&p->state.model);
-    fcmae_settings_release(&p->settings);
+    fcmae_record_release(&p->record);
 }
 
 static fcmae_status load(parts *p, const parts *from, fcmae_error *error)
@@ -346,8 +374,10 @@ START_TEST(state_comes_back_bit_for_bit)
         ck_assert_int_eq(loaded.state.epoch, 3);
         ck_assert_int_eq(loaded.state.batch, 7);
         ck_assert_int_eq(fcmae_adamw_updates(loaded.state.adamw), 37);
-        ck_assert_int_eq(fcmae_run_state_integer(saved.companion, "batch_size", -1), 64);
-        ck_assert_int_eq(fcmae_run_state_integer(saved.companion, "data", -1), -1);
+        char text[32];
+        ck_assert(fcmae_run_state_option(saved.companion, &rows[1], text, sizeof text));
+        ck_assert_str_eq(text, "64");
+        ck_assert(!fcmae_run_state_option(saved.companion, &rows[3], text, sizeof text));
         free_parts(&saved);
         free_parts(&loaded);
     }
@@ -464,7 +494,7 @@ END_TEST
 static void add_tests(TCase *cases)
 {
     tcase_add_checked_fixture(cases, setup, teardown);
-    tcase_add_test(cases, settings_are_compared);
+    tcase_add_test(cases, records_are_compared);
     tcase_add_test(cases, log_is_continued_without_gaps_or_repeats);
     tcase_add_test(cases, log_survives_garbage);
     tcase_add_test(cases, log_takes_a_torn_line_back);

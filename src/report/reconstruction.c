@@ -1,28 +1,42 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-#include "reconstruction.h"
+#include "fcmae/reconstruct.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "picture.h"
-#include "shared.h"
+#include "core/file.h"
+#include "fcmae/mask.h"
+#include "report/canvas.h"
 
-static fcmae_status check_size(cli_reconstruction *r, const cli_reconstruction_options *o,
+enum { GAP = 4, LABEL = 22, COLUMNS = 3, LARGEST = 32000 };
+
+struct fcmae_reconstruction {
+    fcmae_model_config config;
+    int side, patch, grid, cells, visible, count;
+    uint8_t *images, *removed; /* [count, side, side, 3], [count, cells] */
+    int64_t *indices;          /* [count] into the data set */
+    float *predictions;        /* [count, cells, patch values] */
+    double *losses;            /* [count] on the removed patches */
+    fcmae_dataset *dataset;
+};
+
+static fcmae_status check_size(fcmae_reconstruction *r, const fcmae_reconstruction_request *o,
                                fcmae_error *error)
 {
     r->config = o->config;
     r->patch = fcmae_config_patch(&r->config);
     r->side = o->side;
     if (r->config.channels != 3)
-        return cli_error(error, FCMAE_ERR_UNSUPPORTED,
-                         "pictures can be made of networks on 3 channels");
+        return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED,
+                          "pictures can be made of networks on 3 channels");
     if (r->side % r->patch || r->side < 2 * r->patch)
-        return cli_error(error, FCMAE_ERR_SHAPE,
-                         "--input-size %d: must be a multiple of %d, the network's patch, and at "
-                         "least %d",
-                         r->side, r->patch, 2 * r->patch);
+        return fcmae_fail(
+            error, FCMAE_ERR_SHAPE,
+            "an input of %d pixels must be a multiple of %d, the network's patch, and at "
+            "least %d",
+            r->side, r->patch, 2 * r->patch);
     r->grid = r->side / r->patch;
     r->cells = r->grid * r->grid;
     r->visible = fcmae_mask_visible(r->cells, o->mask_ratio);
@@ -30,7 +44,7 @@ static fcmae_status check_size(cli_reconstruction *r, const cli_reconstruction_o
 }
 
 /* Copies up to o->count readable images, drawn from the folder by the seed. */
-static fcmae_status load_images(cli_reconstruction *r, const cli_reconstruction_options *o,
+static fcmae_status load_images(fcmae_reconstruction *r, const fcmae_reconstruction_request *o,
                                 fcmae_error *error)
 {
     fcmae_dataset_options unlabelled = {.log = o->log};
@@ -54,7 +68,7 @@ static fcmae_status load_images(cli_reconstruction *r, const cli_reconstruction_
     r->images = malloc((size_t)chosen * bytes);
     r->indices = malloc((size_t)chosen * sizeof *r->indices);
     if (status == FCMAE_OK && (!r->images || !r->indices))
-        status = cli_error(error, FCMAE_ERR_MEMORY, "out of memory");
+        status = fcmae_fail(error, FCMAE_ERR_MEMORY, "out of memory");
     while (status == FCMAE_OK && r->count < chosen) {
         fcmae_samples samples;
         status = fcmae_loader_next(loader, &samples, error);
@@ -65,11 +79,11 @@ static fcmae_status load_images(cli_reconstruction *r, const cli_reconstruction_
     fcmae_loader_destroy(&loader);
     free(subset);
     if (status == FCMAE_OK && r->count == 0)
-        status = cli_error(error, FCMAE_ERR_FORMAT, "no image could be read");
+        status = fcmae_fail(error, FCMAE_ERR_FORMAT, "no image could be read");
     return status;
 }
 
-static fcmae_status draw_masks(cli_reconstruction *r, const cli_reconstruction_options *o,
+static fcmae_status draw_masks(fcmae_reconstruction *r, const fcmae_reconstruction_request *o,
                                fcmae_error *error)
 {
     size_t count = (size_t)r->count, cells = (size_t)r->cells;
@@ -78,7 +92,7 @@ static fcmae_status draw_masks(cli_reconstruction *r, const cli_reconstruction_o
     r->predictions = malloc(count * cells * patch_values * sizeof *r->predictions);
     r->losses = calloc(count, sizeof *r->losses);
     if (!r->removed || !r->predictions || !r->losses)
-        return cli_error(error, FCMAE_ERR_MEMORY, "out of memory");
+        return fcmae_fail(error, FCMAE_ERR_MEMORY, "out of memory");
     fcmae_status status = FCMAE_OK;
     for (size_t i = 0; i < count && status == FCMAE_OK; i++)
         status = fcmae_mask_generate(o->seed, 0, i, r->grid, r->grid, o->mask_unit, r->visible, 1,
@@ -86,17 +100,40 @@ static fcmae_status draw_masks(cli_reconstruction *r, const cli_reconstruction_o
     return status;
 }
 
-fcmae_status cli_reconstruction_prepare(cli_reconstruction *r, const cli_reconstruction_options *o,
-                                        fcmae_error *error)
+fcmae_status fcmae_reconstruction_create(fcmae_reconstruction **out,
+                                         const fcmae_reconstruction_request *request,
+                                         fcmae_error *error)
 {
-    fcmae_status status = check_size(r, o, error);
-    if (status == FCMAE_OK) status = load_images(r, o, error);
-    if (status == FCMAE_OK) status = draw_masks(r, o, error);
+    fcmae_reconstruction *r = calloc(1, sizeof *r);
+    if (!r) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for a reconstruction");
+    fcmae_status status = check_size(r, request, error);
+    if (status == FCMAE_OK) status = load_images(r, request, error);
+    if (status == FCMAE_OK) status = draw_masks(r, request, error);
+    if (status != FCMAE_OK)
+        fcmae_reconstruction_destroy(&r);
+    else
+        *out = r;
     return status;
 }
 
-fcmae_status cli_reconstruction_predict(cli_reconstruction *r, fcmae_engine *engine,
-                                        fcmae_error *error)
+int fcmae_reconstruction_count(const fcmae_reconstruction *r)
+{
+    return r->count;
+}
+
+int fcmae_reconstruction_visible(const fcmae_reconstruction *r)
+{
+    return r->visible;
+}
+
+double fcmae_reconstruction_image(const fcmae_reconstruction *r, int index, char *name, size_t size)
+{
+    fcmae_dataset_name(r->dataset, r->indices[index], name, size);
+    return r->losses[index];
+}
+
+fcmae_status fcmae_reconstruction_predict(fcmae_reconstruction *r, fcmae_engine *engine,
+                                          fcmae_error *error)
 {
     fcmae_batch batch = {.images = {.count = r->count,
                                     .bytes = r->images,
@@ -108,15 +145,18 @@ fcmae_status cli_reconstruction_predict(cli_reconstruction *r, fcmae_engine *eng
     return fcmae_engine_forward(engine, &batch, &outputs, error);
 }
 
-void cli_reconstruction_release(cli_reconstruction *r)
+void fcmae_reconstruction_destroy(fcmae_reconstruction **reconstruction)
 {
+    if (!reconstruction || !*reconstruction) return;
+    fcmae_reconstruction *r = *reconstruction;
     fcmae_dataset_close(&r->dataset);
     free(r->images);
     free(r->removed);
     free(r->indices);
     free(r->predictions);
     free(r->losses);
-    *r = (cli_reconstruction){0};
+    free(r);
+    *reconstruction = NULL;
 }
 
 /* ---- the pictures ---- */
@@ -127,7 +167,7 @@ static uint8_t to_byte(double value)
 }
 
 /* Mean and standard deviation of the normalised pixels of one cell, as the targets use them. */
-static void patch_statistics(const cli_reconstruction *r, const uint8_t *image, int top, int left,
+static void patch_statistics(const fcmae_reconstruction *r, const uint8_t *image, int top, int left,
                              double *mean, double *deviation)
 {
     double sum = 0, squares = 0;
@@ -150,7 +190,7 @@ static void patch_statistics(const cli_reconstruction *r, const uint8_t *image, 
 }
 
 /* Replaces one removed cell: grey in `masked`, the prediction in `filled`. */
-static void paint_cell(const cli_reconstruction *r, int sample, int cell, const uint8_t *image,
+static void paint_cell(const fcmae_reconstruction *r, int sample, int cell, const uint8_t *image,
                        uint8_t *masked, uint8_t *filled)
 {
     const fcmae_model_config *config = &r->config;
@@ -170,29 +210,62 @@ static void paint_cell(const cli_reconstruction *r, int sample, int cell, const 
             }
 }
 
-fcmae_status cli_reconstruction_draw(const cli_reconstruction *r, const char *path,
-                                     fcmae_error *error)
+/** Labels over the columns; narrow columns get smaller letters. */
+static void draw_labels(fcmae_canvas *canvas, int side)
 {
-    static const char *const labels[] = {"masked", "reconstruction", "original"};
-    cli_picture *picture = NULL;
-    fcmae_status status = cli_picture_create(&picture, r->count, CLI_COUNT(labels), r->side, labels,
-                                             error);
+    static const char *const labels[COLUMNS] = {"masked", "reconstruction", "original"};
+    double size = 13;
+    while (size > 5 && fcmae_text_width(labels[1], size) > side) size--;
+    for (int column = 0; column < COLUMNS; column++)
+        fcmae_canvas_text(canvas, GAP + column * (side + GAP) + 0.5 * side, LABEL - 7,
+                          (fcmae_lettering){.size = size, .anchor = 0.5, .ink = FCMAE_INK_TEXT},
+                          labels[column]);
+}
+
+static void draw_row(const fcmae_reconstruction *r, fcmae_canvas *canvas, int row, uint8_t *masked,
+                     uint8_t *filled)
+{
+    size_t bytes = (size_t)r->side * (size_t)r->side * 3;
+    const uint8_t *image = r->images + (size_t)row * bytes;
+    const uint8_t *columns[COLUMNS] = {masked, filled, image};
+    memcpy(masked, image, bytes);
+    memcpy(filled, image, bytes);
+    for (int cell = 0; cell < r->cells; cell++)
+        if (r->removed[row * r->cells + cell]) paint_cell(r, row, cell, image, masked, filled);
+    for (int column = 0; column < COLUMNS; column++)
+        fcmae_canvas_pixels(canvas, GAP + column * (r->side + GAP), LABEL + row * (r->side + GAP),
+                            columns[column], r->side, r->side);
+}
+
+static fcmae_status write_canvas(fcmae_canvas *canvas, const char *path, fcmae_error *error)
+{
+    fcmae_buffer file = {0};
+    fcmae_status status = fcmae_canvas_finish(canvas, &file, error);
+    if (status == FCMAE_OK) status = fcmae_file_write(path, file.bytes, file.size, error);
+    fcmae_buffer_release(&file);
+    return status;
+}
+
+fcmae_status fcmae_reconstruction_draw(const fcmae_reconstruction *r, const char *path,
+                                       fcmae_error *error)
+{
+    int64_t width = (int64_t)COLUMNS * (r->side + GAP) + GAP;
+    int64_t height = (int64_t)r->count * (r->side + GAP) + LABEL;
+    if (width > LARGEST || height > LARGEST)
+        return fcmae_fail(
+            error, FCMAE_ERR_SHAPE,
+            "the picture would have %lld x %lld pixels; choose fewer or smaller images",
+            (long long)width, (long long)height);
     size_t bytes = (size_t)r->side * (size_t)r->side * 3;
     uint8_t *masked = malloc(bytes), *filled = malloc(bytes);
-    if (status == FCMAE_OK && (!masked || !filled))
-        status = cli_error(error, FCMAE_ERR_MEMORY, "out of memory");
-    for (int i = 0; i < r->count && status == FCMAE_OK; i++) {
-        const uint8_t *image = r->images + (size_t)i * bytes;
-        memcpy(masked, image, bytes);
-        memcpy(filled, image, bytes);
-        for (int cell = 0; cell < r->cells; cell++)
-            if (r->removed[i * r->cells + cell]) paint_cell(r, i, cell, image, masked, filled);
-        cli_picture_set(picture, i, 0, masked);
-        cli_picture_set(picture, i, 1, filled);
-        cli_picture_set(picture, i, 2, image);
-    }
-    if (status == FCMAE_OK) status = cli_picture_write(picture, path, error);
-    cli_picture_destroy(&picture);
+    fcmae_canvas *canvas = fcmae_canvas_create_png((int)width, (int)height, 1);
+    fcmae_status status = FCMAE_OK;
+    if (!masked || !filled || !canvas)
+        status = fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for the picture");
+    if (status == FCMAE_OK) draw_labels(canvas, r->side);
+    for (int i = 0; i < r->count && status == FCMAE_OK; i++) draw_row(r, canvas, i, masked, filled);
+    if (status == FCMAE_OK) status = write_canvas(canvas, path, error);
+    fcmae_canvas_destroy(&canvas);
     free(masked);
     free(filled);
     return status;

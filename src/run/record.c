@@ -1,0 +1,84 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+#include "run/record.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DIGITS = 15 }; /* decimal numbers read back as they were typed */
+
+fcmae_status fcmae_record_take(fcmae_record *record, const fcmae_option_set *set,
+                               const void *values, fcmae_error *error)
+{
+    record->items = calloc((size_t)set->count + 1, sizeof *record->items);
+    if (!record->items) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to record options");
+    for (int i = 0; i < set->count; i++) {
+        const fcmae_option *option = &set->options[i];
+        if (option->type == FCMAE_OPTION_HEADING || option->record == FCMAE_RECORD_NOT) continue;
+        fcmae_recorded *item = &record->items[record->count++];
+        item->option = option;
+        fcmae_option_key(option, item->key, sizeof item->key);
+        item->value = fcmae_option_json(option, values);
+        item->text = item->value
+                         ? json_dumps(item->value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(DIGITS))
+                         : NULL;
+        if (!item->text)
+            return fcmae_fail(error, FCMAE_ERR_MEMORY, "the option %s cannot be recorded",
+                              option->name);
+    }
+    return FCMAE_OK;
+}
+
+void fcmae_record_release(fcmae_record *record)
+{
+    for (int i = 0; i < record->count; i++) {
+        json_decref(record->items[i].value);
+        free(record->items[i].text);
+    }
+    free(record->items);
+    memset(record, 0, sizeof *record);
+}
+
+char *fcmae_record_json(const fcmae_record *record)
+{
+    json_t *object = json_object();
+    bool failed = !object;
+    for (int i = 0; i < record->count && !failed; i++)
+        failed = json_object_set(object, record->items[i].key, record->items[i].value) != 0;
+    char *text = failed ? NULL : json_dumps(object, JSON_INDENT(2) | JSON_REAL_PRECISION(DIGITS));
+    json_decref(object);
+    return text;
+}
+
+/** What an earlier record holds under the key of an option, or under its older name. */
+static const char *find_earlier(const fcmae_recorded *item,
+                                const char *(*earlier)(const void *cookie, const char *key),
+                                const void *cookie)
+{
+    const char *found = earlier(cookie, item->key);
+    if (found || !item->option->also) return found;
+    const fcmae_option older = {.name = item->option->also};
+    char key[64];
+    return earlier(cookie, fcmae_option_key(&older, key, sizeof key));
+}
+
+fcmae_status fcmae_record_compare(const fcmae_record *record,
+                                  const char *(*earlier)(const void *cookie, const char *key),
+                                  const void *cookie, const fcmae_log *log, fcmae_error *error)
+{
+    for (int i = 0; i < record->count; i++) {
+        const fcmae_recorded *item = &record->items[i];
+        if (item->option->record == FCMAE_RECORD_MACHINE) continue;
+        const char *before = find_earlier(item, earlier, cookie);
+        if (!before || strcmp(before, item->text) == 0) continue;
+        if (item->option->record == FCMAE_RECORD_FIXED)
+            return fcmae_fail(error, FCMAE_ERR_MISMATCH,
+                              "the checkpoint belongs to a run with %s %s, not %s: repeat the old "
+                              "value, or start a new run in another folder",
+                              item->key, before, item->text);
+        fcmae_log_line(log, FCMAE_LOG_WARNING, "%s changes from %s to %s from here on", item->key,
+                       before, item->text);
+    }
+    return FCMAE_OK;
+}
