@@ -30,13 +30,17 @@ int cli_fail(const cli_arguments *arguments, const fcmae_error *error)
     return CLI_FAILURE;
 }
 
-int cli_finish(const cli_arguments *arguments)
+int cli_flush(const char *name)
 {
     if (fflush(stdout) == 0 && !ferror(stdout)) return CLI_SUCCESS;
     if (errno == EPIPE) return CLI_FAILURE; /* the reader has seen enough, as in `... | head` */
-    fprintf(stderr, "fcmae %s: writing to standard output failed: %s\n",
-            arguments->command->set->name, strerror(errno));
+    fprintf(stderr, "fcmae %s: writing to standard output failed: %s\n", name, strerror(errno));
     return CLI_FAILURE;
+}
+
+int cli_finish(const cli_arguments *arguments)
+{
+    return cli_flush(arguments->command->set->name);
 }
 
 /* ---- common options ---- */

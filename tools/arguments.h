@@ -87,5 +87,7 @@ int cli_usage_error(const cli_command *command, const char *format, ...) FCMAE_P
 int cli_fail(const cli_arguments *arguments, const fcmae_error *error);
 /** Flushes standard output; a full disk or closed pipe turns success into CLI_FAILURE. */
 int cli_finish(const cli_arguments *arguments);
+/** The same for what is no command of the lists. */
+int cli_flush(const char *name);
 
 #endif

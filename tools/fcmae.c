@@ -6,6 +6,7 @@
 
 #include "commands.h"
 #include "fcmae/fcmae.h"
+#include "manual.h"
 
 static const cli_command *const own_commands[] = {
 #define CLI_ENTRY(name) &cli_command_##name,
@@ -35,7 +36,10 @@ static void print_overview(FILE *stream)
           stream);
     for (int i = 0; cli_command_at(i, &command); i++)
         fprintf(stream, "  %-13s %s\n", command.set->name, command.set->purpose);
-    fputs("\n'fcmae help COMMAND' explains a command and all its options.\n"
+    fputs("  completion    print the completion of bash, zsh or fish\n"
+          "  version       print the version\n"
+          "\n'fcmae help COMMAND' explains a command and all its options; --man and --markdown\n"
+          "between the two words give the same as a manual page or a document.\n"
           "Results go to standard output, progress to standard error. Exit status: 0 success,\n"
           "1 failure, 2 a command line that makes no sense.\n",
           stream);
@@ -63,16 +67,31 @@ static int unknown_command(const char *name)
     return CLI_USAGE;
 }
 
+/* fcmae help [--man|--markdown] [COMMAND] */
 static int help(int count, char **words)
 {
     cli_command command;
-    if (count == 0)
-        print_overview(stdout);
-    else if (!find_command(words[0], &command))
-        return unknown_command(words[0]);
+    const char *form = count > 0 && strncmp(words[0], "--", 2) == 0 ? words[0] : "";
+    const char *name = count > (form[0] != 0) ? words[form[0] != 0] : NULL;
+    if (name && !find_command(name, &command)) return unknown_command(name);
+    if (strcmp(form, "--man") == 0)
+        name ? cli_manual_command(stdout, command.set) : cli_manual(stdout);
+    else if (strcmp(form, "--markdown") == 0)
+        name ? cli_markdown_command(stdout, command.set) : cli_markdown(stdout);
+    else if (form[0] && strcmp(form, "--help") != 0)
+        return unknown_command(form);
     else
-        cli_help(stdout, command.set);
-    return CLI_SUCCESS;
+        name ? cli_help(stdout, command.set) : print_overview(stdout);
+    return cli_flush("help");
+}
+
+static int completion(int count, char **words)
+{
+    if (count == 1 && cli_completion(stdout, words[0])) return cli_flush("completion");
+    fputs("fcmae completion: needs the name of a shell: bash, zsh or fish. For bash:\n"
+          "    source <(fcmae completion bash)\n",
+          stderr);
+    return CLI_USAGE;
 }
 
 int main(int count, char **words)
@@ -89,6 +108,7 @@ int main(int count, char **words)
         printf("fcmae %s\n", fcmae_version());
         return CLI_SUCCESS;
     }
+    if (strcmp(name, "completion") == 0) return completion(count - 2, words + 2);
     cli_command command;
     if (!find_command(name, &command)) return unknown_command(name);
     cli_arguments arguments;

@@ -32,6 +32,7 @@
     {"layer-scale-init", FCMAE_OPTION_NUMBER, at(layer_scale_init), .fallback = "1e-6",            \
      .range = "(-1e6, 1e6)", .help = "First value of LayerScale; V1 only.", FCMAE_MODEL_ROW},      \
     {"grn-scope", FCMAE_OPTION_CHOICE, at(grn_scope), .fallback = "image",                         \
+     FCMAE_FROM_PRESET,                                                                            \
      .choices = "image|batch",                                                                     \
      .help = "Set of visible sites over which GRN takes its norm.", .section = "model",            \
      .record = FCMAE_RECORD_FIXED, .source = by}
@@ -39,17 +40,21 @@
 /** What the decoder is and predicts: likewise, for runs that have one. */
 #define FCMAE_DECODER_OPTIONS(at, by)                                                              \
     {"norm-pix", FCMAE_OPTION_SWITCH, at(norm_pix), .fallback = "on",                              \
+     FCMAE_FROM_PRESET,                                                                            \
      .help = "Normalise the pixels to predict by their patch.", .section = "model",                \
      .record = FCMAE_RECORD_FIXED, .source = by},                                                  \
     {"decoder-depth", FCMAE_OPTION_INT, at(decoder_depth), .fallback = "1", .range = "[1, 64]",    \
+     FCMAE_FROM_PRESET,                                                                            \
      .help = "Blocks of the decoder.", .section = "model", .record = FCMAE_RECORD_FIXED,           \
      .source = by},                                                                                \
     {"decoder-dim", FCMAE_OPTION_INT, at(decoder_dim), .fallback = "512", .range = "[16, 8192]",   \
+     FCMAE_FROM_PRESET,                                                                            \
      .help = "Channels of the decoder, a multiple of 16.", .section = "model",                     \
      .record = FCMAE_RECORD_FIXED, .source = by}
 
 /* clang-format on */
 
+#define FCMAE_FROM_PRESET .otherwise = "from the model's preset"
 #define FCMAE_MODEL_ROW \
     .section = "model", .record = FCMAE_RECORD_FIXED, .source = FCMAE_SOURCE_PRESET
 #define FCMAE_MODEL_ROW_FREE \
