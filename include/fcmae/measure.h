@@ -19,6 +19,9 @@
 extern "C" {
 #endif
 
+/** Seconds since an arbitrary moment, by a clock that never goes back. */
+FCMAE_API double fcmae_measure_seconds(void);
+
 /**
  * Floating-point operations per second of independent fused multiply-adds that stay in registers,
  * with the instruction set the kernels use: the ceiling of any product.
@@ -28,6 +31,7 @@ extern "C" {
  *                  elsewhere the float32 figure
  * @param threads  <= 0: one per processor
  * @param seconds  how long each thread works; 0.02 is enough for 1 %
+ * @return 0: no memory for the threads' figures
  */
 FCMAE_API double fcmae_measure_peak(int instruction_set, bool bfloat16, int threads,
                                     double seconds);

@@ -2,13 +2,14 @@
  * SPDX-License-Identifier: MIT */
 #include "fcmae/measure.h"
 
+#include <stdlib.h>
 #include <time.h>
 
 #include "core/kernels.h"
 #include "core/memory.h"
 #include "core/parallel.h"
 
-static double now(void)
+double fcmae_measure_seconds(void)
 {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
@@ -19,8 +20,6 @@ static int thread_count(int threads)
 {
     return threads > 0 ? threads : fcmae_processor_count();
 }
-
-enum { MOST_THREADS = 1024 };
 
 /** What an engine of the same options uses. */
 static fcmae_isa isa_of(int instruction_set, bool bfloat16)
@@ -36,34 +35,39 @@ static const fcmae_kernels *kernels_of(int instruction_set, bool bfloat16)
     return fcmae_kernels_get(isa_of(instruction_set, bfloat16));
 }
 
+/** What one thread does. */
 typedef struct peak_work {
     double (*peak)(int64_t iterations, float *sink);
-    double seconds;
-    double rate[MOST_THREADS];
-    float sink[MOST_THREADS];
+    double seconds, rate;
+    float sink;
 } peak_work;
 
 static void measure_one_peak(void *argument, int64_t index, int worker)
 {
     (void)worker;
-    peak_work *work = argument;
-    double start = now(), elapsed = 0, operations = 0;
+    peak_work *work = (peak_work *)argument + index;
+    double start = fcmae_measure_seconds(), elapsed = 0, operations = 0;
     do {
-        operations += work->peak(20000, &work->sink[index]);
-        elapsed = now() - start;
+        operations += work->peak(20000, &work->sink);
+        elapsed = fcmae_measure_seconds() - start;
     } while (elapsed < work->seconds);
-    work->rate[index] = operations / elapsed;
+    work->rate = operations / elapsed;
 }
 
 double fcmae_measure_peak(int instruction_set, bool bfloat16, int threads, double seconds)
 {
     threads = thread_count(threads);
-    if (threads > MOST_THREADS) threads = MOST_THREADS;
     const fcmae_kernels *kernels = kernels_of(instruction_set, bfloat16);
-    peak_work work = {.peak = bfloat16 ? kernels->peak_pairs : kernels->peak, .seconds = seconds};
-    fcmae_parallel_for(threads, threads, measure_one_peak, &work);
+    peak_work *work = calloc((size_t)threads, sizeof *work);
+    if (!work) return 0;
+    for (int i = 0; i < threads; i++) {
+        work[i].peak = bfloat16 ? kernels->peak_pairs : kernels->peak;
+        work[i].seconds = seconds;
+    }
+    fcmae_parallel_for(threads, threads, measure_one_peak, work);
     double sum = 0;
-    for (int i = 0; i < threads; i++) sum += work.rate[i];
+    for (int i = 0; i < threads; i++) sum += work[i].rate;
+    free(work);
     return sum;
 }
 
@@ -89,9 +93,9 @@ double fcmae_measure_bandwidth(void *buffer, size_t bytes, int threads)
     update_work work = {buffer, (int64_t)(bytes / 64 * 16), UPDATE_CHUNK};
     if (work.count == 0) return 0;
     int64_t chunks = (work.count + work.chunk - 1) / work.chunk;
-    double start = now();
+    double start = fcmae_measure_seconds();
     fcmae_parallel_for(thread_count(threads), chunks, update_chunk, &work);
-    double elapsed = now() - start;
+    double elapsed = fcmae_measure_seconds() - start;
     return elapsed > 0 ? 2.0 * 4.0 * (double)work.count / elapsed : 0;
 }
 

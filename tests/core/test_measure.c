@@ -51,10 +51,23 @@ START_TEST(memory_and_processors)
 }
 END_TEST
 
+START_TEST(the_clock_runs_forward)
+{
+    double start = fcmae_measure_seconds(), last = start;
+    while (last < start + 0.01) {
+        double now = fcmae_measure_seconds();
+        if (now < last) ck_abort_msg("the clock went back by %g s", last - now);
+        last = now;
+    }
+    ck_assert_double_lt(last, start + 60); /* seconds, not some other unit */
+}
+END_TEST
+
 static void add_tests(TCase *cases)
 {
     tcase_add_test(cases, rates_are_plausible);
     tcase_add_test(cases, memory_and_processors);
+    tcase_add_test(cases, the_clock_runs_forward);
 }
 
 int main(void)
