@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/memory.h"
 #include "core/random.h"
@@ -27,13 +26,6 @@ static struct {
     int failures;
     float *probe; /* for the bandwidth */
 } bench;
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
 
 float *bench_floats(int64_t count, uint64_t seed)
 {
@@ -64,14 +56,14 @@ void bench_time(const stage_case *stage, const operator_figure *figure,
     enum { LIMIT_SAMPLES = 5 };
     const double sample = 1e-4; /* short: many escape other work on the machine altogether */
     work(argument);             /* pages and caches */
-    double best = INFINITY, limit = 0, start = now();
-    while (now() - start < stage->seconds) {
-        double begin = now(), elapsed = 0;
+    double best = INFINITY, limit = 0, start = fcmae_measure_seconds();
+    while (fcmae_measure_seconds() - start < stage->seconds) {
+        double begin = fcmae_measure_seconds(), elapsed = 0;
         int64_t calls = 0;
         do {
             work(argument);
             calls++;
-            elapsed = now() - begin;
+            elapsed = fcmae_measure_seconds() - begin;
         } while (elapsed < sample);
         if (elapsed / (double)calls < best) best = elapsed / (double)calls;
     }

@@ -3,6 +3,7 @@
 /* The timed kernel table: every kernel calls the real one between two looks at the clock. */
 #include <stdbool.h>
 
+#include "fcmae/measure.h"
 #include "step_profile.h"
 
 static const fcmae_kernels *timed; /* the table whose kernels are timed */
@@ -10,13 +11,13 @@ static const fcmae_kernels *timed; /* the table whose kernels are timed */
 static void time_any_product(const fcmae_product *p, void (*product)(const fcmae_product *),
                              int per_element, const char *forward, const char *gradient)
 {
-    double start = profile_now();
+    double start = fcmae_measure_seconds();
     product(p);
     int depth = per_element * p->a_panels * p->a_panel_width;
     bool is_gradient = p->a_step != 1; /* walks down columns of a */
     profile_key key = {is_gradient ? gradient : forward, is_gradient ? p->rows : depth, p->width,
                        (int)p->c_row};
-    profile_add(&key, 2.0 * p->rows * p->width * depth, profile_now() - start);
+    profile_add(&key, 2.0 * p->rows * p->width * depth, fcmae_measure_seconds() - start);
 }
 
 static void time_product(const fcmae_product *p)
@@ -32,9 +33,9 @@ static void time_product_pairs(const fcmae_product *p)
 static double time_squared_error(int rows, int width, float *p, const float *target,
                                  int64_t target_stride, float factor, float *sum)
 {
-    double start = profile_now();
+    double start = fcmae_measure_seconds();
     double result = timed->squared_error(rows, width, p, target, target_stride, factor, sum);
-    profile_add(&(profile_key){.name = "squared_error"}, 0, profile_now() - start);
+    profile_add(&(profile_key){.name = "squared_error"}, 0, fcmae_measure_seconds() - start);
     return result;
 }
 
@@ -113,12 +114,13 @@ static double time_squared_error(int rows, int width, float *p, const float *tar
       (rows, count, in, in_row, scale, shift, out))                                               \
     X(standardise, 0, (int count, float *x), (count, x))
 
-#define DEFINE(member, columns, parameters, arguments)                                            \
-    static void time_##member parameters                                                          \
-    {                                                                                             \
-        double start = profile_now();                                                             \
-        timed->member arguments;                                                                  \
-        profile_add(&(profile_key){.name = #member, .width = columns}, 0, profile_now() - start); \
+#define DEFINE(member, columns, parameters, arguments)                    \
+    static void time_##member parameters                                  \
+    {                                                                     \
+        double start = fcmae_measure_seconds();                           \
+        timed->member arguments;                                          \
+        profile_add(&(profile_key){.name = #member, .width = columns}, 0, \
+                    fcmae_measure_seconds() - start);                     \
     }
 TIMED_KERNELS(DEFINE)
 
