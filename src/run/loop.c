@@ -101,7 +101,7 @@ static fcmae_status update(fcmae_loop *loop, fcmae_train_progress *progress, fcm
     if (status != FCMAE_OK) return status;
     if (state->average)
         fcmae_ema_update(state->average, values, fcmae_model_block_size(state->model),
-                         ema_decay(loop), loop->threads);
+                         ema_decay(loop), 0, loop->threads);
     fcmae_engine_pack(loop->engine);
     progress->data_wait = loop->source.waited(loop->source.cookie) - waited;
     advance(loop);

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/kernels.h"
 #include "run/loop.h"
-#include "train/train_kernels.h"
 
 static const char *resume_option(const fcmae_loop *loop)
 {
@@ -135,8 +135,7 @@ fcmae_status fcmae_loop_resume(fcmae_loop *loop, fcmae_error *error)
 
 static bool finite_block(const fcmae_loop *loop, const float *block)
 {
-    const fcmae_train_kernels *kernels = fcmae_train_kernels_get(
-        fcmae_isa_detect(FCMAE_ISA_AVX512));
+    const fcmae_kernels *kernels = fcmae_kernels_get(fcmae_isa_choose(0, false));
     return isfinite(kernels->sum_of_squares(fcmae_model_block_size(loop->state.model), block));
 }
 

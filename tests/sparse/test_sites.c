@@ -33,7 +33,7 @@ static fcmae_sites *coarsen(const fcmae_sites *fine)
 
 static const fcmae_kernels *kernels_in_use(void)
 {
-    return fcmae_kernels_get(fcmae_isa_detect(FCMAE_ISA_AVX512));
+    return fcmae_kernels_get(fcmae_isa_choose(0, false));
 }
 
 static double dot(const float *a, const float *b, int64_t count)
