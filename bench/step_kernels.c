@@ -19,7 +19,7 @@ static void finish(timing *t)
     profile_add(&t->key, t->flops, fcmae_measure_seconds() - t->start);
 }
 
-#define TIMED __attribute__((cleanup(finish))) timing
+#define TIMED __attribute__((cleanup(finish), unused)) timing
 
 /* Depthwise convolutions are told apart by their columns: SECOND gives what stands behind the comma
  * of a kernel that has such a definition, and 0 for the others. */

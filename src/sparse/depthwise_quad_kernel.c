@@ -11,11 +11,10 @@
 
 #include "core/isa.h"
 
-#define SIDE 5    /* cells in reach: -2 .. 2 in both directions */
-#define CENTRE 24 /* tap of distance zero */
+#define SIDE 5 /* cells in reach: -2 .. 2 in both directions */
 
-/* The tap between equal sites of two cells, by place: CENTRE + 14 dy + 2 dx. A table, because gcc
- * 12 takes the sum for one that may leave the 49 taps. */
+/* The tap between equal sites of two cells, by place: 24 + 14 dy + 2 dx. Outside of the 49 where no
+ * equal sites are in reach. A table, because gcc 12 warns of the sum. */
 static const int8_t tap_between[SIDE * SIDE] = {-8, -6, -4, -2, 0,  6,  8,  10, 12, 14, 20, 22, 24,
                                                 26, 28, 34, 36, 38, 40, 42, 48, 50, 52, 54, 56};
 
@@ -44,9 +43,10 @@ static const int8_t tap_between[SIDE * SIDE] = {-8, -6, -4, -2, 0,  6,  8,  10, 
         }                                                                                  \
     } while (0)
 
-/** sum[nv][4 sites] += the sites in reach of the cell at `x`; tap: between equal sites of both. */
+/** sum[nv][4 sites] += the sites in reach of the cell at `x`; between: tap of equal sites of both.
+ */
 FCMAE_INLINE void add_cell(const int dy, const int dx, const int nv, const float *x, int64_t stride,
-                           const vec (*tap)[GROUP], vec (*sum)[4])
+                           const vec (*tap)[GROUP], int between, vec (*sum)[4])
 {
     FCMAE_UNROLL
     for (int n = 0; n < nv; n++) {
@@ -59,7 +59,7 @@ FCMAE_INLINE void add_cell(const int dy, const int dx, const int nv, const float
                 for (int oy = OUT_FIRST(dy); oy <= OUT_LAST(dy); oy++) {
                     FCMAE_UNROLL
                     for (int ox = OUT_FIRST(dx); ox <= OUT_LAST(dx); ox++)
-                        sum[n][2 * oy + ox] += value * tap[(iy - oy) * 7 + ix - ox][n];
+                        sum[n][2 * oy + ox] += value * tap[between + (iy - oy) * 7 + ix - ox][n];
                 }
             }
         }
@@ -101,8 +101,8 @@ FCMAE_INLINE void quad_columns(const int nv, fcmae_depthwise_cells cells, fcmae_
         }
         for (int e = cells.neighbours->start[cell]; e < cells.neighbours->start[cell + 1]; e++) {
             int place = cells.neighbours->place[e], dy = place / SIDE - 2, dx = place % SIDE - 2;
-            FIX_DISTANCE(dy, dx, add_cell, nv, x + cells.neighbours->row[e] * stride, stride,
-                         tap + tap_between[place], sum);
+            FIX_DISTANCE(dy, dx, add_cell, nv, x + cells.neighbours->row[e] * stride, stride, tap,
+                         tap_between[place], sum);
         }
         FCMAE_UNROLL
         for (int n = 0; n < nv; n++) {
@@ -130,8 +130,8 @@ typedef struct cell_pairs {
 } cell_pairs;
 
 /** Tap gradients of these pairs, one vector of channels. */
-FCMAE_INLINE void pair_taps(const int dy, const int dx, cell_pairs pairs, float *dtap,
-                            int64_t tap_stride)
+FCMAE_INLINE void pair_taps(const int dy, const int dx, cell_pairs pairs, float *dtaps,
+                            int64_t tap_stride, int between)
 {
     const int64_t stride = pairs.stride;
     /* one sum for each pair of site rows and each column distance: 12 chains, not 9 */
@@ -159,7 +159,7 @@ FCMAE_INLINE void pair_taps(const int dy, const int dx, cell_pairs pairs, float 
         for (int iy = IN_FIRST(dy); iy <= IN_LAST(dy); iy++) {
             FCMAE_UNROLL
             for (int k = IN_FIRST(dx) - OUT_LAST(dx); k <= IN_LAST(dx) - OUT_FIRST(dx); k++) {
-                float *to = dtap + ((iy - oy) * 7 + k) * tap_stride;
+                float *to = dtaps + (between + (iy - oy) * 7 + k) * tap_stride;
                 vec_store(to, vec_load(to) + sum[oy][iy][k + 1]);
             }
         }
@@ -192,8 +192,7 @@ void FCMAE_KERNEL(fcmae_depthwise_quad_taps)(const fcmae_pairs *pairs, int colum
                                      .x = crowded ? (const float *)near_x : x,
                                      .gradient = crowded ? (const float *)near_gradient : gradient,
                                      .stride = crowded ? VEC_LANES : stride};
-            FIX_DISTANCE(dy, dx, pair_taps, near,
-                         dtaps + (CENTRE + 14 * dy + 2 * dx) * tap_stride + c, tap_stride);
+            FIX_DISTANCE(dy, dx, pair_taps, near, dtaps + c, tap_stride, tap_between[place]);
         }
     }
 }
