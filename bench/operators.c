@@ -8,99 +8,13 @@
  */
 #include "operators.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "core/memory.h"
-#include "core/random.h"
 #include "dense/linear.h"
 #include "fcmae/mask.h"
-#include "fcmae/measure.h"
 #include "fcmae/preset.h"
-
-#define PROBE_BYTES ((size_t)64 << 20)
-
-static struct {
-    int failures;
-    float *probe; /* for the bandwidth */
-} bench;
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
-
-float *bench_floats(int64_t count, uint64_t seed)
-{
-    float *values = fcmae_allocate_aligned((size_t)count, sizeof *values);
-    if (!values) {
-        fprintf(stderr, "bench_operators: out of memory\n");
-        exit(1);
-    }
-    uint64_t state = seed * 0x9e3779b97f4a7c15u;
-    for (int64_t i = 0; seed && i < count; i++) {
-        state = state * 6364136223846793005u + 1442695040888963407u;
-        values[i] = (float)((double)(state >> 40) / (1 << 23) - 1);
-    }
-    return values;
-}
-
-fcmae_isa bench_isa(const stage_case *stage, bool pairs)
-{
-    fcmae_isa most = pairs ? FCMAE_ISA_AVX512_BF16 : FCMAE_ISA_AVX512;
-    if (stage->instruction_set > 0 && stage->instruction_set - 1 < (int)most)
-        most = (fcmae_isa)(stage->instruction_set - 1);
-    return fcmae_isa_detect(most);
-}
-
-void bench_time(const stage_case *stage, const operator_figure *figure,
-                void (*work)(void *argument), void *argument)
-{
-    enum { LIMIT_SAMPLES = 5 };
-    const double sample = 1e-4; /* short: many escape other work on the machine altogether */
-    work(argument);             /* pages and caches */
-    double best = INFINITY, limit = 0, start = now();
-    while (now() - start < stage->seconds) {
-        double begin = now(), elapsed = 0;
-        int64_t calls = 0;
-        do {
-            work(argument);
-            calls++;
-            elapsed = now() - begin;
-        } while (elapsed < sample);
-        if (elapsed / (double)calls < best) best = elapsed / (double)calls;
-    }
-    for (int i = 0; i < LIMIT_SAMPLES; i++) {
-        double rate = figure->flops > 0
-                          ? fcmae_measure_peak(stage->instruction_set, figure->pairs, 1, 0.0005)
-                          : fcmae_measure_bandwidth(bench.probe, PROBE_BYTES, 1);
-        if (rate > limit) limit = rate;
-    }
-    printf("%-6s %d  %5d  %6d  %-26s", stage->model, stage->stage, stage->channels, stage->rows,
-           figure->name);
-    if (figure->flops > 0)
-        printf("  %8.1f GFLOP/s  %5.2f of the peak", figure->flops / best * 1e-9,
-               figure->flops / best / limit);
-    else
-        printf("  %8.1f GB/s     %5.2f of the bandwidth", figure->bytes / best * 1e-9,
-               figure->bytes / best / limit);
-    printf("\n");
-    fflush(stdout);
-}
-
-void bench_compare(const stage_case *stage, const char *name, double got, double expected,
-                   double tolerance)
-{
-    if (fabs(got - expected) <= tolerance) return;
-    if (bench.failures++ < 20)
-        printf("%s stage %d, %s: %.9g, expected %.9g\n", stage->model, stage->stage, name, got,
-               expected);
-}
 
 /* Images that a lane carries through a stage together: few where rows are many. */
 static const int images_of_stage[FCMAE_STAGES] = {1, 1, 4, 8};
@@ -172,10 +86,8 @@ int main(int count, char **arguments)
         return 2;
     }
     int models = first < count ? count - first : 3;
-    bench.probe = bench_floats((int64_t)(PROBE_BYTES / sizeof(float)), 1);
     for (int m = 0; m < models && result == 0; m++)
         result = bench_model(first < count ? arguments[first + m] : usual[m], &options);
-    free(bench.probe);
-    if (options.check && result == 0) printf("%d values differ\n", bench.failures);
-    return result || bench.failures > 0;
+    if (options.check && result == 0) printf("%d values differ\n", bench_failures());
+    return result || bench_failures() > 0;
 }

@@ -97,7 +97,8 @@ void bench_depthwise(const stage_case *stage)
 {
     uint8_t masks[MOST_IMAGES][CELLS * CELLS];
     const uint8_t *removed[MOST_IMAGES];
-    depthwise d = {.stage = stage, .kernels = fcmae_kernels_get(bench_isa(stage, false))};
+    depthwise d = {.stage = stage,
+                   .kernels = fcmae_kernels_get(fcmae_isa_choose(stage->instruction_set, false))};
     for (int i = 0; i < stage->images; i++) {
         removed[i] = masks[i];
         if (fcmae_mask_generate(1, 0, (uint64_t)i, CELLS, CELLS, 1,

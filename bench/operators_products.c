@@ -43,8 +43,16 @@ static void run_expand(void *argument)
     for (int panel = 0; panel < p->expand.panels; panel++)
         for (int first = 0; first < rows; first += BLOCK_ROWS) {
             int count = rows - first < BLOCK_ROWS ? rows - first : BLOCK_ROWS;
-            fcmae_linear_panel(p->kernels, &p->expand, panel, count, x + first * row, row, NULL,
-                               p->wide + ((int64_t)panel * rows + first) * width, &(fcmae_soon){0});
+            fcmae_linear_multiply(
+                p->kernels, &(fcmae_linear){.weights = &p->expand,
+                                            .panel = panel,
+                                            .rows = count,
+                                            .a = x + first * row,
+                                            .a_row = row,
+                                            .c = p->wide + ((int64_t)panel * rows + first) * width,
+                                            .c_row = width,
+                                            .part = first / BLOCK_ROWS,
+                                            .parts = (rows + BLOCK_ROWS - 1) / BLOCK_ROWS});
         }
 }
 
@@ -54,10 +62,17 @@ static void run_reduce(void *argument)
     int rows = p->stage->rows, half = p->pairs ? 2 : 1, width = p->expand.width / half;
     const float *h = p->pairs ? (const float *)(const void *)p->h_rows : p->h;
     for (int panel = 0; panel < p->reduce.panels; panel++)
-        fcmae_linear_panels(p->kernels, &p->reduce, panel, rows, h, width, width,
-                            (int64_t)rows * width, NULL, p->x + panel * p->reduce.width,
-                            p->stage->stride, p->narrow + panel * p->reduce.width,
-                            p->stage->stride);
+        fcmae_linear_multiply(p->kernels, &(fcmae_linear){.weights = &p->reduce,
+                                                          .panel = panel,
+                                                          .rows = rows,
+                                                          .a = h,
+                                                          .a_row = width,
+                                                          .a_width = width,
+                                                          .a_distance = (int64_t)rows * width,
+                                                          .add = p->x + panel * p->reduce.width,
+                                                          .add_row = p->stage->stride,
+                                                          .c = p->narrow + panel * p->reduce.width,
+                                                          .c_row = p->stage->stride});
 }
 
 static void run_gradient(void *argument)
@@ -66,18 +81,25 @@ static void run_gradient(void *argument)
     const stage_case *s = p->stage;
     int rows = s->rows, width = p->expand.width;
     for (int panel = 0; panel < p->expand.panels; panel++) {
-        float *g = p->gradient + panel * width;
+        fcmae_linear_gradient gradient = {.rows = rows,
+                                          .columns = s->channels,
+                                          .width = width,
+                                          .pairs = p->pairs,
+                                          .x_row = s->stride,
+                                          .d_row = width,
+                                          .g = p->gradient + panel * width,
+                                          .g_row = s->hidden};
         if (p->pairs) {
-            fcmae_linear_gradient_pairs(p->kernels, rows, s->channels, p->x_pairs, s->stride,
-                                        p->h_pairs + (int64_t)panel * ((rows + 1) / 2) * width,
-                                        width, width, g, s->hidden);
+            gradient.x = p->x_pairs;
+            gradient.d = p->h_pairs + (int64_t)panel * ((rows + 1) / 2) * width;
+            fcmae_linear_add_gradient(p->kernels, &gradient);
             continue;
         }
         for (int first = 0; first < rows; first += GROUP_ROWS) {
-            int count = rows - first < GROUP_ROWS ? rows - first : GROUP_ROWS;
-            fcmae_linear_gradient(p->kernels, count, s->channels, p->x + (int64_t)first * s->stride,
-                                  s->stride, p->h + ((int64_t)panel * rows + first) * width, width,
-                                  width, g, s->hidden);
+            gradient.rows = rows - first < GROUP_ROWS ? rows - first : GROUP_ROWS;
+            gradient.x = p->x + (int64_t)first * s->stride;
+            gradient.d = p->h + ((int64_t)panel * rows + first) * width;
+            fcmae_linear_add_gradient(p->kernels, &gradient);
         }
     }
 }
@@ -161,7 +183,9 @@ void bench_products(const stage_case *stage)
     double flops = 2.0 * stage->rows * stage->channels * stage->hidden;
     for (int pairs = 0; pairs < 2; pairs++) {
         products p = {
-            .stage = stage, .pairs = pairs, .kernels = fcmae_kernels_get(bench_isa(stage, pairs))};
+            .stage = stage,
+            .pairs = pairs,
+            .kernels = fcmae_kernels_get(fcmae_isa_choose(stage->instruction_set, pairs))};
         set_up(&p);
         if (stage->check) {
             check(&p);

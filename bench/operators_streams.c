@@ -10,14 +10,12 @@
 
 #include "dense/linear.h"
 #include "operators.h"
-#include "train/train_kernels.h"
 
 enum { TILE_ROWS = 40 }; /* rows between two passes over a panel in a step */
 
 typedef struct streams {
     const stage_case *stage;
     const fcmae_kernels *kernels;
-    const fcmae_train_kernels *train;
     int width, panels;
     int64_t weights;                   /* of one of the two linears */
     float *z, *h, *slope, *e, *scaled; /* [hidden / width][rows][width]; z one tile */
@@ -81,7 +79,7 @@ static void run_layernorm(void *argument)
 {
     streams *s = argument;
     s->kernels->layernorm(s->stage->rows, s->stage->channels, s->stage->stride, s->x, s->normalised,
-                          s->rstd, NULL, NULL, NULL);
+                          s->rstd, NULL);
 }
 static void run_layernorm_backward(void *argument)
 {
@@ -93,22 +91,31 @@ static void run_pack(void *argument)
 {
     streams *s = argument;
     for (int panel = 0; panel < s->panels; panel++)
-        s->kernels->pack(0, s->stage->channels, s->stage->hidden, s->stage->hidden, s->value, NULL,
-                         s->width, panel, s->stage->channels, s->packed);
+        s->kernels->pack(s->stage->channels, s->width, s->stage->hidden,
+                         s->value + panel * s->width, NULL, s->width,
+                         s->packed + (int64_t)panel * s->stage->channels * s->width);
 }
 static void run_pack_transposed(void *argument)
 {
     streams *s = argument;
     int width = fcmae_panel_width(s->stage->channels);
     for (int panel = 0; panel < s->stage->stride / width; panel++)
-        s->kernels->pack_transposed(s->stage->hidden, s->stage->channels, s->stage->hidden,
-                                    s->value, NULL, width, panel, s->packed);
+        s->kernels->pack_transposed(s->stage->hidden, s->stage->channels - panel * width,
+                                    s->stage->hidden,
+                                    s->value + (int64_t)panel * width * s->stage->hidden, NULL,
+                                    width, s->packed + (int64_t)panel * s->stage->hidden * width);
 }
 static void run_adamw(void *argument)
 {
     streams *s = argument;
-    s->train->adamw(s->weights, s->value, s->gradient, s->first, s->second, 1, 0.9999f, 1e-5f, 0.9,
-                    0.95, 1, 1e-8f);
+    static const fcmae_adamw_factors factors = {.gradient_scale = 1,
+                                                .keep = 0.9999f,
+                                                .step_size = 1e-5f,
+                                                .correction2_root = 1,
+                                                .beta1 = 0.9,
+                                                .beta2 = 0.95,
+                                                .epsilon = 1e-8};
+    s->kernels->adamw(s->weights, s->value, s->gradient, s->first, s->second, &factors);
 }
 
 static void check(streams *s)
@@ -181,8 +188,7 @@ static void measure(streams *s)
 void bench_streams(const stage_case *stage)
 {
     streams s = {.stage = stage,
-                 .kernels = fcmae_kernels_get(bench_isa(stage, false)),
-                 .train = fcmae_train_kernels_get(bench_isa(stage, false)),
+                 .kernels = fcmae_kernels_get(fcmae_isa_choose(stage->instruction_set, false)),
                  .width = fcmae_panel_width(stage->hidden),
                  .weights = (int64_t)stage->channels * stage->hidden};
     s.panels = stage->hidden / s.width;

@@ -89,7 +89,7 @@ static fcmae_status measure(subject *s, const step_options *o, profile_run *run,
     run->threads = lanes > 1 && lanes < options->threads ? lanes : options->threads;
     run->images = (double)o->batch * o->steps;
     for (int step = -1; step < o->steps; step++) {
-        double loss, start = profile_now();
+        double loss, start = fcmae_measure_seconds();
         fcmae_engine_zero_gradients(s->engine);
         fcmae_status status = fcmae_engine_step(s->engine, &batch, 1, &loss, error);
         if (status != FCMAE_OK) return status;
@@ -98,7 +98,7 @@ static fcmae_status measure(subject *s, const step_options *o, profile_run *run,
             for (int l = 0; l < lanes; l++) s->engine->lane[l].workspace.kernels = &kernels;
             continue;
         }
-        run->seconds += profile_now() - start;
+        run->seconds += fcmae_measure_seconds() - start;
         run->peak += fcmae_measure_peak(o->instruction_set, o->precision == FCMAE_BFLOAT16,
                                         run->threads, 0.02) /
                      o->steps;

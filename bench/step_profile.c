@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { MOST_LINES = 256, MOST_THREADS = 64 };
 
@@ -26,13 +25,6 @@ static struct {
 } all;
 
 static _Thread_local profile *mine;
-
-double profile_now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
 
 /* The line of a key, made if there is none; NULL if there is no room. */
 static line *find(profile *p, const profile_key *key)

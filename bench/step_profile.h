@@ -17,8 +17,6 @@ typedef struct profile_key {
 /** A table that times every kernel of `table` that the lanes of a step call. One at a time. */
 fcmae_kernels profile_kernels(const fcmae_kernels *table);
 
-/** Seconds since an arbitrary moment. */
-double profile_now(void);
 /** Adds one call to the calling thread's profile. */
 void profile_add(const profile_key *key, double flops, double seconds);
 /** Forgets everything. No kernel may be running. */

@@ -4,7 +4,8 @@
  * Optimiser: AdamW over a model's parameter block, the learning-rate schedule, layer-wise
  * learning-rate decay and the moving average of the weights.
  *
- * Everything here is a pure function of its inputs: the same bits for any number of threads.
+ * Everything here is a pure function of its inputs, the instruction set among them: the same bits
+ * for any number of threads.
  */
 #ifndef FCMAE_OPTIMISER_H
 #define FCMAE_OPTIMISER_H
@@ -43,8 +44,10 @@ typedef struct fcmae_adamw_options {
     double clip; /**< largest gradient norm; 0: no clipping                                 */
     fcmae_layer_decay layer_decay;
     double layer_decay_rate; /**< in (0, 1]; unused without layer decay */
-    int frozen_blocks; /**< the first encoder blocks, with stem and downsampling before them, are
-                            left as they are: no decay, no part in the gradient's norm          */
+    int frozen_blocks;   /**< the first encoder blocks, with stem and downsampling before them, are
+                              left as they are: no decay, no part in the gradient's norm          */
+    int instruction_set; /**< as in fcmae_engine_options: 0 the best of this processor, 1 portable,
+                              2 AVX2, 3 AVX-512: the most to use. The last bits depend on it    */
 } fcmae_adamw_options;
 
 /** Pretraining values: 0.9, 0.95, 1e-8, weight decay 0.05, no clipping, no layer decay. */
@@ -112,9 +115,10 @@ typedef struct fcmae_schedule {
 FCMAE_API double fcmae_schedule_rate(const fcmae_schedule *schedule, double epoch);
 
 /** average = decay * average + (1 - decay) * values over a block (timm ModelEma). Bitwise
- *  independent of `threads`. The average starts as a copy of the values. */
+ *  independent of `threads`. The average starts as a copy of the values.
+ *  @param instruction_set  as in fcmae_adamw_options */
 FCMAE_API void fcmae_ema_update(float *average, const float *values, int64_t count, double decay,
-                                int threads);
+                                int instruction_set, int threads);
 
 #ifdef __cplusplus
 }

@@ -92,19 +92,24 @@ FCMAE_API fcmae_status fcmae_sites_depthwise_forward(const fcmae_sites *sites, i
                                                      const float *x, const float *weight,
                                                      const float *bias, float *y,
                                                      fcmae_error *error);
+/** Where the gradients of a convolution go: arrays of the shapes of x, weight and bias,
+ * overwritten; NULL: not wanted. */
+typedef struct fcmae_sites_gradients {
+    float *dx, *dweight, *dbias;
+} fcmae_sites_gradients;
+
 /**
- * Gradients of sum(y * dy), each NULL where it is not wanted.
- * @param x        may be NULL without dweight
- * @param weight   may be NULL without dx
- * @param dy, dx   [S, C]
- * @param dweight  [C, 1, 7, 7]
- * @param dbias    [C]
+ * Gradients of sum(y * dy).
+ * @param x       may be NULL without dweight
+ * @param weight  may be NULL without dx
+ * @param dy      [S, C]
  * dx and dweight cost as much as the forward pass each.
  */
 FCMAE_API fcmae_status fcmae_sites_depthwise_backward(const fcmae_sites *sites, int channels,
                                                       const float *x, const float *weight,
-                                                      const float *dy, float *dx, float *dweight,
-                                                      float *dbias, fcmae_error *error);
+                                                      const float *dy,
+                                                      const fcmae_sites_gradients *gradients,
+                                                      fcmae_error *error);
 
 /**
  * 2x2 convolution with stride 2 from the fine sites to the coarse ones; a missing child counts as
@@ -125,18 +130,16 @@ FCMAE_API fcmae_status fcmae_sites_downsample_forward(const fcmae_sites *coarse,
                                                       const float *bias, float *y,
                                                       fcmae_error *error);
 /**
- * Gradients of sum(y * dy), each NULL where it is not wanted.
- * @param x        [fine S, in]; may be NULL without dweight
- * @param weight   [out, in, 2, 2]; may be NULL without dx
- * @param dy       [coarse S, out]
- * @param dx       [fine S, in]
- * @param dweight  [out, in, 2, 2]
- * @param dbias    [out]
+ * Gradients of sum(y * dy).
+ * @param x       [fine S, in]; may be NULL without dweight
+ * @param weight  [out, in, 2, 2]; may be NULL without dx
+ * @param dy      [coarse S, out]
  */
 FCMAE_API fcmae_status fcmae_sites_downsample_backward(const fcmae_sites *coarse, int in, int out,
                                                        const float *x, const float *weight,
-                                                       const float *dy, float *dx, float *dweight,
-                                                       float *dbias, fcmae_error *error);
+                                                       const float *dy,
+                                                       const fcmae_sites_gradients *gradients,
+                                                       fcmae_error *error);
 
 /** Order of a dense map. */
 typedef enum fcmae_dense_layout {

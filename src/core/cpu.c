@@ -4,8 +4,6 @@
  *  no vector flags reach this file. */
 #include "core/kernels.h"
 
-#include <stdbool.h>
-
 fcmae_isa fcmae_isa_detect(fcmae_isa most)
 {
 #if defined(__x86_64__)
@@ -21,6 +19,14 @@ fcmae_isa fcmae_isa_detect(fcmae_isa most)
 #endif
     (void)most;
     return FCMAE_ISA_PORTABLE;
+}
+
+fcmae_isa fcmae_isa_choose(int instruction_set, bool bfloat16)
+{
+    fcmae_isa most = bfloat16 ? FCMAE_ISA_AVX512_BF16 : FCMAE_ISA_AVX512;
+    if (instruction_set > 0 && instruction_set - 1 < (int)most)
+        most = (fcmae_isa)(instruction_set - 1);
+    return fcmae_isa_detect(most);
 }
 
 extern const fcmae_kernels fcmae_kernels_portable;

@@ -3,10 +3,10 @@
 /**
  * Vectors: the one notation in which kernels are written.
  *
- * A kernel file is compiled once per instruction set with FCMAE_ISA = portable, avx2 or avx512 and
- * differs only in the width of `vec` (GCC/clang vector extensions: any machine, hardly an
- * intrinsic). FCMAE_KERNEL(name) gives each copy its own symbol; src/core/kernels.h gathers them in
- * a table. The portable copy is 4 lanes: SSE2 on any x86-64, NEON on AArch64.
+ * A kernel file is compiled once per instruction set with FCMAE_ISA = portable, avx2, avx512 or
+ * avx512bf16 and differs only in the width of `vec` (GCC/clang vector extensions: any machine,
+ * hardly an intrinsic). FCMAE_KERNEL(name) gives each copy its own symbol; core/kernel_table.c
+ * gathers them in a table. The portable copy is 4 lanes: SSE2 on any x86-64, NEON on AArch64.
  */
 #ifndef FCMAE_CORE_ISA_H
 #define FCMAE_CORE_ISA_H
@@ -14,9 +14,15 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "core/kernels.h"
+
 #define FCMAE_JOIN_(a, b) a##_##b
 #define FCMAE_JOIN(a, b) FCMAE_JOIN_(a, b)
 #define FCMAE_KERNEL(name) FCMAE_JOIN(name, FCMAE_ISA)
+
+#define KERNEL(result, name, parameters, arguments) result FCMAE_KERNEL(fcmae_##name) parameters;
+#include "core/kernel_list.h"
+#undef KERNEL
 
 #if defined(__AVX512F__)
 #include <immintrin.h> /* what the extensions have no word for, or no single instruction */
@@ -116,14 +122,16 @@ FCMAE_INLINE int vec_group(int width)
 #define VEC_FOR_GROUPS(width, column, group) \
     for (int column = 0, group = vec_group(width); column < (width); column += group * VEC_LANES)
 
-/** Calls body(constant, ...) so that the compiler sees the group size. */
-#define VEC_FIX_GROUP(group, body, ...)   \
-    switch (group) {                      \
-    case 1: body(1, __VA_ARGS__); break;  \
-    case 2: body(2, __VA_ARGS__); break;  \
-    case 3: body(3, __VA_ARGS__); break;  \
-    case 4: body(4, __VA_ARGS__); break;  \
-    default: body(5, __VA_ARGS__); break; \
-    }
+/** A statement: calls body(constant, ...), so that the compiler sees the size of the group. */
+#define VEC_FIX_GROUP(group, body, ...)       \
+    do {                                      \
+        switch (group) {                      \
+        case 1: body(1, __VA_ARGS__); break;  \
+        case 2: body(2, __VA_ARGS__); break;  \
+        case 3: body(3, __VA_ARGS__); break;  \
+        case 4: body(4, __VA_ARGS__); break;  \
+        default: body(5, __VA_ARGS__); break; \
+        }                                     \
+    } while (0)
 
 #endif

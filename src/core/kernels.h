@@ -1,16 +1,14 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
 /**
- * The kernel table: every inner loop of the project, one copy per instruction set.
- *
- * Kernels know nothing of networks. They see rows of floats whose stride is a multiple of 16
- * (padding columns are zero and stay zero) and *panels*: [rows][width] blocks with width one of 16,
- * 32, 48, 64, 80, contiguous. Kernels validate nothing; operators above them do.
- * All sums are taken in an order that depends on the arguments alone.
+ * The kernel table: every inner loop of the project, one copy per instruction set. kernel_list.h
+ * states the kernels; here are the types they share and the choice of a table.
  */
 #ifndef FCMAE_CORE_KERNELS_H
 #define FCMAE_CORE_KERNELS_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /** Instruction sets, each including the ones before it. */
@@ -40,12 +38,10 @@ typedef struct fcmae_product {
     const float *bias; /**< [width] or NULL */
     const float *add;  /**< [rows][add_row] or NULL */
     int64_t add_row;
-    const float
-        *soon_read; /**< [rows][width] that the caller reads next, fetched meanwhile; or NULL */
-    float *soon_written; /**< likewise for what it overwrites next */
-    const float
-        *soon_weights; /**< fetched into the L2 cache meanwhile, or NULL: the b of the next one */
-    int soon_lines;    /**< so many cache lines of it, spread over the product */
+    const float *soon_read;    /**< [rows][width] that the caller reads next, fetched; or NULL */
+    float *soon_written;       /**< likewise for what it overwrites next */
+    const float *soon_weights; /**< the b of the next one, fetched into the L2 cache; or NULL */
+    int soon_lines;            /**< so many cache lines of it, spread over the product */
 } fcmae_product;
 
 /** Period of the factors of scale_bytes: whole vectors of whole pixels of 1, 2, 3, 4, 6 or 8
@@ -80,132 +76,73 @@ typedef struct fcmae_depthwise_block {
     int64_t soon_stride;
 } fcmae_depthwise_block;
 
+/** Cells first .. last - 1 and the cells around them. */
+typedef struct fcmae_depthwise_cells {
+    int first, last, columns; /**< columns: multiple of 16 */
+    const fcmae_neighbours *neighbours;
+    const float *x;
+    int64_t stride;         /**< of x, of the results and of the rows wanted soon */
+    const float *soon_read; /**< as many rows as these cells have, as in a block */
+    float *soon_written;
+} fcmae_depthwise_cells;
+
+/** Weights of a depthwise convolution. */
+typedef struct fcmae_filter {
+    const float *taps; /**< [49][stride] */
+    int64_t stride;    /**< negative: the flipped kernel, from its last tap on */
+    const float *bias; /**< [columns]; NULL: results add to what is there */
+} fcmae_filter;
+
+/** out = normalised * weight + bias, all with the rows' padding. */
+typedef struct fcmae_affine {
+    const float *weight, *bias;
+    float *out;
+} fcmae_affine;
+
+/** A panel [rows of all][width] as operand of bfloat16 products, written from row `first` on; rows
+ *  are handed over in order. */
+typedef struct fcmae_narrow_panel {
+    int first;
+    uint16_t *rows;  /**< as rows */
+    uint32_t *pairs; /**< as pairs of rows, [ceil(rows of all / 2)][width] */
+} fcmae_narrow_panel;
+
+/** Fractional bits of a resampling weight. */
+#define FCMAE_RESAMPLE_BITS 22
+/** Bytes of a row summed at a time: the sums stay in registers. */
+#define FCMAE_RESAMPLE_BLOCK 64
+
+/** What every output position of a resampled axis is made of. */
+typedef struct fcmae_resample_axis {
+    int count, taps;        /**< output positions; room for weights of each, even */
+    int low, high;          /**< input positions used are in [low, high) */
+    const int32_t *first;   /**< [count] first input position */
+    const int32_t *length;  /**< [count] 1 .. taps */
+    const int32_t *weights; /**< [count][taps], zeros behind `length` */
+} fcmae_resample_axis;
+
+/** One update of AdamW, the same for all values. */
+typedef struct fcmae_adamw_factors {
+    float gradient_scale;   /**< clipping */
+    float keep;             /**< of a value: 1 - decay */
+    float step_size;        /**< with the first moment's correction */
+    float correction2_root; /**< sqrt(1 - beta2^t) */
+    double beta1, beta2, epsilon;
+} fcmae_adamw_factors;
+
+/** The kernels of one instruction set. */
 typedef struct fcmae_kernels {
     const char *name;
-
-    void (*product)(const fcmae_product *product);
-    /** The same with pairs of bfloat16 in every 4-byte element of a and b (the even k in the low
-     *  half); widths, strides and steps count 4-byte elements. Sums, bias, add
-     *  and c are float32. */
-    void (*product_pairs)(const fcmae_product *product);
-    /** Rows to bfloat16, round to nearest even: out[m][c] from x[m][c]; columns a multiple of 16.
-     *  Strides count floats and 2-byte elements. */
-    void (*narrow_rows)(int rows, int columns, const float *x, int64_t stride, uint16_t *out,
-                        int64_t out_stride);
-    /** Pairs of rows: out[m / 2][c] = (x[m][c], x[m + 1][c]) for even m; a missing last row is
-     * zero. out: 4-byte elements, [ceil(rows / 2)][out_stride]. */
-    void (*narrow_pairs)(int rows, int columns, const float *x, int64_t stride, uint32_t *out,
-                         int64_t out_stride);
-    /** scale_panel of hidden pairs with a bfloat16 result, both [rows][width]. */
-    void (*scale_panel_narrow)(int rows, int width, const float *hidden, const float *scale,
-                               uint16_t *out);
-
-    /** In place on a panel: value h = gelu(z) with exact erf, slope d = gelu'(z) (NULL: not
-     * wanted), square[n] = sum over the rows of h^2 (NULL: not wanted; overwritten). */
-    void (*gelu)(int rows, int width, float *z, float *slope, float *square);
-    /** The same where products compute in bfloat16: an element becomes a *hidden pair* of bfloat16,
-     * the value in the low half and the slope in the high half, good to that precision. square is
-     * of the unrounded values. */
-    void (*gelu_pairs)(int rows, int width, float *z, float *square);
-    /** out[m][n] = in[m][n] * scale[n] */
-    void (*scale_panel)(int rows, int width, const float *in, const float *scale, float *out);
-    /** scaled = hidden * scale; dot[n] = sum over the rows of gradient * hidden (overwritten) */
-    void (*scale_and_dot)(int rows, int width, const float *gradient, const float *hidden,
-                          const float *scale, float *scaled, float *dot);
-    /** gradient = (gradient * scale + hidden * feedback) * slope, in place; sum[n] += over rows */
-    void (*hidden_backward)(int rows, int width, float *gradient, const float *hidden,
-                            const float *slope, const float *scale, const float *feedback,
-                            float *sum);
-
-    /** scale_and_dot of hidden pairs; the scaled panel leaves as pairs of rows in bfloat16.
-     * gradient and hidden begin at row `first`, pairs [ceil(rows of all / 2)][width] at row 0. Rows
-     * are handed over in order. */
-    void (*scale_and_dot_pairs)(int first, int rows, int width, const float *gradient,
-                                const float *hidden, const float *scale, uint32_t *pairs,
-                                float *dot);
-    /** hidden_backward with hidden pairs; the result leaves in bfloat16, [rows of all][width] in
-     * narrow and as pairs of rows; gradient is only read. Rows likewise. */
-    void (*hidden_backward_narrow)(int first, int rows, int width, const float *gradient,
-                                   const float *hidden, const float *scale, const float *feedback,
-                                   uint16_t *narrow, uint32_t *pairs, float *sum);
-
-    /** normalised = (x - mean) * rstd over `channels` columns of each row; stride for all arrays.
-     *  weight/bias NULL: no affine in `out`; out may be NULL (then only normalised is written). */
-    void (*layernorm)(int rows, int channels, int stride, const float *x, float *normalised,
-                      float *rstd, const float *weight, const float *bias, float *out);
-    /** dx = rstd * (dn - mean(dn) - normalised * mean(dn * normalised)) */
-    void (*layernorm_backward)(int rows, int channels, int stride, const float *normalised,
-                               const float *rstd, const float *dn, float *dx);
-    /** sum[c] += over rows of x[m][c] * factor */
-    void (*column_sum)(int rows, int columns, int64_t stride, const float *x, float factor,
-                       float *sum);
-    /** sum[c] += over rows of x[m][c] * y[m][c] */
-    void (*column_dot)(int rows, int columns, int64_t stride, const float *x, const float *y,
-                       float *sum);
-
-    /** Depthwise 7x7 at the sites of a block; out[high * wide]: pointers to their rows, row-major.
-     *  taps [49][tap_stride] (negative stride: flipped kernel). bias NULL: accumulate into out. */
-    void (*depthwise_block)(const fcmae_depthwise_block *block, const float *taps,
-                            int64_t tap_stride, const float *bias, float *const *out);
-    /** The same at cells first..last-1 of 2x2 sites, Z-order rows, through a list of cells.
-     *  soon_read, soon_written: as many rows as these cells have, as in a block. */
-    void (*depthwise_quads)(int first, int last, int columns, const fcmae_neighbours *neighbours,
-                            const float *x, int64_t stride, const float *taps, int64_t tap_stride,
-                            const float *bias, float *out, const float *soon_read,
-                            float *soon_written);
-    /** The same at sites first..last-1 through a list of sites. */
-    void (*depthwise_list)(int first, int last, int columns, const fcmae_neighbours *neighbours,
-                           const float *x, int64_t stride, const float *taps, int64_t tap_stride,
-                           const float *bias, float *out);
-    /** dtaps[tap][c] += sum over the block's sites of window(site, tap)[c] * gradient[site][c]. */
-    void (*depthwise_block_taps)(const fcmae_depthwise_block *block, const float *const *gradient,
-                                 float *dtaps, int64_t tap_stride);
-    /** The same over pairs of 2x2 cells: x at `other`, gradient at `cell`. */
-    void (*depthwise_quad_taps)(const fcmae_pairs *pairs, int columns, const float *x,
-                                const float *gradient, int64_t stride, float *dtaps,
-                                int64_t tap_stride);
-    /** The same over pairs of single sites. */
-    void (*depthwise_list_taps)(const fcmae_pairs *pairs, int columns, const float *x,
-                                const float *gradient, int64_t stride, float *dtaps,
-                                int64_t tap_stride);
-
-    /** Prediction error of a panel against targets: p = (p - target) * factor in place, sum[n] +=
-     *  over rows; returns the sum of the squared errors. */
-    double (*squared_error)(int rows, int width, float *p, const float *target,
-                            int64_t target_stride, float factor, float *sum);
-
-    /** out[m * count + i] = in[m * in_row + i] * scale[i % period] + shift[i % period] for rows m
-     * and i < count; period FCMAE_BYTE_PERIOD */
-    void (*scale_bytes)(int rows, int count, const uint8_t *in, int64_t in_row, const float *scale,
-                        const float *shift, float *out);
-    /** x = (x - mean) / sqrt(variance + 1e-6) with the unbiased variance, over count values. */
-    void (*standardise)(int count, float *x);
-
-    /** dst = panels of src [K rows][columns]: dst[panel][k][width], rows
-     *  times row_scale (or NULL). */
-    void (*pack)(int k_first, int k_last, int columns, int64_t src_stride, const float *src,
-                 const float *row_scale, int width, int panel, int64_t k_total, float *dst);
-    /** One panel of the transpose: dst[k][n] = src[n][k] * row_scale[n], n in the panel, k <
-     * k_total. */
-    void (*pack_transposed)(int k_total, int rows, int64_t src_stride, const float *src,
-                            const float *row_scale, int width, int panel, float *dst);
-
-    /** Inner product of two vectors; count a multiple of 8, no padding needed. */
-    float (*dot)(int count, const float *x, const float *y);
-    /** y = a x + b y */
-    void (*combine)(int count, float a, const float *x, float b, float *y);
-
-    /** sum[i] = block[0][i] + block[1][i] + ..., in that order; count a multiple of 16 */
-    void (*sum_blocks)(int64_t count, int blocks, const float *const *block, float *sum);
-
-    /** Independent fused multiply-adds in registers: returns the floating-point operations done. */
-    double (*peak)(int64_t iterations, float *sink);
-    /** The same with bfloat16 pairs (float32 where the instruction is missing). */
-    double (*peak_pairs)(int64_t iterations, float *sink);
+#define KERNEL(result, name, parameters, arguments) result(*name) parameters;
+#include "core/kernel_list.h"
+#undef KERNEL
 } fcmae_kernels;
 
 /** Best instruction set of this processor; never above `most`. */
 fcmae_isa fcmae_isa_detect(fcmae_isa most);
+/** The best one that the public number allows (fcmae_engine_options.instruction_set: 0 the best, 1
+ *  portable, 2 AVX2, 3 AVX-512); the copy with bfloat16 products only where they are wanted. */
+fcmae_isa fcmae_isa_choose(int instruction_set, bool bfloat16);
 /** The table of one instruction set; portable if it is not in this build. */
 const fcmae_kernels *fcmae_kernels_get(fcmae_isa isa);
 

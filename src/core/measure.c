@@ -21,18 +21,9 @@ static int thread_count(int threads)
     return threads > 0 ? threads : fcmae_processor_count();
 }
 
-/** What an engine of the same options uses. */
-static fcmae_isa isa_of(int instruction_set, bool bfloat16)
-{
-    fcmae_isa most = bfloat16 ? FCMAE_ISA_AVX512_BF16 : FCMAE_ISA_AVX512;
-    if (instruction_set > 0 && instruction_set - 1 < (int)most)
-        most = (fcmae_isa)(instruction_set - 1);
-    return fcmae_isa_detect(most);
-}
-
 static const fcmae_kernels *kernels_of(int instruction_set, bool bfloat16)
 {
-    return fcmae_kernels_get(isa_of(instruction_set, bfloat16));
+    return fcmae_kernels_get(fcmae_isa_choose(instruction_set, bfloat16));
 }
 
 /** What one thread does. */
@@ -106,7 +97,7 @@ const char *fcmae_measure_instruction_set(int instruction_set, bool bfloat16)
 
 bool fcmae_measure_has_bfloat16(int instruction_set)
 {
-    return isa_of(instruction_set, true) == FCMAE_ISA_AVX512_BF16;
+    return fcmae_isa_choose(instruction_set, true) == FCMAE_ISA_AVX512_BF16;
 }
 
 int fcmae_measure_processors(void)

@@ -1,8 +1,7 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/** Pixels to numbers; contract in core/kernels.h. */
+/** Pixels to numbers; contract in core/kernel_list.h. */
 #include "core/isa.h"
-#include "dense/dense_kernels.h"
 
 typedef uint8_t byte_vec __attribute__((vector_size(VEC_LANES)));
 typedef uint16_t half_vec __attribute__((vector_size(VEC_LANES * 2)));

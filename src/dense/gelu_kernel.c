@@ -15,7 +15,6 @@
  */
 #include <stdbool.h>
 
-#include "dense/dense_kernels.h"
 #include "dense/narrow.h"
 
 /** 1 / x; on AVX-512 an architecturally defined estimate and, unless coarse, one Newton step: a
@@ -89,12 +88,12 @@ void FCMAE_KERNEL(fcmae_gelu)(int rows, int width, float *z, float *slope, float
 {
     VEC_FOR_GROUPS(width, column, group)
     VEC_FIX_GROUP(group, gelu_columns, false, rows, width, z + column, slope ? slope + column : 0,
-                  square ? square + column : 0)
+                  square ? square + column : 0);
 }
 
 void FCMAE_KERNEL(fcmae_gelu_pairs)(int rows, int width, float *z, float *square)
 {
     VEC_FOR_GROUPS(width, column, group)
     VEC_FIX_GROUP(group, gelu_columns, true, rows, width, z + column, 0,
-                  square ? square + column : 0)
+                  square ? square + column : 0);
 }

@@ -4,7 +4,6 @@
 #include <math.h>
 
 #include "core/isa.h"
-#include "dense/dense_kernels.h"
 
 #define EPSILON 1e-6f
 
@@ -28,8 +27,7 @@ FCMAE_INLINE vec_int tail_mask(int channels)
 }
 
 void FCMAE_KERNEL(fcmae_layernorm)(int rows, int channels, int stride, const float *x,
-                                   float *normalised, float *rstd, const float *weight,
-                                   const float *bias, float *out)
+                                   float *normalised, float *rstd, const fcmae_affine *affine)
 {
     const int whole = channels / VEC_LANES * VEC_LANES, tail = channels % VEC_LANES;
     const vec_int mask = tail_mask(channels);
@@ -56,9 +54,10 @@ void FCMAE_KERNEL(fcmae_layernorm)(int rows, int channels, int stride, const flo
             vec_store(n + whole,
                       vec_select(mask, (vec_load(x + whole) - mean) * scale, vec_zero()));
         clear_padding(n, channels, stride);
-        if (out) {
-            float *o = out + (int64_t)m * stride;
-            for (int c = 0; c < channels; c += VEC_LANES) /* padded weight and bias are zero */
+        if (affine) {
+            const float *weight = affine->weight, *bias = affine->bias; /* their padding is zero */
+            float *o = affine->out + (int64_t)m * stride;
+            for (int c = 0; c < channels; c += VEC_LANES)
                 vec_store(o + c, vec_load(n + c) * vec_load(weight + c) + vec_load(bias + c));
             clear_padding(o, channels, stride);
         }

@@ -51,10 +51,10 @@ static void fill_pairs(const fcmae_kernels *kernels, const fcmae_packed *packed,
         int rows = packed->k - k < PACK_ROWS ? packed->k - k : PACK_ROWS;
         if (transposed)
             kernels->pack_transposed(rows, packed->n - column, stride, src + column * stride + k,
-                                     row_scale ? row_scale + column : 0, width, 0, square);
+                                     row_scale ? row_scale + column : 0, width, square);
         else
-            kernels->pack(0, rows, width, stride, src + k * stride + column,
-                          row_scale ? row_scale + k : 0, width, 0, PACK_ROWS, square);
+            kernels->pack(rows, width, stride, src + k * stride + column,
+                          row_scale ? row_scale + k : 0, width, square);
         kernels->narrow_pairs(rows, width, square, width, out + (int64_t)(k / 2) * width, width);
     }
 }
@@ -62,146 +62,106 @@ static void fill_pairs(const fcmae_kernels *kernels, const fcmae_packed *packed,
 void fcmae_packed_fill(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
                        const float *src, int64_t stride, const float *row_scale)
 {
+    int width = packed->width;
     if (packed->pairs)
         fill_pairs(kernels, packed, panel, src, stride, row_scale, false);
     else
-        kernels->pack(0, packed->k, packed->n, stride, src, row_scale, packed->width, panel,
-                      packed->k, packed->data);
+        kernels->pack(packed->k, width, stride, src + (int64_t)panel * width, row_scale, width,
+                      panel_data(packed, panel));
 }
 
 void fcmae_packed_fill_transposed(const fcmae_kernels *kernels, const fcmae_packed *packed,
                                   int panel, const float *src, int64_t stride,
                                   const float *row_scale)
 {
+    int column = panel * packed->width;
     if (packed->pairs)
         fill_pairs(kernels, packed, panel, src, stride, row_scale, true);
     else
-        kernels->pack_transposed(packed->k, packed->n, stride, src, row_scale, packed->width, panel,
-                                 packed->data);
+        kernels->pack_transposed(packed->k, packed->n - column, stride, src + column * stride,
+                                 row_scale ? row_scale + column : 0, packed->width,
+                                 panel_data(packed, panel));
 }
 
-static void multiply(const fcmae_kernels *kernels, const fcmae_packed *packed,
-                     const fcmae_product *product)
+static void multiply(const fcmae_kernels *kernels, bool pairs, const fcmae_product *product)
 {
-    if (packed->pairs)
+    if (pairs)
         kernels->product_pairs(product);
     else
         kernels->product(product);
 }
 
-/** c = a * panel + bias, fetching part `part` of `parts` of the
- *  weights behind the panel meanwhile. */
-static fcmae_product one_panel(const fcmae_packed *packed, int panel, int rows, const float *a,
-                               int64_t a_row, const float *bias, float *c, int64_t c_row, int part,
-                               int parts)
+/** All of k at once: fetches part `part` of `parts` of the weights behind the panel. */
+static void multiply_whole(const fcmae_kernels *kernels, const fcmae_linear *l,
+                           fcmae_product *product)
 {
-    int depth = fcmae_packed_depth(packed), lines = depth * packed->width / 16;
-    int first = parts > 0 ? lines * part / parts : 0;
-    return (fcmae_product){.rows = rows,
-                           .width = packed->width,
-                           .a_panels = 1,
-                           .a_panel_width = depth,
-                           .a = a,
-                           .a_row = a_row,
-                           .a_step = 1,
-                           .b = panel_data(packed, panel),
-                           .b_row = packed->width,
-                           .c = c,
-                           .c_row = c_row,
-                           .bias = bias,
-                           .soon_weights = panel_data(packed, panel + 1) + 16 * (int64_t)first,
-                           .soon_lines = parts > 0 ? lines * (part + 1) / parts - first : 0};
+    int depth = fcmae_packed_depth(l->weights), lines = depth * l->weights->width / 16;
+    int parts = l->parts > 0 ? l->parts : 1, first = lines * l->part / parts;
+    product->a_panels = 1;
+    product->a_panel_width = depth;
+    product->a = l->a;
+    product->b = panel_data(l->weights, l->panel);
+    product->soon_weights = panel_data(l->weights, l->panel + 1) + 16 * (int64_t)first;
+    product->soon_lines = lines * (l->part + 1) / parts - first;
+    multiply(kernels, l->weights->pairs, product);
 }
 
-void fcmae_linear_rows(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
-                       int rows, const float *a, int64_t a_row, const float *bias, const float *add,
-                       int64_t add_row, float *c, int64_t c_row)
+/** Blocks of k, a few pieces of `a` each. */
+static void multiply_pieces(const fcmae_kernels *kernels, const fcmae_linear *l,
+                            fcmae_product *product)
 {
-    fcmae_product product = one_panel(packed, panel, rows, a, a_row, bias, c, c_row, 0, 1);
-    product.add = add;
-    product.add_row = add_row;
-    multiply(kernels, packed, &product);
-}
-
-void fcmae_linear_panel(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
-                        int rows, const float *a, int64_t a_row, const float *bias, float *c,
-                        const fcmae_soon *soon)
-{
-    fcmae_product product = one_panel(packed, panel, rows, a, a_row, bias, c, packed->width,
-                                      soon->part, soon->parts);
-    product.soon_read = soon->read;
-    product.soon_written = soon->written;
-    multiply(kernels, packed, &product);
-}
-
-void fcmae_linear_panels(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
-                         int rows, const float *a, int a_width, int64_t a_row, int64_t a_panel,
-                         const float *bias, const float *add, int64_t add_row, float *c,
-                         int64_t c_row)
-{
-    fcmae_product product = {.rows = rows,
-                             .width = packed->width,
-                             .a_panel_width = a_width,
-                             .a_row = a_row,
-                             .a_step = 1,
-                             .a_panel_stride = a_panel,
-                             .b_row = packed->width,
-                             .c = c,
-                             .c_row = c_row,
-                             .bias = bias,
-                             .add = add,
-                             .add_row = add_row};
-    int panels = fcmae_packed_depth(packed) / a_width,
-        step = a_width < K_BLOCK ? K_BLOCK / a_width : 1;
-    for (int first = 0; first < panels; first += step) {
-        product.a_panels = panels - first < step ? panels - first : step;
-        product.a = a + first * a_panel;
-        product.b = panel_data(packed, panel) + (int64_t)first * a_width * packed->width;
-        product.soon_lines = product.a_panels * a_width * packed->width / 16;
-        product.soon_weights = product.b + product.soon_lines * 16;
-        multiply(kernels, packed, &product);
-        product.bias = 0; /* later blocks of k add to what is there */
-        product.add = c;
-        product.add_row = c_row;
+    int pieces = fcmae_packed_depth(l->weights) / l->a_width;
+    int step = l->a_width < K_BLOCK ? K_BLOCK / l->a_width : 1;
+    product->a_panel_width = l->a_width;
+    product->a_panel_stride = l->a_distance;
+    product->b = panel_data(l->weights, l->panel);
+    for (int first = 0; first < pieces; first += step, product->b = product->soon_weights) {
+        product->a_panels = pieces - first < step ? pieces - first : step;
+        product->a = l->a + first * l->a_distance;
+        product->soon_lines = product->a_panels * l->a_width * l->weights->width / 16;
+        product->soon_weights = product->b + product->soon_lines * 16;
+        multiply(kernels, l->weights->pairs, product);
+        product->bias = 0; /* later blocks of k add to what is there */
+        product->add = l->c;
+        product->add_row = l->c_row;
     }
 }
 
-void fcmae_linear_gradient(const fcmae_kernels *kernels, int rows, int columns, const float *x,
-                           int64_t x_row, const float *d, int64_t d_row, int width, float *g,
-                           int64_t g_row)
+void fcmae_linear_multiply(const fcmae_kernels *kernels, const fcmae_linear *l)
 {
-    fcmae_product product = {.rows = columns,
-                             .width = width,
-                             .a_panels = 1,
-                             .a_panel_width = rows,
-                             .a = x,
-                             .a_row = 1,
-                             .a_step = x_row,
-                             .b = d,
-                             .b_row = d_row,
-                             .c = g,
-                             .c_row = g_row,
-                             .add = g,
-                             .add_row = g_row};
-    kernels->product(&product);
+    fcmae_product product = {.rows = l->rows,
+                             .width = l->weights->width,
+                             .a_row = l->a_row,
+                             .a_step = 1,
+                             .b_row = l->weights->width,
+                             .c = l->c,
+                             .c_row = l->c_row,
+                             .bias = l->bias,
+                             .add = l->add,
+                             .add_row = l->add_row,
+                             .soon_read = l->soon_read,
+                             .soon_written = l->soon_written};
+    if (l->a_width > 0)
+        multiply_pieces(kernels, l, &product);
+    else
+        multiply_whole(kernels, l, &product);
 }
 
-void fcmae_linear_gradient_pairs(const fcmae_kernels *kernels, int rows, int columns,
-                                 const uint32_t *x, int64_t x_row, const uint32_t *d, int64_t d_row,
-                                 int width, float *g, int64_t g_row)
+void fcmae_linear_add_gradient(const fcmae_kernels *kernels, const fcmae_linear_gradient *gradient)
 {
-    fcmae_product product = {.rows = columns,
-                             .width = width,
+    fcmae_product product = {.rows = gradient->columns,
+                             .width = gradient->width,
                              .a_panels = 1,
-                             .a_panel_width = (rows + 1) / 2,
-                             .a = (const float *)(const void *)x,
+                             .a_panel_width = gradient->pairs ? (gradient->rows + 1) / 2
+                                                              : gradient->rows,
+                             .a = gradient->x,
                              .a_row = 1,
-                             .a_step = x_row,
-                             .b = (const float *)(const void *)d,
-                             .b_row = d_row,
-                             .c = g,
-                             .c_row = g_row,
-                             .add = g,
-                             .add_row = g_row};
-    kernels->product_pairs(&product);
+                             .a_step = gradient->x_row,
+                             .b = gradient->d,
+                             .b_row = gradient->d_row,
+                             .c = gradient->g,
+                             .c_row = gradient->g_row,
+                             .add = gradient->g,
+                             .add_row = gradient->g_row};
+    multiply(kernels, gradient->pairs, &product);
 }

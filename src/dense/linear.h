@@ -67,44 +67,49 @@ void fcmae_packed_fill_transposed(const fcmae_kernels *kernels, const fcmae_pack
                                   int panel, const float *src, int64_t stride,
                                   const float *row_scale);
 
-/** c[rows][c_row] panel = a[rows][a_row] * panel (+ bias) (+ add). a has packed->k columns. */
-void fcmae_linear_rows(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
-                       int rows, const float *a, int64_t a_row, const float *bias, const float *add,
-                       int64_t add_row, float *c, int64_t c_row);
-/** What the caller of a product touches next and wants fetched meanwhile. */
-typedef struct fcmae_soon {
-    const float *read; /**< a panel [rows][width], or NULL              */
-    float *written;    /**< likewise, to be overwritten                 */
-    int part, parts;   /**< the call is one of `parts` that use the same weights: each fetches its
-                            share of those that lie behind them. parts 0: none. */
-} fcmae_soon;
+/**
+ * c = a * panel (+ bias) (+ add): one panel of a product with packed weights.
+ *
+ * `a` has packed->k columns. It may lie in pieces of a_width columns, a_distance apart, as panels
+ * of hidden values do. Then k is walked in blocks of about 1280, so that a block of weights stays
+ * in the L2 cache; the next block, or the panel that lies behind, is fetched meanwhile.
+ */
+typedef struct fcmae_linear {
+    const fcmae_packed *weights;
+    int panel, rows;
+    const float *a; /**< [rows][a_row], of every piece  */
+    int64_t a_row;
+    int a_width; /**< columns of a piece; 0: all in one */
+    int64_t a_distance;
+    const float *bias; /**< [width] or NULL             */
+    const float *add;  /**< [rows][add_row] or NULL     */
+    int64_t add_row;
+    float *c; /**< [rows][c_row]                        */
+    int64_t c_row;
+    const float *soon_read; /**< [rows][width] that the caller reads next, fetched; or NULL  */
+    float *soon_written;    /**< likewise, to be overwritten                                 */
+    int part, parts; /**< the call is one of `parts` that use the same panel, each of which fetches
+                          its share of the weights behind it; parts 0: the only one          */
+} fcmae_linear;
 
-/** The same into a panel c[rows][width]. */
-void fcmae_linear_panel(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
-                        int rows, const float *a, int64_t a_row, const float *bias, float *c,
-                        const fcmae_soon *soon);
+void fcmae_linear_multiply(const fcmae_kernels *kernels, const fcmae_linear *linear);
 
 /**
- * The same with `a` in pieces of a_width columns: a_row is the distance of two rows of a piece (in
- * panels [k / width][rows...][width] it is the width), a_panel that of two pieces. k is walked in
- * blocks of about 1280 so that a block of weights stays in the L2 cache; the next block, or the
- * panel that lies behind, is fetched meanwhile.
+ * Weight gradient: g[m][n] += sum_r x[r][m] * d[r][n] for m < columns and n < width. d is a panel,
+ * or a slice of rows. With `pairs` x and d are pairs of rows in bfloat16 (the kernel narrow_pairs),
+ * else float32 rows; their strides count 4-byte elements.
  */
-void fcmae_linear_panels(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
-                         int rows, const float *a, int a_width, int64_t a_row, int64_t a_panel,
-                         const float *bias, const float *add, int64_t add_row, float *c,
-                         int64_t c_row);
+typedef struct fcmae_linear_gradient {
+    int rows, columns, width;
+    bool pairs;
+    const void *x; /**< [rows or ceil(rows / 2)][x_row] */
+    int64_t x_row;
+    const void *d; /**< [rows or ceil(rows / 2)][d_row] */
+    int64_t d_row;
+    float *g; /**< [columns][g_row] */
+    int64_t g_row;
+} fcmae_linear_gradient;
 
-/**
- * Weight gradient: g[m][0 .. width-1] += sum_r x[r][m] * d[r][0 .. width-1], m < columns of x.
- * d is [rows][d_row] (a panel, or a slice of rows), g is [m][g_row].
- */
-void fcmae_linear_gradient(const fcmae_kernels *kernels, int rows, int columns, const float *x,
-                           int64_t x_row, const float *d, int64_t d_row, int width, float *g,
-                           int64_t g_row);
-/** The same with x and d as pairs of rows (fcmae_kernels.narrow_pairs); rows counts rows. */
-void fcmae_linear_gradient_pairs(const fcmae_kernels *kernels, int rows, int columns,
-                                 const uint32_t *x, int64_t x_row, const uint32_t *d, int64_t d_row,
-                                 int width, float *g, int64_t g_row);
+void fcmae_linear_add_gradient(const fcmae_kernels *kernels, const fcmae_linear_gradient *gradient);
 
 #endif

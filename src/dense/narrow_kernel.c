@@ -6,8 +6,6 @@
  */
 #include "dense/narrow.h"
 
-#include "dense/dense_kernels.h"
-
 void FCMAE_KERNEL(fcmae_narrow_rows)(int rows, int columns, const float *x, int64_t stride,
                                      uint16_t *out, int64_t out_stride)
 {

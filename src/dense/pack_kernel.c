@@ -5,20 +5,14 @@
  * Columns beyond the matrix are zero. Done once per optimiser step.
  */
 #include "core/isa.h"
-#include "dense/dense_kernels.h"
 
-void FCMAE_KERNEL(fcmae_pack)(int k_first, int k_last, int columns, int64_t src_stride,
-                              const float *src, const float *row_scale, int width, int panel,
-                              int64_t k_total, float *dst)
+void FCMAE_KERNEL(fcmae_pack)(int rows, int columns, int64_t stride, const float *src,
+                              const float *row_scale, int width, float *panel)
 {
-    (void)columns; /* rows are padded with zeros up to src_stride, a multiple of 16 */
-    dst += panel * k_total * width;
-    int first = panel * width;
-    for (int k = k_first; k < k_last; k++) {
-        const float *from = src + k * src_stride + first;
-        float *to = dst + (int64_t)k * width, scale = row_scale ? row_scale[k] : 1.0f;
+    for (int k = 0; k < rows; k++, src += stride, panel += width) {
+        float scale = row_scale ? row_scale[k] : 1.0f;
         for (int n = 0; n < width; n += VEC_LANES)
-            vec_store(to + n, first + n < src_stride ? vec_load(from + n) * scale : vec_zero());
+            vec_store(panel + n, n < columns ? vec_load(src + n) * scale : vec_zero());
     }
 }
 
@@ -44,33 +38,32 @@ FCMAE_INLINE void transpose_square(const float *src, int64_t src_stride, float *
                                            scale;
 }
 
-void FCMAE_KERNEL(fcmae_pack_transposed)(int k_total, int rows, int64_t src_stride,
-                                         const float *src, const float *row_scale, int width,
-                                         int panel, float *dst)
+/** One value of the result, where a square would reach beyond the rows or the depth. */
+FCMAE_INLINE float transposed_value(int rows, int64_t stride, const float *src,
+                                    const float *row_scale, int k, int n)
 {
-    dst += (int64_t)panel * k_total * width;
-    int first = panel * width, whole = k_total / 4 * 4;
+    return n >= rows ? 0.0f : src[n * stride + k] * (row_scale ? row_scale[n] : 1.0f);
+}
+
+void FCMAE_KERNEL(fcmae_pack_transposed)(int depth, int rows, int64_t stride, const float *src,
+                                         const float *row_scale, int width, float *panel)
+{
+    int whole = depth / 4 * 4;
     for (int k0 = 0; k0 < whole; k0 += 64) /* 64 columns of src per turn: whole cache lines */
         for (int n = 0; n < width; n += 4) {
-            int k_end = k0 + 64 < whole ? k0 + 64 : whole, row = first + n;
+            int k_end = k0 + 64 < whole ? k0 + 64 : whole;
             quad scale = {1, 1, 1, 1};
-            if (row_scale && row + 3 < rows) scale = *(const quad_unaligned *)(row_scale + row);
+            if (row_scale && n + 3 < rows) scale = *(const quad_unaligned *)(row_scale + n);
             for (int k = k0; k < k_end; k += 4)
-                if (row + 3 < rows)
-                    transpose_square(src + row * src_stride + k, src_stride,
-                                     dst + (int64_t)k * width + n, width, scale);
+                if (n + 3 < rows)
+                    transpose_square(src + n * stride + k, stride, panel + (int64_t)k * width + n,
+                                     width, scale);
                 else
-                    for (int i = 0; i < 4; i++)
-                        for (int j = 0; j < 4; j++)
-                            dst[(int64_t)(k + j) * width + n + i] =
-                                row + i >= rows ? 0.0f
-                                                : src[(row + i) * src_stride + k + j] *
-                                                      (row_scale ? row_scale[row + i] : 1.0f);
+                    for (int i = 0; i < 16; i++)
+                        panel[(int64_t)(k + i / 4) * width + n + i % 4] = transposed_value(
+                            rows, stride, src, row_scale, k + i / 4, n + i % 4);
         }
-    for (int k = whole; k < k_total; k++)
+    for (int k = whole; k < depth; k++)
         for (int n = 0; n < width; n++)
-            dst[(int64_t)k * width + n] = first + n >= rows
-                                              ? 0.0f
-                                              : src[(first + n) * src_stride + k] *
-                                                    (row_scale ? row_scale[first + n] : 1.0f);
+            panel[(int64_t)k * width + n] = transposed_value(rows, stride, src, row_scale, k, n);
 }

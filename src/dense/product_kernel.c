@@ -14,13 +14,14 @@
 #include <stdbool.h>
 
 #include "core/isa.h"
-#include "core/kernels.h"
-#include "dense/dense_kernels.h"
 
-#ifdef __AVX512BF16__
-#include <immintrin.h>
+/* Most rows of a tile, by its vectors: what the accumulators of a row, the vectors of b and one
+ * value of a leave of 32 registers, or of 16. There panels are taken in slices of two vectors. */
+#if VEC_LANES == 16
+#define TILE_SIZES(X) X(1, 14) X(2, 12) X(3, 8) X(4, 6) X(5, 5)
+#else
+#define TILE_SIZES(X) X(2, 6)
 #endif
-
 #define MOST_ROWS 14
 #define MOST_VECTORS 5
 
@@ -124,11 +125,10 @@ FCMAE_INLINE void tile(const bool pairs, const int mr, const int nv, const fcmae
         for (int m = 0; m < mr; m++) sum[m][n] = start;
     }
     int fetched = 0, ahead = 0;
-    const float *weights = p->soon_weights + 16 * (int64_t)share.first;
+    const float *weights = share.lines ? p->soon_weights + 16 * (int64_t)share.first : NULL;
     for (int panel = 0; panel < p->a_panels; panel++) {
         const float *a = p->a + panel * p->a_panel_stride + row * a_row;
-        if (panel + 1 <
-            p->a_panels) { /* panels lie far apart: no hardware prefetch finds the next */
+        if (panel + 1 < p->a_panels) { /* far apart: no hardware prefetch finds the next */
             FCMAE_UNROLL
             for (int m = 0; m < mr; m++)
                 for (int i = 0; i < p->a_panel_width; i += 16)
@@ -161,68 +161,40 @@ FCMAE_INLINE void tile(const bool pairs, const int mr, const int nv, const fcmae
 
 typedef void tile_function(const fcmae_product *p, int row, int column, weight_share share);
 
-#define TILE(MR, NV)                                                                               \
-    static void tile_##MR##x##NV(const fcmae_product *p, int row, int column, weight_share share)  \
-    {                                                                                              \
-        tile(false, MR, NV, p, row, column, share);                                                \
-    }                                                                                              \
-    static void pairs_##MR##x##NV(const fcmae_product *p, int row, int column, weight_share share) \
-    {                                                                                              \
-        tile(true, MR, NV, p, row, column, share);                                                 \
-    }
+/* X(rows, vectors) for every height up to the most */
+#define HEIGHTS_5(X, nv) X(1, nv) X(2, nv) X(3, nv) X(4, nv) X(5, nv)
+#define HEIGHTS_6(X, nv) HEIGHTS_5(X, nv) X(6, nv)
+#define HEIGHTS_8(X, nv) HEIGHTS_6(X, nv) X(7, nv) X(8, nv)
+#define HEIGHTS_12(X, nv) HEIGHTS_8(X, nv) X(9, nv) X(10, nv) X(11, nv) X(12, nv)
+#define HEIGHTS_14(X, nv) HEIGHTS_12(X, nv) X(13, nv) X(14, nv)
 
-#if VEC_LANES == 16
-/* 32 registers. Tile heights by panel width: 80 -> 5, 64 -> 6, 48 -> 8, 32 -> 12, 16 -> 14. */
-TILE(1, 1)
-TILE(2, 1)
-TILE(3, 1)
-TILE(4, 1)
-TILE(5, 1) TILE(6, 1) TILE(7, 1) TILE(8, 1) TILE(9, 1) TILE(10, 1) TILE(11, 1) TILE(12, 1)
-    TILE(13, 1) TILE(14, 1) TILE(1, 2) TILE(2, 2) TILE(3, 2) TILE(4, 2) TILE(5, 2) TILE(6, 2)
-        TILE(7, 2) TILE(8, 2) TILE(9, 2) TILE(10, 2) TILE(11, 2) TILE(12, 2) TILE(1, 3) TILE(2, 3)
-            TILE(3, 3) TILE(4, 3) TILE(5, 3) TILE(6, 3) TILE(7, 3) TILE(8, 3) TILE(1, 4) TILE(2, 4)
-                TILE(3, 4) TILE(4, 4) TILE(5, 4) TILE(6, 4) TILE(1, 5) TILE(2, 5) TILE(3, 5)
-                    TILE(4, 5) TILE(5, 5) static const int tile_rows[] = {0, 14, 12, 8, 6, 5};
-#define TABLE(T)                                                                          \
-    {                                                                                     \
-        {0}, {0,       T##_1x1, T##_2x1,  T##_3x1,  T##_4x1,  T##_5x1,  T##_6x1, T##_7x1, \
-              T##_8x1, T##_9x1, T##_10x1, T##_11x1, T##_12x1, T##_13x1, T##_14x1},        \
-            {0,       T##_1x2, T##_2x2, T##_3x2,  T##_4x2,  T##_5x2, T##_6x2,             \
-             T##_7x2, T##_8x2, T##_9x2, T##_10x2, T##_11x2, T##_12x2},                    \
-            {0, T##_1x3, T##_2x3, T##_3x3, T##_4x3, T##_5x3, T##_6x3, T##_7x3, T##_8x3},  \
-            {0, T##_1x4, T##_2x4, T##_3x4, T##_4x4, T##_5x4, T##_6x4},                    \
-        {                                                                                 \
-            0, T##_1x5, T##_2x5, T##_3x5, T##_4x5, T##_5x5                                \
-        }                                                                                 \
+#define DEFINE_TILE(mr, nv)                                                                        \
+    static void tile_##mr##x##nv(const fcmae_product *p, int row, int column, weight_share share)  \
+    {                                                                                              \
+        tile(false, mr, nv, p, row, column, share);                                                \
+    }                                                                                              \
+    static void pairs_##mr##x##nv(const fcmae_product *p, int row, int column, weight_share share) \
+    {                                                                                              \
+        tile(true, mr, nv, p, row, column, share);                                                 \
     }
-static int vectors_at_once(int width)
-{
-    return width / VEC_LANES;
-}
-#else
-/* 16 registers: 6 rows of two vectors (12 accumulators), panels in slices of two vectors. */
-TILE(1, 2)
-TILE(2, 2) TILE(3, 2) TILE(4, 2) TILE(5, 2) TILE(6, 2) static const int tile_rows[] = {0, 0, 6};
-#define TABLE(T)                                                    \
-    {                                                               \
-        {0}, {0},                                                   \
-        {                                                           \
-            0, T##_1x2, T##_2x2, T##_3x2, T##_4x2, T##_5x2, T##_6x2 \
-        }                                                           \
-    }
-static int vectors_at_once(int width)
-{
-    (void)width;
-    return 2;
-}
-#endif
-static tile_function *const float_tiles[][MOST_ROWS + 1] = TABLE(tile);
-static tile_function *const pair_tiles[][MOST_ROWS + 1] = TABLE(pairs);
+#define DEFINE_TILES(nv, most) HEIGHTS_##most(DEFINE_TILE, nv)
+TILE_SIZES(DEFINE_TILES)
+
+#define LIMIT(nv, most) [nv] = most,
+static const int most_rows[] = {TILE_SIZES(LIMIT)};
+
+#define FLOAT_ENTRY(mr, nv) [nv][mr] = tile_##mr##x##nv,
+#define FLOAT_ENTRIES(nv, most) HEIGHTS_##most(FLOAT_ENTRY, nv)
+static tile_function *const float_tiles[][MOST_ROWS + 1] = {TILE_SIZES(FLOAT_ENTRIES)};
+
+#define PAIR_ENTRY(mr, nv) [nv][mr] = pairs_##mr##x##nv,
+#define PAIR_ENTRIES(nv, most) HEIGHTS_##most(PAIR_ENTRY, nv)
+static tile_function *const pair_tiles[][MOST_ROWS + 1] = {TILE_SIZES(PAIR_ENTRIES)};
 
 static void run_tiles(tile_function *const tiles[][MOST_ROWS + 1], const fcmae_product *p)
 {
     if (p->rows <= 0) return;
-    int nv = vectors_at_once(p->width), most = tile_rows[nv];
+    int nv = VEC_LANES == 16 ? p->width / VEC_LANES : 2, most = most_rows[nv];
     int count = (p->rows + most - 1) / most, height = p->rows / count, taller = p->rows % count;
     int strips = p->width / (nv * VEC_LANES);
     weight_share share = {0, (p->soon_lines + strips * count - 1) / (strips * count)};
@@ -236,7 +208,7 @@ static void run_tiles(tile_function *const tiles[][MOST_ROWS + 1], const fcmae_p
     }
 }
 
-void FCMAE_KERNEL(fcmae_product_panel)(const fcmae_product *product)
+void FCMAE_KERNEL(fcmae_product)(const fcmae_product *product)
 {
     run_tiles(float_tiles, product);
 }

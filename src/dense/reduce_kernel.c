@@ -4,7 +4,6 @@
 #include <math.h>
 
 #include "core/isa.h"
-#include "dense/dense_kernels.h"
 
 void FCMAE_KERNEL(fcmae_column_sum)(int rows, int columns, int64_t stride, const float *x,
                                     float factor, float *sum)

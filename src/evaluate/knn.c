@@ -100,8 +100,13 @@ static void classify_block(void *argument, int64_t block, int worker)
     double *votes = calloc((size_t)work->classes, sizeof *votes);
     work->failed[block] = !lists || !cosine || !votes;
     for (int p = 0; p < work->packed.panels && !work->failed[block]; p++) {
-        fcmae_linear_rows(work->kernels, &work->packed, p, rows, work->rows + first * work->stride,
-                          work->stride, NULL, NULL, 0, cosine, width);
+        fcmae_linear_multiply(work->kernels, &(fcmae_linear){.weights = &work->packed,
+                                                             .panel = p,
+                                                             .rows = rows,
+                                                             .a = work->rows + first * work->stride,
+                                                             .a_row = work->stride,
+                                                             .c = cosine,
+                                                             .c_row = width});
         for (int i = 0; i < rows; i++)
             for (int n = 0; n < width && p * width + n < work->packed.n; n++)
                 consider(lists + (size_t)i * (size_t)work->most, &found[i], work->most,
@@ -171,7 +176,7 @@ fcmae_status fcmae_knn_classify(const fcmae_features *training, const fcmae_feat
     knn_work work = {.training = training,
                      .validation = validation,
                      .options = options,
-                     .kernels = fcmae_kernels_get(fcmae_isa_detect(FCMAE_ISA_AVX512)),
+                     .kernels = fcmae_kernels_get(fcmae_isa_choose(0, false)),
                      .stride = fcmae_stride(training->dimension),
                      .classes = classes,
                      .most = 1};

@@ -121,8 +121,14 @@ static void compute_logits(probe_run *run, const int64_t *rows, int count)
                (size_t)d->stride * sizeof *run->x);
     for (int p = 0; p < run->packed.panels; p++) {
         int column = p * run->packed.width;
-        fcmae_linear_rows(d->kernels, &run->packed, p, count, run->x, d->stride, run->bias + column,
-                          NULL, 0, run->logits + column, d->class_stride);
+        fcmae_linear_multiply(d->kernels, &(fcmae_linear){.weights = &run->packed,
+                                                          .panel = p,
+                                                          .rows = count,
+                                                          .a = run->x,
+                                                          .a_row = d->stride,
+                                                          .bias = run->bias + column,
+                                                          .c = run->logits + column,
+                                                          .c_row = d->class_stride});
     }
 }
 
@@ -190,9 +196,16 @@ static double accumulate(probe_run *run, const int64_t *rows, int64_t count)
                                run->bias_gradient);
         for (int p = 0; p < run->packed.panels; p++) {
             int column = p * run->packed.width;
-            fcmae_linear_gradient(d->kernels, some, d->dimension, run->x, d->stride,
-                                  run->logits + column, d->class_stride, run->packed.width,
-                                  run->gradient + column, d->class_stride);
+            fcmae_linear_add_gradient(d->kernels,
+                                      &(fcmae_linear_gradient){.rows = some,
+                                                               .columns = d->dimension,
+                                                               .width = run->packed.width,
+                                                               .x = run->x,
+                                                               .x_row = d->stride,
+                                                               .d = run->logits + column,
+                                                               .d_row = d->class_stride,
+                                                               .g = run->gradient + column,
+                                                               .g_row = d->class_stride});
         }
     }
     return loss;
@@ -415,7 +428,7 @@ fcmae_status fcmae_probe_train(const fcmae_features *training, int classes,
     probe_data d = {.options = options,
                     .labels = training->labels,
                     .count = training->count,
-                    .kernels = fcmae_kernels_get(fcmae_isa_detect(FCMAE_ISA_AVX512)),
+                    .kernels = fcmae_kernels_get(fcmae_isa_choose(0, false)),
                     .dimension = training->dimension,
                     .stride = fcmae_stride(training->dimension),
                     .classes = classes,

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/** Element-wise passes over hidden panels that GRN needs; contracts in core/kernels.h. */
-#include "grn/grn_kernels.h"
+/** Element-wise passes over hidden panels that GRN needs; contracts in core/kernel_list.h. */
+#include "core/isa.h"
 
 FCMAE_INLINE void scale_columns(const int nv, int rows, int width, const float *in,
                                 const float *scale, float *out)
@@ -17,13 +17,15 @@ FCMAE_INLINE void scale_columns(const int nv, int rows, int width, const float *
 }
 
 void FCMAE_KERNEL(fcmae_scale_panel)(int rows, int width, const float *in, const float *scale,
-                                     float *out){
+                                     float *out)
+{
     VEC_FOR_GROUPS(width, column, group)
-        VEC_FIX_GROUP(group, scale_columns, rows, width, in + column, scale + column, out + column)}
+    VEC_FIX_GROUP(group, scale_columns, rows, width, in + column, scale + column, out + column);
+}
 
-FCMAE_INLINE
-    void scale_and_dot_columns(const int nv, int rows, int width, const float *gradient,
-                               const float *hidden, const float *scale, float *scaled, float *dot)
+FCMAE_INLINE void scale_and_dot_columns(const int nv, int rows, int width, const float *gradient,
+                                        const float *hidden, const float *scale, float *scaled,
+                                        float *dot)
 {
     vec s[5], sum[5];
     FCMAE_UNROLL
@@ -45,21 +47,29 @@ FCMAE_INLINE
 
 void FCMAE_KERNEL(fcmae_scale_and_dot)(int rows, int width, const float *gradient,
                                        const float *hidden, const float *scale, float *scaled,
-                                       float *dot){
+                                       float *dot)
+{
     VEC_FOR_GROUPS(width, column, group)
-        VEC_FIX_GROUP(group, scale_and_dot_columns, rows, width, gradient + column, hidden + column,
-                      scale + column, scaled + column, dot + column)}
+    VEC_FIX_GROUP(group, scale_and_dot_columns, rows, width, gradient + column, hidden + column,
+                  scale + column, scaled + column, dot + column);
+}
+
+/** The per-column operands of hidden_backward. */
+typedef struct column_terms {
+    const float *scale, *feedback;
+    float *sum;
+} column_terms;
 
 FCMAE_INLINE void hidden_backward_columns(const int nv, int rows, int width, float *gradient,
                                           const float *hidden, const float *slope,
-                                          const float *scale, const float *feedback, float *sum)
+                                          column_terms terms)
 {
     vec s[5], k[5], total[5];
     FCMAE_UNROLL
     for (int n = 0; n < nv; n++) {
-        s[n] = vec_load(scale + n * VEC_LANES);
-        k[n] = vec_load(feedback + n * VEC_LANES);
-        total[n] = vec_load(sum + n * VEC_LANES);
+        s[n] = vec_load(terms.scale + n * VEC_LANES);
+        k[n] = vec_load(terms.feedback + n * VEC_LANES);
+        total[n] = vec_load(terms.sum + n * VEC_LANES);
     }
     for (int m = 0; m < rows; m++, gradient += width, hidden += width, slope += width) {
         FCMAE_UNROLL
@@ -74,7 +84,7 @@ FCMAE_INLINE void hidden_backward_columns(const int nv, int rows, int width, flo
         }
     }
     FCMAE_UNROLL
-    for (int n = 0; n < nv; n++) vec_store(sum + n * VEC_LANES, total[n]);
+    for (int n = 0; n < nv; n++) vec_store(terms.sum + n * VEC_LANES, total[n]);
 }
 
 void FCMAE_KERNEL(fcmae_hidden_backward)(int rows, int width, float *gradient, const float *hidden,
@@ -83,5 +93,6 @@ void FCMAE_KERNEL(fcmae_hidden_backward)(int rows, int width, float *gradient, c
 {
     VEC_FOR_GROUPS(width, column, group)
     VEC_FIX_GROUP(group, hidden_backward_columns, rows, width, gradient + column, hidden + column,
-                  slope + column, scale + column, feedback + column, sum + column)
+                  slope + column,
+                  ((column_terms){scale + column, feedback + column, sum + column}));
 }

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "core/kernels.h"
-#include "image/resample_kernels.h"
 
 static double bicubic(double x)
 {
@@ -72,24 +71,6 @@ void fcmae_axis_release(fcmae_axis *axis)
     memset(axis, 0, sizeof *axis);
 }
 
-typedef struct kernels {
-    void (*columns)(const fcmae_axis *columns, const uint8_t *source, int32_t *wide, uint8_t *out);
-    void (*rows)(const uint8_t *rows, size_t stride, const int32_t *weights, int length,
-                 uint8_t *out);
-} kernels;
-
-static kernels choose_kernels(void)
-{
-#if defined(__x86_64__)
-    fcmae_isa isa = fcmae_isa_detect(FCMAE_ISA_AVX512);
-    if (isa == FCMAE_ISA_AVX512)
-        return (kernels){fcmae_resample_columns_avx512, fcmae_resample_rows_avx512};
-    if (isa == FCMAE_ISA_AVX2)
-        return (kernels){fcmae_resample_columns_avx2, fcmae_resample_rows_avx2};
-#endif
-    return (kernels){fcmae_resample_columns_portable, fcmae_resample_rows_portable};
-}
-
 fcmae_status fcmae_resample(const fcmae_axis *columns, const fcmae_axis *rows,
                             const uint8_t *source, size_t stride, fcmae_buffer *scratch,
                             uint8_t *out, fcmae_error *error)
@@ -100,15 +81,22 @@ fcmae_status fcmae_resample(const fcmae_axis *columns, const fcmae_axis *rows,
         fcmae_buffer_reserve(scratch, wide_bytes + width * height + FCMAE_RESAMPLE_BLOCK, error));
     int32_t *wide = (int32_t *)(void *)scratch->bytes;
     uint8_t *narrow = scratch->bytes + wide_bytes;
-    kernels kernel = choose_kernels();
+    const fcmae_kernels *kernels = fcmae_kernels_get(fcmae_isa_choose(0, false));
+    const fcmae_resample_axis axis = {.count = columns->count,
+                                      .taps = columns->taps,
+                                      .low = columns->low,
+                                      .high = columns->high,
+                                      .first = columns->first,
+                                      .length = columns->length,
+                                      .weights = columns->weights};
     memset(wide, 0, wide_bytes); /* a zero weight meets what is behind the row */
     memset(narrow + width * height, 0, FCMAE_RESAMPLE_BLOCK);
     for (size_t y = 0; y < height; y++)
-        kernel.columns(columns, source + y * stride, wide, narrow + y * width);
+        kernels->resample_columns(&axis, source + y * stride, wide, narrow + y * width);
     for (int y = 0; y < rows->count; y++)
-        kernel.rows(narrow + (size_t)(rows->first[y] - rows->low) * width, width,
-                    rows->weights + (size_t)y * (size_t)rows->taps, rows->length[y],
-                    out + (size_t)y * width);
+        kernels->resample_rows(narrow + (size_t)(rows->first[y] - rows->low) * width, width,
+                               rows->weights + (size_t)y * (size_t)rows->taps, rows->length[y],
+                               out + (size_t)y * width);
     return FCMAE_OK;
 }
 

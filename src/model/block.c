@@ -138,7 +138,7 @@ static void normalise_rows(const fcmae_block_pass *pass, int first, int last)
     const fcmae_kernels *kernels = pass->workspace->kernels;
     float *rows = pass->state->normalised + (int64_t)first * b->stride;
     kernels->layernorm(last - first, b->channels, b->stride, rows, rows, pass->state->rstd + first,
-                       0, 0, 0);
+                       NULL);
     if (b->pairs)
         kernels->narrow_rows(last - first, b->stride, rows, b->stride,
                              pass->state->narrow + (int64_t)first * b->stride, b->stride);
@@ -185,13 +185,20 @@ static void expand_task(void *argument, int64_t index, int worker)
     int64_t base = (int64_t)panel * map->rows * width;
 
     int64_t tile = base + (int64_t)first * width;
-    fcmae_soon soon = {
-        .written = state->slope ? state->slope + tile : 0, .part = block, .parts = map->blocks};
-    fcmae_linear_panel(
-        kernels, &b->expand, panel, rows,
-        fcmae_operand(b->pairs, state->normalised, state->narrow, first * (int64_t)b->stride),
-        fcmae_operand_row(b->pairs, b->stride), b->expand_bias + panel * width,
-        state->hidden + tile, &soon);
+    const float *rows_in = fcmae_operand(b->pairs, state->normalised, state->narrow,
+                                         first * (int64_t)b->stride);
+    fcmae_linear_multiply(kernels,
+                          &(fcmae_linear){.weights = &b->expand,
+                                          .panel = panel,
+                                          .rows = rows,
+                                          .a = rows_in,
+                                          .a_row = fcmae_operand_row(b->pairs, b->stride),
+                                          .bias = b->expand_bias + panel * width,
+                                          .c = state->hidden + tile,
+                                          .c_row = width,
+                                          .soon_written = state->slope ? state->slope + tile : NULL,
+                                          .part = block,
+                                          .parts = map->blocks});
     for (int segment = first_segment; segment < last_segment; segment++) {
         int begin = map->segment_begin[segment], end = map->segment_begin[segment + 1];
         int64_t at = base + (int64_t)begin * width;
@@ -263,9 +270,19 @@ static void reduce_task(void *argument, int64_t index, int worker)
     int width = (int)fcmae_operand_row(b->pairs, b->expand.width);
     for (int panel = first; panel < last; panel++) {
         int column = panel * b->reduce.width;
-        fcmae_linear_panels(pass->workspace->kernels, &b->reduce, panel, range.last - range.first,
-                            y, width, width, distance, pass->branch ? 0 : b->reduce_bias + column,
-                            pass->x + at + column, b->stride, pass->out + at + column, b->stride);
+        fcmae_linear_multiply(pass->workspace->kernels,
+                              &(fcmae_linear){.weights = &b->reduce,
+                                              .panel = panel,
+                                              .rows = range.last - range.first,
+                                              .a = y,
+                                              .a_row = width,
+                                              .a_width = width,
+                                              .a_distance = distance,
+                                              .bias = pass->branch ? NULL : b->reduce_bias + column,
+                                              .add = pass->x + at + column,
+                                              .add_row = b->stride,
+                                              .c = pass->out + at + column,
+                                              .c_row = b->stride});
     }
     if (pass->branch)
         add_scaled_bias(pass, &range, first * b->reduce.width, last * b->reduce.width);

@@ -58,15 +58,19 @@ static void weight_gradient(const fcmae_block_pass *pass, const fcmae_row_range 
                             const float *x, const float *d, int width, float *g, int64_t g_row)
 {
     const fcmae_block *b = pass->block;
-    const fcmae_kernels *kernels = pass->workspace->kernels;
-    int rows = range->last - range->first;
-    if (b->pairs)
-        fcmae_linear_gradient_pairs(kernels, rows, b->channels, pass->workspace->row_pairs,
-                                    b->stride, (const uint32_t *)(const void *)d, width, width, g,
-                                    g_row);
-    else
-        fcmae_linear_gradient(kernels, rows, b->channels, x + (int64_t)range->first * b->stride,
-                              b->stride, d, width, width, g, g_row);
+    const float *rows = x + (int64_t)range->first * b->stride;
+    fcmae_linear_add_gradient(
+        pass->workspace->kernels,
+        &(fcmae_linear_gradient){.rows = range->last - range->first,
+                                 .columns = b->channels,
+                                 .width = width,
+                                 .pairs = b->pairs,
+                                 .x = b->pairs ? (const void *)pass->workspace->row_pairs : rows,
+                                 .x_row = b->stride,
+                                 .d = d,
+                                 .d_row = width,
+                                 .g = g,
+                                 .g_row = g_row});
 }
 
 /** Sums e * h of a segment of panel `panel`, and h * scale as an
@@ -98,7 +102,6 @@ static void reduce_backward_task(void *argument, int64_t panel, int worker)
     const fcmae_block_pass *pass = argument;
     const fcmae_block *b = pass->block;
     const fcmae_site_map *map = pass->map;
-    const fcmae_kernels *kernels = pass->workspace->kernels;
     const fcmae_parameter *weight = b->parameters->reduce_weight;
     int width = b->reduce_back.width, column = (int)panel * width;
     int64_t base = panel * map->rows * width;
@@ -110,14 +113,19 @@ static void reduce_backward_task(void *argument, int64_t panel, int worker)
              block < pass->groups.blocks && block < (group + 1) * pass->groups.per_group; block++) {
             int first = map->segment_begin[map->block_segment[block]];
             int rows = map->segment_begin[map->block_segment[block + 1]] - first;
-            fcmae_soon soon = {.read = hidden + (int64_t)first * width,
-                               .part = block,
-                               .parts = pass->groups.blocks};
-            fcmae_linear_panel(kernels, &b->reduce_back, (int)panel, rows,
-                               fcmae_operand(b->pairs, pass->gradient, pass->workspace->narrow_rows,
-                                             (int64_t)first * b->stride),
-                               fcmae_operand_row(b->pairs, b->stride), 0,
-                               e + (int64_t)first * width, &soon);
+            fcmae_linear_multiply(pass->workspace->kernels,
+                                  &(fcmae_linear){.weights = &b->reduce_back,
+                                                  .panel = (int)panel,
+                                                  .rows = rows,
+                                                  .a = fcmae_operand(b->pairs, pass->gradient,
+                                                                     pass->workspace->narrow_rows,
+                                                                     (int64_t)first * b->stride),
+                                                  .a_row = fcmae_operand_row(b->pairs, b->stride),
+                                                  .c = e + (int64_t)first * width,
+                                                  .c_row = width,
+                                                  .soon_read = hidden + (int64_t)first * width,
+                                                  .part = block,
+                                                  .parts = pass->groups.blocks});
             for (int s = map->block_segment[block]; s < map->block_segment[block + 1]; s++)
                 scale_and_dot(pass, panel, s, range.first, y);
         }
@@ -146,8 +154,9 @@ static void hidden_backward(const fcmae_block_pass *pass, int64_t panel, int seg
     const float *scale = pass->state->scale + image, *feedback = w->feedback + image;
     float *dbias = pass->gradients + b->parameters->expand_bias->offset + column;
     if (b->pairs)
-        w->kernels->hidden_backward_narrow(begin, rows, width, e, hidden, scale, feedback,
-                                           w->narrow_hidden + first, pairs, dbias);
+        w->kernels->hidden_backward_narrow(
+            rows, width, e, hidden, scale, feedback,
+            &(fcmae_narrow_panel){begin, w->narrow_hidden + first, pairs}, dbias);
     else
         w->kernels->hidden_backward(rows, width, e, hidden, pass->state->slope + at, scale,
                                     feedback, dbias);
@@ -186,9 +195,17 @@ static void normalise_backward_task(void *argument, int64_t group, int worker)
                                     pass->workspace->narrow_hidden, (int64_t)range.first * width);
     int row = (int)fcmae_operand_row(b->pairs, width);
     for (int panel = 0; panel < b->expand_back.panels; panel++)
-        fcmae_linear_panels(kernels, &b->expand_back, panel, rows, dz, row, row,
-                            fcmae_operand_row(b->pairs, (int64_t)pass->map->rows * width), 0, 0, 0,
-                            dn + panel * b->expand_back.width, b->stride);
+        fcmae_linear_multiply(kernels,
+                              &(fcmae_linear){.weights = &b->expand_back,
+                                              .panel = panel,
+                                              .rows = rows,
+                                              .a = dz,
+                                              .a_row = row,
+                                              .a_width = row,
+                                              .a_distance = fcmae_operand_row(
+                                                  b->pairs, (int64_t)pass->map->rows * width),
+                                              .c = dn + panel * b->expand_back.width,
+                                              .c_row = b->stride});
     int64_t at = (int64_t)range.first * b->stride;
     kernels->layernorm_backward(rows, b->channels, b->stride, pass->state->normalised + at,
                                 pass->state->rstd + range.first, dn,

@@ -48,11 +48,8 @@ fcmae_status fcmae_engine_create(fcmae_engine **out, fcmae_model *model,
     engine->model = model;
     fcmae_status status = fcmae_engine_plan(&model->config, options, &engine->info, error);
     if (status == FCMAE_OK) {
-        int set = options->instruction_set;
-        fcmae_isa most = options->precision == FCMAE_BFLOAT16 ? FCMAE_ISA_AVX512_BF16
-                                                              : FCMAE_ISA_AVX512;
-        if (set > 0 && set - 1 < (int)most) most = (fcmae_isa)(set - 1);
-        engine->kernels = fcmae_kernels_get(fcmae_isa_detect(most));
+        engine->kernels = fcmae_kernels_get(
+            fcmae_isa_choose(options->instruction_set, options->precision == FCMAE_BFLOAT16));
         status = allocate(engine, error);
     }
     if (status != FCMAE_OK) {

@@ -152,11 +152,13 @@ static void forward_encoder(fcmae_lane *lane, const fcmae_call *call, int64_t fi
             int64_t kept_row = keep ? view.row : 0, rows = view.map->rows;
             float *out = stage->x[0] + view.row * front->out_stride;
             if (s == 0)
-                fcmae_stem_forward(front, &lane->workspace, config, view.map, &call->batch->images,
-                                   lane->image_index + view.first,
-                                   stage->patches + kept_row * fcmae_stem_patch_stride(config),
-                                   stage->normalised + kept_row * front->out_stride,
-                                   stage->rstd + kept_row, out);
+                fcmae_stem_forward(
+                    front, &lane->workspace, config, view.map, &call->batch->images,
+                    lane->image_index + view.first,
+                    &(fcmae_stem_state){stage->patches + kept_row * fcmae_stem_patch_stride(config),
+                                        stage->normalised + kept_row * front->out_stride,
+                                        stage->rstd + kept_row},
+                    out);
             else
                 fcmae_downsample_forward(front, &lane->workspace, (int)rows,
                                          lane->stage[s - 1].x[config->depths[s - 1]] +
@@ -396,10 +398,12 @@ static void backward_encoder(fcmae_lane *lane, const fcmae_call *call, int64_t f
             if (first_block < frozen) continue; /* what is before a frozen block is frozen too */
             if (s == 0) {
                 int patch_stride = fcmae_stem_patch_stride(config);
-                fcmae_stem_backward(front, &lane->workspace, view.map->rows, patch_stride,
-                                    stage->patches + view.row * patch_stride,
-                                    stage->normalised + view.row * front->out_stride,
-                                    stage->rstd + view.row, gradient, lane->gradients);
+                fcmae_stem_backward(
+                    front, &lane->workspace, view.map->rows, patch_stride,
+                    &(fcmae_stem_state){stage->patches + view.row * patch_stride,
+                                        stage->normalised + view.row * front->out_stride,
+                                        stage->rstd + view.row},
+                    gradient, lane->gradients);
             } else {
                 int64_t at = 4 * view.row * front->in_stride;
                 fcmae_downsample_backward(front, &lane->workspace, view.map->rows,

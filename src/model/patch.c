@@ -119,21 +119,26 @@ static void downsample_task(void *argument, int64_t task, int worker)
     int first, rows = task_rows(pass, task, &first);
     int64_t at = 4 * (int64_t)first * layer->in_stride;
     kernels->layernorm(4 * rows, layer->in, layer->in_stride, pass->x + at, pass->normalised + at,
-                       pass->rstd + 4 * (int64_t)first, 0, 0, 0);
+                       pass->rstd + 4 * (int64_t)first, NULL);
     if (layer->pairs)
         kernels->narrow_rows(4 * rows, layer->in_stride, pass->normalised + at, layer->in_stride,
                              pass->workspace->narrow_rows + at, layer->in_stride);
     const float *a = fcmae_operand(layer->pairs, pass->normalised, pass->workspace->narrow_rows,
                                    at);
     for (int panel = 0; panel < layer->weight.panels; panel++)
-        fcmae_linear_panels(kernels, &layer->weight, panel, rows, a,
-                            (int)fcmae_operand_row(layer->pairs, layer->in),
-                            fcmae_operand_row(layer->pairs, 4 * (int64_t)layer->in_stride),
-                            fcmae_operand_row(layer->pairs, layer->in_stride),
-                            layer->bias + panel * layer->weight.width, 0, 0,
-                            pass->out + (int64_t)first * layer->out_stride +
-                                panel * layer->weight.width,
-                            layer->out_stride);
+        fcmae_linear_multiply(
+            kernels,
+            &(fcmae_linear){.weights = &layer->weight,
+                            .panel = panel,
+                            .rows = rows,
+                            .a = a,
+                            .a_row = fcmae_operand_row(layer->pairs, 4 * (int64_t)layer->in_stride),
+                            .a_width = (int)fcmae_operand_row(layer->pairs, layer->in),
+                            .a_distance = fcmae_operand_row(layer->pairs, layer->in_stride),
+                            .bias = layer->bias + panel * layer->weight.width,
+                            .c = pass->out + (int64_t)first * layer->out_stride +
+                                 panel * layer->weight.width,
+                            .c_row = layer->out_stride});
 }
 
 void fcmae_downsample_forward(const fcmae_patch_layer *layer, const fcmae_workspace *workspace,
@@ -165,11 +170,16 @@ static void downsample_data_task(void *argument, int64_t task, int worker)
                                           pass->workspace->narrow_rows, at);
     for (int child = 0; child < 4; child++)
         for (int panel = 0; panel < layer->weight_back[child].panels; panel++)
-            fcmae_linear_rows(pass->workspace->kernels, &layer->weight_back[child], panel, rows,
-                              gradient, fcmae_operand_row(layer->pairs, layer->out_stride), 0, 0, 0,
-                              dn + child * layer->in_stride +
-                                  panel * layer->weight_back[child].width,
-                              4 * (int64_t)layer->in_stride);
+            fcmae_linear_multiply(
+                pass->workspace->kernels,
+                &(fcmae_linear){.weights = &layer->weight_back[child],
+                                .panel = panel,
+                                .rows = rows,
+                                .a = gradient,
+                                .a_row = fcmae_operand_row(layer->pairs, layer->out_stride),
+                                .c = dn + child * layer->in_stride +
+                                     panel * layer->weight_back[child].width,
+                                .c_row = 4 * (int64_t)layer->in_stride});
     pass->workspace->kernels->layernorm_backward(4 * rows, layer->in, layer->in_stride,
                                                  pass->normalised_in +
                                                      4 * (int64_t)first * layer->in_stride,
@@ -214,17 +224,22 @@ static void downsample_weight_task(void *argument, int64_t task, int worker)
     int column = (int)(task % layer->weight.panels) * layer->weight.width;
     float *g = pass->gradients + weight->offset + (int64_t)child * layer->in * weight->stride +
                column;
-    int64_t x_row = 4 * (int64_t)layer->in_stride;
-    if (layer->pairs)
-        fcmae_linear_gradient_pairs(pass->workspace->kernels, pass->rows, layer->in,
-                                    pass->workspace->row_pairs + child * layer->in_stride, x_row,
-                                    pass->workspace->gradient_pairs + column, layer->out_stride,
-                                    layer->weight.width, g, weight->stride);
-    else
-        fcmae_linear_gradient(pass->workspace->kernels, pass->rows, layer->in,
-                              pass->normalised + child * layer->in_stride, x_row,
-                              pass->gradient + column, layer->out_stride, layer->weight.width, g,
-                              weight->stride);
+    const fcmae_workspace *w = pass->workspace;
+    const void *x = layer->pairs ? (const void *)(w->row_pairs + child * layer->in_stride)
+                                 : pass->normalised + child * layer->in_stride;
+    const void *d = layer->pairs ? (const void *)(w->gradient_pairs + column)
+                                 : pass->gradient + column;
+    fcmae_linear_add_gradient(w->kernels,
+                              &(fcmae_linear_gradient){.rows = pass->rows,
+                                                       .columns = layer->in,
+                                                       .width = layer->weight.width,
+                                                       .pairs = layer->pairs,
+                                                       .x = x,
+                                                       .x_row = 4 * (int64_t)layer->in_stride,
+                                                       .d = d,
+                                                       .d_row = layer->out_stride,
+                                                       .g = g,
+                                                       .g_row = weight->stride});
 }
 
 void fcmae_downsample_backward(const fcmae_patch_layer *layer, const fcmae_workspace *workspace,
@@ -293,22 +308,28 @@ static void stem_task(void *argument, int64_t task, int worker)
     int64_t at = (int64_t)first * layer->out_stride;
     for (int panel = 0; panel < layer->weight.panels; panel++) {
         int column = panel * layer->weight.width;
-        fcmae_linear_rows(kernels, &layer->weight, panel, rows,
-                          pass->patches + (int64_t)first * patch_stride, patch_stride,
-                          layer->bias + column, 0, 0, pass->normalised + at + column,
-                          layer->out_stride);
+        fcmae_linear_multiply(kernels,
+                              &(fcmae_linear){.weights = &layer->weight,
+                                              .panel = panel,
+                                              .rows = rows,
+                                              .a = pass->patches + (int64_t)first * patch_stride,
+                                              .a_row = patch_stride,
+                                              .bias = layer->bias + column,
+                                              .c = pass->normalised + at + column,
+                                              .c_row = layer->out_stride});
     }
     const float *values = layer->values;
     kernels->layernorm(rows, layer->out, layer->out_stride, pass->normalised + at,
                        pass->normalised + at, pass->rstd + first,
-                       values + layer->parameters->norm_weight->offset,
-                       values + layer->parameters->norm_bias->offset, pass->out + at);
+                       &(fcmae_affine){values + layer->parameters->norm_weight->offset,
+                                       values + layer->parameters->norm_bias->offset,
+                                       pass->out + at});
 }
 
 void fcmae_stem_forward(const fcmae_patch_layer *layer, const fcmae_workspace *workspace,
                         const fcmae_model_config *config, const fcmae_site_map *map,
-                        const fcmae_images *images, const int32_t *image_index, float *patches,
-                        float *normalised, float *rstd, float *out)
+                        const fcmae_images *images, const int32_t *image_index,
+                        const fcmae_stem_state *state, float *out)
 {
     patch_pass pass = {.layer = layer,
                        .workspace = workspace,
@@ -316,9 +337,9 @@ void fcmae_stem_forward(const fcmae_patch_layer *layer, const fcmae_workspace *w
                        .config = config,
                        .map = map,
                        .image_index = image_index,
-                       .patches = patches,
-                       .normalised = normalised,
-                       .rstd = rstd,
+                       .patches = state->patches,
+                       .normalised = state->normalised,
+                       .rstd = state->rstd,
                        .out = out};
     int side = config->stem_stride;
     pass.pixels = fcmae_pixels_of(images, workspace->kernels, config->channels, map->height * side,
@@ -327,22 +348,30 @@ void fcmae_stem_forward(const fcmae_patch_layer *layer, const fcmae_workspace *w
 }
 
 void fcmae_stem_backward(const fcmae_patch_layer *layer, const fcmae_workspace *workspace, int rows,
-                         int patch_stride, const float *patches, const float *normalised,
-                         const float *rstd, float *gradient, float *gradients)
+                         int patch_stride, const fcmae_stem_state *state, float *gradient,
+                         float *gradients)
 {
     const fcmae_patch_parameters *p = layer->parameters;
     const fcmae_kernels *kernels = workspace->kernels;
     int stride = layer->out_stride;
-    kernels->column_dot(rows, stride, stride, gradient, normalised,
+    kernels->column_dot(rows, stride, stride, gradient, state->normalised,
                         gradients + p->norm_weight->offset);
     kernels->column_sum(rows, stride, stride, gradient, 1.0f, gradients + p->norm_bias->offset);
     kernels->scale_panel(rows, stride, gradient, layer->values + p->norm_weight->offset, gradient);
-    kernels->layernorm_backward(rows, layer->out, stride, normalised, rstd, gradient, gradient);
+    kernels->layernorm_backward(rows, layer->out, stride, state->normalised, state->rstd, gradient,
+                                gradient);
     kernels->column_sum(rows, stride, stride, gradient, 1.0f, gradients + p->bias->offset);
     for (int panel = 0; panel < layer->weight.panels; panel++) {
         int column = panel * layer->weight.width;
-        fcmae_linear_gradient(kernels, rows, layer->weight.k, patches, patch_stride,
-                              gradient + column, stride, layer->weight.width,
-                              gradients + p->weight->offset + column, p->weight->stride);
+        fcmae_linear_add_gradient(
+            kernels, &(fcmae_linear_gradient){.rows = rows,
+                                              .columns = layer->weight.k,
+                                              .width = layer->weight.width,
+                                              .x = state->patches,
+                                              .x_row = patch_stride,
+                                              .d = gradient + column,
+                                              .d_row = stride,
+                                              .g = gradients + p->weight->offset + column,
+                                              .g_row = p->weight->stride});
     }
 }

@@ -52,15 +52,23 @@ void fcmae_downsample_finish(const fcmae_patch_layer *layer, float *gradients);
 
 /** Stride of a stem patch row: stem_stride^2 * channels, padded. */
 int fcmae_stem_patch_stride(const fcmae_model_config *config);
-/** Stem. Reads the visible sites' pixels of images first.. (map image i is image_index[i]) into
- *  patches [rows][patch stride] (kept), out [rows][out_stride]. */
+
+/** What the stem's forward leaves for its backward. */
+typedef struct fcmae_stem_state {
+    float *patches;    /* [rows][patch stride] */
+    float *normalised; /* [rows][out_stride] */
+    float *rstd;       /* [rows] */
+} fcmae_stem_state;
+
+/** Stem. Reads the visible sites' pixels of images first.. (map image i is image_index[i]); out:
+ *  [rows][out_stride]. */
 void fcmae_stem_forward(const fcmae_patch_layer *layer, const fcmae_workspace *workspace,
                         const fcmae_model_config *config, const fcmae_site_map *map,
-                        const fcmae_images *images, const int32_t *image_index, float *patches,
-                        float *normalised, float *rstd, float *out);
+                        const fcmae_images *images, const int32_t *image_index,
+                        const fcmae_stem_state *state, float *out);
 /** gradient is overwritten. */
 void fcmae_stem_backward(const fcmae_patch_layer *layer, const fcmae_workspace *workspace, int rows,
-                         int patch_stride, const float *patches, const float *normalised,
-                         const float *rstd, float *gradient, float *gradients);
+                         int patch_stride, const fcmae_stem_state *state, float *gradient,
+                         float *gradients);
 
 #endif

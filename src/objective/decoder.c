@@ -80,10 +80,17 @@ static void embed_task(void *argument, int64_t panel, int worker)
     (void)worker;
     int column = (int)panel * d->proj.width, visible = pass->map->rows - pass->map->removed;
     const float *bias = d->model->values + d->model->proj_bias->offset + column;
-    fcmae_linear_rows(pass->workspace->kernels, &d->proj, (int)panel, visible,
-                      fcmae_operand(d->pairs, pass->encoder, pass->workspace->narrow_rows, 0),
-                      fcmae_operand_row(d->pairs, d->stride), bias, 0, 0,
-                      pass->out + (int64_t)pass->map->removed * d->dim + column, d->dim);
+    fcmae_linear_multiply(
+        pass->workspace->kernels,
+        &(fcmae_linear){
+            .weights = &d->proj,
+            .panel = (int)panel,
+            .rows = visible,
+            .a = fcmae_operand(d->pairs, pass->encoder, pass->workspace->narrow_rows, 0),
+            .a_row = fcmae_operand_row(d->pairs, d->stride),
+            .bias = bias,
+            .c = pass->out + (int64_t)pass->map->removed * d->dim + column,
+            .c_row = d->dim});
 }
 
 void fcmae_decoder_embed(const fcmae_decoder *d, const fcmae_workspace *workspace,
@@ -119,20 +126,30 @@ void fcmae_decoder_embed_backward(const fcmae_decoder *d, const fcmae_workspace 
     }
     for (int panel = 0; panel < d->proj.panels; panel++) {
         int column = panel * d->proj.width;
-        float *g = gradients + m->proj_weight->offset + column;
-        if (d->pairs)
-            fcmae_linear_gradient_pairs(kernels, visible, d->channels, workspace->row_pairs,
-                                        d->stride, workspace->gradient_pairs + column, d->dim,
-                                        d->proj.width, g, m->proj_weight->stride);
-        else
-            fcmae_linear_gradient(kernels, visible, d->channels, encoder, d->stride, tail + column,
-                                  d->dim, d->proj.width, g, m->proj_weight->stride);
+        const void *slice = d->pairs ? (const void *)(workspace->gradient_pairs + column)
+                                     : tail + column;
+        fcmae_linear_add_gradient(
+            kernels,
+            &(fcmae_linear_gradient){.rows = visible,
+                                     .columns = d->channels,
+                                     .width = d->proj.width,
+                                     .pairs = d->pairs,
+                                     .x = d->pairs ? (const void *)workspace->row_pairs : encoder,
+                                     .x_row = d->stride,
+                                     .d = slice,
+                                     .d_row = d->dim,
+                                     .g = gradients + m->proj_weight->offset + column,
+                                     .g_row = m->proj_weight->stride});
     }
     for (int panel = 0; panel < d->proj_back.panels; panel++)
-        fcmae_linear_rows(kernels, &d->proj_back, panel, visible,
-                          fcmae_operand(d->pairs, tail, workspace->narrow_rows, 0),
-                          fcmae_operand_row(d->pairs, d->dim), 0, 0, 0,
-                          dencoder + panel * d->proj_back.width, d->stride);
+        fcmae_linear_multiply(
+            kernels, &(fcmae_linear){.weights = &d->proj_back,
+                                     .panel = panel,
+                                     .rows = visible,
+                                     .a = fcmae_operand(d->pairs, tail, workspace->narrow_rows, 0),
+                                     .a_row = fcmae_operand_row(d->pairs, d->dim),
+                                     .c = dencoder + panel * d->proj_back.width,
+                                     .c_row = d->stride});
 }
 
 static void target_task(void *argument, int64_t row, int worker)
@@ -179,10 +196,16 @@ static void predict_panel(const decoder_pass *pass, int panel, float *out)
 {
     const fcmae_decoder *d = pass->decoder;
     const float *rows = fcmae_operand(d->pairs, pass->rows, pass->workspace->narrow_rows, 0);
-    fcmae_linear_rows(pass->workspace->kernels, &d->pred, panel, pass->live, rows,
-                      fcmae_operand_row(d->pairs, d->dim),
-                      d->model->values + d->model->pred_bias->offset + panel * d->pred.width, 0, 0,
-                      out, d->pred.width);
+    fcmae_linear_multiply(pass->workspace->kernels,
+                          &(fcmae_linear){.weights = &d->pred,
+                                          .panel = panel,
+                                          .rows = pass->live,
+                                          .a = rows,
+                                          .a_row = fcmae_operand_row(d->pairs, d->dim),
+                                          .bias = d->model->values + d->model->pred_bias->offset +
+                                                  panel * d->pred.width,
+                                          .c = out,
+                                          .c_row = d->pred.width});
 }
 
 static void predict_task(void *argument, int64_t panel, int worker)
@@ -214,19 +237,26 @@ static void loss_task(void *argument, int64_t panel, int worker)
     pass->panel_loss[panel] = pass->workspace->kernels->squared_error(
         pass->live, width, error, pass->targets + column, d->value_stride, pass->factor,
         pass->gradients + m->pred_bias->offset + column);
-    float *gradient = pass->gradients + m->pred_weight->offset + column;
     const fcmae_kernels *kernels = pass->workspace->kernels;
-    if (!d->pairs) {
-        fcmae_linear_gradient(kernels, pass->live, d->dim, pass->rows, d->dim, error, width, width,
-                              gradient, m->pred_weight->stride);
-        return;
+    fcmae_linear_gradient gradient = {.rows = pass->live,
+                                      .columns = d->dim,
+                                      .width = width,
+                                      .pairs = d->pairs,
+                                      .x = pass->rows,
+                                      .x_row = d->dim,
+                                      .d = error,
+                                      .d_row = width,
+                                      .g = pass->gradients + m->pred_weight->offset + column,
+                                      .g_row = m->pred_weight->stride};
+    if (d->pairs) {
+        uint32_t *pairs = (uint32_t *)(void *)fcmae_scratch(pass->workspace, worker);
+        kernels->narrow_pairs(pass->live, width, error, width, pairs, width);
+        kernels->narrow_rows(pass->live, width, error, width,
+                             pass->workspace->narrow_hidden + panel * pass->live * width, width);
+        gradient.x = pass->workspace->row_pairs;
+        gradient.d = pairs;
     }
-    uint32_t *pairs = (uint32_t *)(void *)fcmae_scratch(pass->workspace, worker);
-    kernels->narrow_pairs(pass->live, width, error, width, pairs, width);
-    kernels->narrow_rows(pass->live, width, error, width,
-                         pass->workspace->narrow_hidden + panel * pass->live * width, width);
-    fcmae_linear_gradient_pairs(kernels, pass->live, d->dim, pass->workspace->row_pairs, d->dim,
-                                pairs, width, width, gradient, m->pred_weight->stride);
+    fcmae_linear_add_gradient(kernels, &gradient);
 }
 
 /** Gradient of the decoder output, one panel of its columns. */
@@ -237,9 +267,16 @@ static void loss_data_task(void *argument, int64_t panel, int worker)
     (void)worker;
     const float *error = fcmae_operand(d->pairs, pass->error, pass->workspace->narrow_hidden, 0);
     int width = (int)fcmae_operand_row(d->pairs, d->pred.width);
-    fcmae_linear_panels(pass->workspace->kernels, &d->pred_back, (int)panel, pass->live, error,
-                        width, width, (int64_t)pass->live * width, 0, 0, 0,
-                        pass->out + panel * d->pred_back.width, d->dim);
+    fcmae_linear_multiply(pass->workspace->kernels,
+                          &(fcmae_linear){.weights = &d->pred_back,
+                                          .panel = (int)panel,
+                                          .rows = pass->live,
+                                          .a = error,
+                                          .a_row = width,
+                                          .a_width = width,
+                                          .a_distance = (int64_t)pass->live * width,
+                                          .c = pass->out + panel * d->pred_back.width,
+                                          .c_row = d->dim});
 }
 
 void fcmae_decoder_loss(const fcmae_decoder *decoder, const fcmae_workspace *workspace, int live,

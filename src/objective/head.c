@@ -60,13 +60,20 @@ void fcmae_head_forward(const fcmae_head *head, const fcmae_kernels *kernels, in
 {
     const fcmae_model *m = head->model;
     kernels->layernorm(images, head->channels, head->stride, state->pooled, state->normalised,
-                       state->rstd, m->values + m->norm_weight->offset,
-                       m->values + m->norm_bias->offset, state->affine);
+                       state->rstd,
+                       &(fcmae_affine){m->values + m->norm_weight->offset,
+                                       m->values + m->norm_bias->offset, state->affine});
     for (int panel = 0; panel < head->weight.panels; panel++) {
         int column = panel * head->weight.width;
-        fcmae_linear_rows(kernels, &head->weight, panel, images, state->affine, head->stride,
-                          m->values + m->head_bias->offset + column, 0, 0, state->logits + column,
-                          head->class_stride);
+        fcmae_linear_multiply(kernels,
+                              &(fcmae_linear){.weights = &head->weight,
+                                              .panel = panel,
+                                              .rows = images,
+                                              .a = state->affine,
+                                              .a_row = head->stride,
+                                              .bias = m->values + m->head_bias->offset + column,
+                                              .c = state->logits + column,
+                                              .c_row = head->class_stride});
     }
 }
 
@@ -95,13 +102,25 @@ void fcmae_head_backward(const fcmae_head *head, const fcmae_kernels *kernels, i
     kernels->column_sum(images, classes, classes, dlogits, 1.0f, gradients + m->head_bias->offset);
     for (int panel = 0; panel < head->weight.panels; panel++) {
         int column = panel * head->weight.width;
-        fcmae_linear_gradient(kernels, images, head->channels, state->affine, stride,
-                              dlogits + column, classes, head->weight.width,
-                              gradients + m->head_weight->offset + column, m->head_weight->stride);
+        fcmae_linear_add_gradient(
+            kernels, &(fcmae_linear_gradient){.rows = images,
+                                              .columns = head->channels,
+                                              .width = head->weight.width,
+                                              .x = state->affine,
+                                              .x_row = stride,
+                                              .d = dlogits + column,
+                                              .d_row = classes,
+                                              .g = gradients + m->head_weight->offset + column,
+                                              .g_row = m->head_weight->stride});
     }
     for (int panel = 0; panel < head->weight_back.panels; panel++)
-        fcmae_linear_rows(kernels, &head->weight_back, panel, images, dlogits, classes, 0, 0, 0,
-                          d + panel * head->weight_back.width, stride);
+        fcmae_linear_multiply(kernels, &(fcmae_linear){.weights = &head->weight_back,
+                                                       .panel = panel,
+                                                       .rows = images,
+                                                       .a = dlogits,
+                                                       .a_row = classes,
+                                                       .c = d + panel * head->weight_back.width,
+                                                       .c_row = stride});
     kernels->column_dot(images, stride, stride, d, state->normalised,
                         gradients + m->norm_weight->offset);
     kernels->column_sum(images, stride, stride, d, 1.0f, gradients + m->norm_bias->offset);

@@ -96,7 +96,7 @@ static fcmae_status optimise(fcmae_run *run, fcmae_train_progress *progress, fcm
     if (status != FCMAE_OK) return status;
     if (run->average)
         fcmae_ema_update(run->average, values, fcmae_model_block_size(state->model),
-                         average_decay(run), threads);
+                         average_decay(run), run->values->isa, threads);
     fcmae_engine_pack(run->engine);
     return FCMAE_OK;
 }

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/kernels.h"
 #include "run/run.h"
-#include "train/train_kernels.h"
 
 static const char *resume_option(const fcmae_run *run)
 {
@@ -132,8 +132,7 @@ fcmae_status fcmae_run_resume(fcmae_run *run, fcmae_error *error)
 
 static bool finite_block(const fcmae_run *run, const float *block)
 {
-    const fcmae_train_kernels *kernels = fcmae_train_kernels_get(
-        fcmae_isa_detect(FCMAE_ISA_AVX512));
+    const fcmae_kernels *kernels = fcmae_kernels_get(fcmae_isa_choose(0, false));
     return isfinite(kernels->sum_of_squares(fcmae_model_block_size(run->state.model), block));
 }
 

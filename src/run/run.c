@@ -96,7 +96,8 @@ static fcmae_adamw_options adamw_options(const fcmae_run *run)
                                  .weight_decay = v->weight_decay,
                                  .grn_decay = v->grn_decay,
                                  .clip = v->clip,
-                                 .frozen_blocks = run->frozen_blocks};
+                                 .frozen_blocks = run->frozen_blocks,
+                                 .instruction_set = v->isa};
 }
 
 static fcmae_status start_average(fcmae_run *run, fcmae_error *error)

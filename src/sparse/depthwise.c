@@ -139,8 +139,8 @@ static fcmae_depthwise_block locate(const fcmae_site_map *map, int unit, const f
  * gradient of the taps waited for them longer than it computed.
  */
 static void convolve(const fcmae_kernels *kernels, const fcmae_site_map *map, int unit,
-                     const float *x, int stride, const float *taps, int64_t tap_stride,
-                     const float *bias, const float *soon, float *out)
+                     const float *x, int stride, const fcmae_filter *filter, const float *soon,
+                     float *out)
 {
     int first = 0, last = 0;
     bool together = fcmae_depthwise_unit_rows(map, unit, &first, &last);
@@ -152,29 +152,36 @@ static void convolve(const fcmae_kernels *kernels, const fcmae_site_map *map, in
         fcmae_depthwise_block block = locate(map, unit, x, out, stride, stride, &tables);
         block.soon_read = soon_read;
         block.soon_written = soon_written;
-        kernels->depthwise_block(&block, taps, tap_stride, bias, tables.own);
-    } else if (map->cell == 2) {
-        kernels->depthwise_quads(first / 4, last / 4, stride, &map->neighbours, x, stride, taps,
-                                 tap_stride, bias, out, soon_read, soon_written);
-    } else {
-        kernels->depthwise_list(first, last, stride, &map->neighbours, x, stride, taps, tap_stride,
-                                bias, out);
+        kernels->depthwise_block(&block, filter, tables.own);
+        return;
     }
+    int sites = map->cell == 2 ? 4 : 1;
+    const fcmae_depthwise_cells cells = {.first = first / sites,
+                                         .last = last / sites,
+                                         .columns = stride,
+                                         .neighbours = &map->neighbours,
+                                         .x = x,
+                                         .stride = stride,
+                                         .soon_read = soon_read,
+                                         .soon_written = soon_written};
+    (map->cell == 2 ? kernels->depthwise_quads : kernels->depthwise_list)(&cells, filter, out);
 }
 
 void fcmae_depthwise_forward(const fcmae_kernels *kernels, const fcmae_site_map *map, int unit,
                              const float *x, int stride, const float *taps, const float *bias,
                              float *y)
 {
-    convolve(kernels, map, unit, x, stride, taps, stride, bias, 0, y);
+    const fcmae_filter filter = {.taps = taps, .stride = stride, .bias = bias};
+    convolve(kernels, map, unit, x, stride, &filter, NULL, y);
 }
 
 void fcmae_depthwise_backward_data(const fcmae_kernels *kernels, const fcmae_site_map *map,
                                    int unit, const float *dy, int stride, const float *taps,
                                    const float *soon, float *dx)
 {
-    const float *flipped = taps + (FCMAE_KERNEL_TAPS - 1) * (int64_t)stride; /* walked backwards */
-    convolve(kernels, map, unit, dy, stride, flipped, -stride, 0, soon, dx);
+    const fcmae_filter flipped = {.taps = taps + (FCMAE_KERNEL_TAPS - 1) * (int64_t)stride,
+                                  .stride = -stride};
+    convolve(kernels, map, unit, dy, stride, &flipped, soon, dx);
 }
 
 void fcmae_depthwise_backward_taps(const fcmae_kernels *kernels, const fcmae_site_map *map,

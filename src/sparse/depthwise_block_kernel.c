@@ -10,7 +10,6 @@
  * products.
  */
 #include "core/isa.h"
-#include "sparse/sparse_kernels.h"
 
 #define KERNEL 7
 #define HALO 3
@@ -51,21 +50,21 @@ FCMAE_INLINE void add_values(const int wide, const int first, const int last,
 
 /** Outputs of `rows` rows from row y on. */
 FCMAE_INLINE void stencil(const int wide, const int rows, int y, const fcmae_depthwise_block *b,
-                          int c, const float *taps, int64_t tap_stride, const float *bias,
-                          float *const *out)
+                          int c, fcmae_filter filter, float *const *out)
 {
     vec sum[4][8];
     out += y * wide;
     FCMAE_UNROLL
     for (int r = 0; r < rows; r++) {
         FCMAE_UNROLL
-        for (int x = 0; x < wide; x++) sum[r][x] = vec_load((bias ? bias : out[r * wide + x]) + c);
+        for (int x = 0; x < wide; x++)
+            sum[r][x] = vec_load((filter.bias ? filter.bias : out[r * wide + x]) + c);
     }
     for (int ky = 0; ky < KERNEL; ky++) {
         vec tap[KERNEL];
         FCMAE_UNROLL
         for (int kx = 0; kx < KERNEL; kx++)
-            tap[kx] = vec_load(taps + (ky * KERNEL + kx) * tap_stride + c);
+            tap[kx] = vec_load(filter.taps + (ky * KERNEL + kx) * filter.stride + c);
         fetch_soon(b, y * wide + rows * wide * ky / KERNEL,
                    y * wide + rows * wide * (ky + 1) / KERNEL, c);
         FCMAE_UNROLL
@@ -83,34 +82,37 @@ FCMAE_INLINE void stencil(const int wide, const int rows, int y, const fcmae_dep
     }
 }
 
-FCMAE_INLINE void block_columns(const int wide, const fcmae_depthwise_block *b, const float *taps,
-                                int64_t tap_stride, const float *bias, float *const *out)
+FCMAE_INLINE void block_columns(const int wide, const fcmae_depthwise_block *b, fcmae_filter filter,
+                                float *const *out)
 {
     const int rows = wide > 4 ? WIDE_ROWS : NARROW_ROWS;
     for (int c = 0; c < b->columns; c += VEC_LANES) {
         int y = 0;
-        for (; y + rows <= b->high; y += rows)
-            stencil(wide, rows, y, b, c, taps, tap_stride, bias, out);
-        for (; y < b->high; y++) stencil(wide, 1, y, b, c, taps, tap_stride, bias, out);
+        for (; y + rows <= b->high; y += rows) stencil(wide, rows, y, b, c, filter, out);
+        for (; y < b->high; y++) stencil(wide, 1, y, b, c, filter, out);
     }
 }
 
-/** Calls body(constant, ...) for widths 1 to 8. */
-#define FIX_WIDTH(width, body, ...)       \
-    switch (width) {                      \
-    case 1: body(1, __VA_ARGS__); break;  \
-    case 2: body(2, __VA_ARGS__); break;  \
-    case 3: body(3, __VA_ARGS__); break;  \
-    case 4: body(4, __VA_ARGS__); break;  \
-    case 5: body(5, __VA_ARGS__); break;  \
-    case 6: body(6, __VA_ARGS__); break;  \
-    case 7: body(7, __VA_ARGS__); break;  \
-    default: body(8, __VA_ARGS__); break; \
-    }
+/** A statement: calls body(constant, ...) for widths 1 to 8. */
+#define FIX_WIDTH(width, body, ...)           \
+    do {                                      \
+        switch (width) {                      \
+        case 1: body(1, __VA_ARGS__); break;  \
+        case 2: body(2, __VA_ARGS__); break;  \
+        case 3: body(3, __VA_ARGS__); break;  \
+        case 4: body(4, __VA_ARGS__); break;  \
+        case 5: body(5, __VA_ARGS__); break;  \
+        case 6: body(6, __VA_ARGS__); break;  \
+        case 7: body(7, __VA_ARGS__); break;  \
+        default: body(8, __VA_ARGS__); break; \
+        }                                     \
+    } while (0)
 
-static void block_outputs(const fcmae_depthwise_block *block, const float *taps, int64_t tap_stride,
-                          const float *bias, float *const *out){
-    FIX_WIDTH(block->wide, block_columns, block, taps, tap_stride, bias, out)}
+static void block_outputs(const fcmae_depthwise_block *block, const fcmae_filter *filter,
+                          float *const *out)
+{
+    FIX_WIDTH(block->wide, block_columns, block, *filter, out);
+}
 
 /** One row of tap gradients += present values first .. last-1 of a line times gradients d. */
 FCMAE_INLINE void add_products(const int wide, const int first, const int last,
@@ -172,7 +174,7 @@ FCMAE_INLINE void taps_columns(const int wide, const fcmae_depthwise_block *b,
 static void block_taps(const fcmae_depthwise_block *block, const float *const *gradient,
                        float *dtaps, int64_t tap_stride)
 {
-    FIX_WIDTH(block->wide, taps_columns, block, gradient, dtaps, tap_stride)
+    FIX_WIDTH(block->wide, taps_columns, block, gradient, dtaps, tap_stride);
 }
 
 /*
@@ -222,11 +224,11 @@ static fcmae_depthwise_block near_block(const fcmae_depthwise_block *b, near_row
         .high = b->high, .wide = b->wide, .columns = VEC_LANES, .window = near->table};
 }
 
-void FCMAE_KERNEL(fcmae_depthwise_block)(const fcmae_depthwise_block *block, const float *taps,
-                                         int64_t tap_stride, const float *bias, float *const *out)
+void FCMAE_KERNEL(fcmae_depthwise_block)(const fcmae_depthwise_block *block,
+                                         const fcmae_filter *filter, float *const *out)
 {
-    if (tap_stride % CROWDED_STRIDE) {
-        block_outputs(block, taps, tap_stride, bias, out);
+    if (filter->stride % CROWDED_STRIDE) {
+        block_outputs(block, filter, out);
         return;
     }
     near_rows rows;
@@ -235,12 +237,17 @@ void FCMAE_KERNEL(fcmae_depthwise_block)(const fcmae_depthwise_block *block, con
     const fcmae_depthwise_block near = near_block(block, &rows);
     for (int c = 0; c < block->columns; c += VEC_LANES) {
         copy_rows(&rows, c);
-        for (int k = 0; k < KERNEL * KERNEL; k++) tap[k] = vec_load(taps + k * tap_stride + c);
+        for (int k = 0; k < KERNEL * KERNEL; k++)
+            tap[k] = vec_load(filter->taps + k * filter->stride + c);
         for (int i = 0; i < block->high * block->wide; i++) {
             column[i] = out[i] + c;
             __builtin_prefetch(column[i] + 16, 1);
         }
-        block_outputs(&near, (const float *)tap, VEC_LANES, bias ? bias + c : 0, column);
+        block_outputs(&near,
+                      &(fcmae_filter){.taps = (const float *)tap,
+                                      .stride = VEC_LANES,
+                                      .bias = filter->bias ? filter->bias + c : 0},
+                      column);
     }
 }
 

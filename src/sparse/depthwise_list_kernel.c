@@ -5,20 +5,20 @@
  * vectors of channels at a time. Two loads for each product, and nothing is known of the next site.
  */
 #include "core/isa.h"
-#include "sparse/sparse_kernels.h"
 
-FCMAE_INLINE void list_columns(const int nv, int first, int last,
-                               const fcmae_neighbours *neighbours, const float *x, int64_t stride,
-                               const float *taps, int64_t tap_stride, const float *bias, float *out)
+FCMAE_INLINE void list_columns(const int nv, fcmae_depthwise_cells cells, fcmae_filter filter,
+                               int column, float *out)
 {
-    for (int s = first; s < last; s++) {
-        float *o = out + s * stride;
+    const float *taps = filter.taps + column, *x = cells.x + column;
+    const float *bias = filter.bias ? filter.bias + column : 0;
+    for (int s = cells.first; s < cells.last; s++) {
+        float *o = out + s * cells.stride + column;
         vec sum[5];
         FCMAE_UNROLL
         for (int n = 0; n < nv; n++) sum[n] = vec_load((bias ? bias : o) + n * VEC_LANES);
-        for (int e = neighbours->start[s]; e < neighbours->start[s + 1]; e++) {
-            const float *value = x + neighbours->row[e] * stride;
-            const float *tap = taps + neighbours->place[e] * tap_stride;
+        for (int e = cells.neighbours->start[s]; e < cells.neighbours->start[s + 1]; e++) {
+            const float *value = x + cells.neighbours->row[e] * cells.stride;
+            const float *tap = taps + cells.neighbours->place[e] * filter.stride;
             FCMAE_UNROLL
             for (int n = 0; n < nv; n++)
                 sum[n] += vec_load(value + n * VEC_LANES) * vec_load(tap + n * VEC_LANES);
@@ -28,17 +28,16 @@ FCMAE_INLINE void list_columns(const int nv, int first, int last,
     }
 }
 
-void FCMAE_KERNEL(fcmae_depthwise_list)(int first, int last, int columns,
-                                        const fcmae_neighbours *neighbours, const float *x,
-                                        int64_t stride, const float *taps, int64_t tap_stride,
-                                        const float *bias, float *out){
-    VEC_FOR_GROUPS(columns, column, group)
-        VEC_FIX_GROUP(group, list_columns, first, last, neighbours, x + column, stride,
-                      taps + column, tap_stride, bias ? bias + column : 0, out + column)}
+void FCMAE_KERNEL(fcmae_depthwise_list)(const fcmae_depthwise_cells *cells,
+                                        const fcmae_filter *filter, float *out)
+{
+    VEC_FOR_GROUPS(cells->columns, column, group)
+    VEC_FIX_GROUP(group, list_columns, *cells, *filter, column, out);
+}
 
-FCMAE_INLINE
-    void list_tap_columns(const int nv, const fcmae_pairs *pairs, const float *x,
-                          const float *gradient, int64_t stride, float *dtaps, int64_t tap_stride)
+FCMAE_INLINE void list_tap_columns(const int nv, const fcmae_pairs *pairs, const float *x,
+                                   const float *gradient, int64_t stride, float *dtaps,
+                                   int64_t tap_stride)
 {
     for (int tap = 0; tap < 49; tap++) {
         float *dtap = dtaps + tap * tap_stride;
@@ -63,5 +62,5 @@ void FCMAE_KERNEL(fcmae_depthwise_list_taps)(const fcmae_pairs *pairs, int colum
 {
     VEC_FOR_GROUPS(columns, column, group)
     VEC_FIX_GROUP(group, list_tap_columns, pairs, x + column, gradient + column, stride,
-                  dtaps + column, tap_stride)
+                  dtaps + column, tap_stride);
 }

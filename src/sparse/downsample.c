@@ -49,10 +49,15 @@ void fcmae_sparse_downsample_forward(const fcmae_sparse_downsample *layer,
     const fcmae_packed *weight = &layer->weight;
     if (first >= last) return;
     for (int panel = 0; panel < weight->panels; panel++)
-        fcmae_linear_rows(kernels, weight, panel, last - first, merged + (int64_t)first * weight->k,
-                          weight->k, bias + panel * weight->width, 0, 0,
-                          y + (int64_t)first * layer->out_stride + panel * weight->width,
-                          layer->out_stride);
+        fcmae_linear_multiply(kernels, &(fcmae_linear){.weights = weight,
+                                                       .panel = panel,
+                                                       .rows = last - first,
+                                                       .a = merged + (int64_t)first * weight->k,
+                                                       .a_row = weight->k,
+                                                       .bias = bias + panel * weight->width,
+                                                       .c = y + (int64_t)first * layer->out_stride +
+                                                            panel * weight->width,
+                                                       .c_row = layer->out_stride});
 }
 
 void fcmae_sparse_downsample_backward_data(const fcmae_sparse_downsample *layer,
@@ -62,9 +67,14 @@ void fcmae_sparse_downsample_backward_data(const fcmae_sparse_downsample *layer,
     const fcmae_packed *back = &layer->back;
     if (first >= last) return;
     for (int panel = 0; panel < back->panels; panel++)
-        fcmae_linear_rows(kernels, back, panel, last - first,
-                          dy + (int64_t)first * layer->out_stride, layer->out_stride, 0, 0, 0,
-                          dmerged + (int64_t)first * back->n + panel * back->width, back->n);
+        fcmae_linear_multiply(
+            kernels, &(fcmae_linear){.weights = back,
+                                     .panel = panel,
+                                     .rows = last - first,
+                                     .a = dy + (int64_t)first * layer->out_stride,
+                                     .a_row = layer->out_stride,
+                                     .c = dmerged + (int64_t)first * back->n + panel * back->width,
+                                     .c_row = back->n});
 }
 
 void fcmae_sparse_downsample_backward_weight(const fcmae_sparse_downsample *layer,
@@ -73,6 +83,13 @@ void fcmae_sparse_downsample_backward_weight(const fcmae_sparse_downsample *laye
 {
     int column = panel * layer->weight.width, k = layer->weight.k;
     if (rows == 0) return;
-    fcmae_linear_gradient(kernels, rows, k, merged, k, dy + column, layer->out_stride,
-                          layer->weight.width, dweight + column, layer->out_stride);
+    fcmae_linear_add_gradient(kernels, &(fcmae_linear_gradient){.rows = rows,
+                                                                .columns = k,
+                                                                .width = layer->weight.width,
+                                                                .x = merged,
+                                                                .x_row = k,
+                                                                .d = dy + column,
+                                                                .d_row = layer->out_stride,
+                                                                .g = dweight + column,
+                                                                .g_row = layer->out_stride});
 }

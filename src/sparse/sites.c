@@ -25,7 +25,7 @@ static fcmae_sites *make_sites(int images, int height, int width, int rows, bool
         return NULL;
     }
     sites->threads = threads > 0 ? threads : fcmae_processor_count();
-    sites->kernels = fcmae_kernels_get(fcmae_isa_detect(FCMAE_ISA_AVX512));
+    sites->kernels = fcmae_kernels_get(fcmae_isa_choose(0, false));
     reserve(sites, images, height, width, rows, coarse);
     if (fcmae_arena_allocate(&sites->arena, "a map of sites", error) != FCMAE_OK) {
         free(sites);

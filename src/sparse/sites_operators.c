@@ -161,8 +161,9 @@ fcmae_status fcmae_sites_depthwise_forward(const fcmae_sites *sites, int channel
 }
 
 /** Gradients of the depthwise convolution once all memory is there. */
-static void depthwise_backward(sites_call *call, float *dx, float *dweight, float *dbias)
+static void depthwise_backward(sites_call *call, const fcmae_sites_gradients *gradients)
 {
+    float *dx = gradients->dx, *dweight = gradients->dweight, *dbias = gradients->dbias;
     const fcmae_site_map *map = &call->sites->map;
     if (dx) {
         if (call->dx == dx) memset(dx, 0, (size_t)map->rows * (size_t)call->in * sizeof *dx);
@@ -183,9 +184,11 @@ static void depthwise_backward(sites_call *call, float *dx, float *dweight, floa
 }
 
 fcmae_status fcmae_sites_depthwise_backward(const fcmae_sites *sites, int channels, const float *x,
-                                            const float *weight, const float *dy, float *dx,
-                                            float *dweight, float *dbias, fcmae_error *error)
+                                            const float *weight, const float *dy,
+                                            const fcmae_sites_gradients *gradients,
+                                            fcmae_error *error)
 {
+    float *dx = gradients->dx, *dweight = gradients->dweight;
     FCMAE_TRY(check_channels(channels, error));
     FCMAE_TRY(check_array(dy, "dy", sites->map.rows, error));
     if (dweight) FCMAE_TRY(check_array(x, "x, needed for dweight,", sites->map.rows, error));
@@ -206,7 +209,7 @@ fcmae_status fcmae_sites_depthwise_backward(const fcmae_sites *sites, int channe
     call.dy = padded(&call, dy, channels, dy_room);
     if (dweight) call.x = padded(&call, x, channels, x_room);
     call.dx = dx_room ? dx_room : dx;
-    depthwise_backward(&call, dx, dweight, dbias);
+    depthwise_backward(&call, gradients);
     fcmae_arena_release(&call.arena);
     return FCMAE_OK;
 }
@@ -313,9 +316,10 @@ fcmae_status fcmae_sites_downsample_forward(const fcmae_sites *coarse, int in, i
 }
 
 /** Gradients of the downsampling once all memory is there. */
-static void downsample_backward(sites_call *call, const float *weight, float *dx, float *dweight,
-                                float *dbias)
+static void downsample_backward(sites_call *call, const float *weight,
+                                const fcmae_sites_gradients *gradients)
 {
+    float *dx = gradients->dx, *dweight = gradients->dweight, *dbias = gradients->dbias;
     if (dx) {
         fill_weight(call, weight);
         call->dx = dx;
@@ -336,9 +340,10 @@ static void downsample_backward(sites_call *call, const float *weight, float *dx
 
 fcmae_status fcmae_sites_downsample_backward(const fcmae_sites *coarse, int in, int out,
                                              const float *x, const float *weight, const float *dy,
-                                             float *dx, float *dweight, float *dbias,
+                                             const fcmae_sites_gradients *gradients,
                                              fcmae_error *error)
 {
+    float *dx = gradients->dx, *dweight = gradients->dweight;
     FCMAE_TRY(check_downsample(coarse, in, out, error));
     FCMAE_TRY(check_array(dy, "dy", coarse->map.rows, error));
     if (dweight) FCMAE_TRY(check_array(x, "x, needed for dweight,", coarse->fine_rows, error));
@@ -358,7 +363,7 @@ fcmae_status fcmae_sites_downsample_backward(const fcmae_sites *coarse, int in, 
     }
     call.x = x;
     call.dy = padded(&call, dy, out, dy_room);
-    downsample_backward(&call, weight, dx, dweight, dbias);
+    downsample_backward(&call, weight, gradients);
     fcmae_arena_release(&call.arena);
     return FCMAE_OK;
 }

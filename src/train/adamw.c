@@ -8,11 +8,11 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "core/kernels.h"
 #include "core/memory.h"
 #include "core/parallel.h"
 #include "core/status.h"
 #include "fcmae/optimiser.h"
-#include "train/train_kernels.h"
 
 enum { PIECE = 16384 }; /* 64 KiB of each stream */
 
@@ -25,7 +25,7 @@ typedef struct piece {
 /* The combinations of (decays, layer) that occur: index layer * 2 + decays. */
 typedef struct group {
     double layer_scale;
-    float keep, step_size; /* of the update under way */
+    fcmae_adamw_factors factors; /* of the update under way */
 } group;
 
 struct fcmae_adamw {
@@ -37,8 +37,7 @@ struct fcmae_adamw {
     double *squares; /* [piece_count] */
     group *groups;
     int group_count;
-    float gradient_scale, correction2_root; /* of the update under way */
-    const fcmae_train_kernels *kernels;
+    const fcmae_kernels *kernels;
 };
 
 fcmae_adamw_options fcmae_adamw_defaults(void)
@@ -83,6 +82,11 @@ static fcmae_status check_options(const fcmae_adamw_options *o, fcmae_error *err
     if (!(o->clip >= 0 && isfinite(o->clip)))
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
                           "the gradient clip is %g, but must be 0 (none) or more", o->clip);
+    if (o->instruction_set < 0 || o->instruction_set > 3)
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                          "the instruction set is %d, but must be 0 (the best), 1 (portable), "
+                          "2 (AVX2) or 3 (AVX-512)",
+                          o->instruction_set);
     if (o->frozen_blocks < 0)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "%d blocks cannot be frozen",
                           o->frozen_blocks);
@@ -134,7 +138,7 @@ fcmae_status fcmae_adamw_create(fcmae_adamw **out, const fcmae_model *model,
     fcmae_adamw *adamw = calloc(1, sizeof *adamw);
     if (!adamw) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for the optimiser");
     adamw->options = *options;
-    adamw->kernels = fcmae_train_kernels_get(fcmae_isa_detect(FCMAE_ISA_AVX512));
+    adamw->kernels = fcmae_kernels_get(fcmae_isa_choose(options->instruction_set, false));
     const fcmae_model_config *config = fcmae_model_configuration(model);
     size_t size = (size_t)fcmae_model_block_size(model);
     int layers = fcmae_layer_count(config, options->layer_decay);
@@ -213,12 +217,9 @@ static void update_piece(void *argument, int64_t index, int worker)
     const step_work *work = argument;
     fcmae_adamw *adamw = work->adamw;
     const piece *p = &adamw->pieces[index];
-    const group *g = &adamw->groups[p->group];
     adamw->squares[index] = adamw->kernels->adamw(
         p->count, work->values + p->offset, work->gradients + p->offset, adamw->first + p->offset,
-        adamw->second + p->offset, adamw->gradient_scale, g->keep, g->step_size,
-        adamw->options.beta1, adamw->options.beta2, adamw->correction2_root,
-        (float)adamw->options.epsilon);
+        adamw->second + p->offset, &adamw->groups[p->group].factors);
 }
 
 static double norm_of_pieces(const fcmae_adamw *adamw)
@@ -232,13 +233,17 @@ static void set_factors(fcmae_adamw *adamw, double lr, double gradient_scale)
 {
     const fcmae_adamw_options *o = &adamw->options;
     double t = (double)adamw->updates;
-    adamw->gradient_scale = (float)gradient_scale;
-    adamw->correction2_root = (float)sqrt(1 - pow(o->beta2, t));
     for (int i = 0; i < adamw->group_count; i++) {
         double scaled = lr * adamw->groups[i].layer_scale;
         double decay = i % 2 ? o->weight_decay : 0;
-        adamw->groups[i].keep = (float)(1 - scaled * decay);
-        adamw->groups[i].step_size = (float)(scaled / (1 - pow(o->beta1, t)));
+        adamw->groups[i].factors = (fcmae_adamw_factors){
+            .gradient_scale = (float)gradient_scale,
+            .keep = (float)(1 - scaled * decay),
+            .step_size = (float)(scaled / (1 - pow(o->beta1, t))),
+            .correction2_root = (float)sqrt(1 - pow(o->beta2, t)),
+            .beta1 = o->beta1,
+            .beta2 = o->beta2,
+            .epsilon = o->epsilon};
     }
 }
 

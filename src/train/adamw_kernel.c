@@ -8,7 +8,6 @@
 #include <math.h>
 
 #include "core/isa.h"
-#include "train/train_kernels.h"
 
 typedef double vec_double __attribute__((vector_size(VEC_LANES * 8)));
 
@@ -36,15 +35,16 @@ FCMAE_INLINE double sum_lanes(vec_double v)
     return lane[0];
 }
 
-static double adamw(int64_t count, float *value, const float *gradient, float *first, float *second,
-                    float gradient_scale, float keep, float step_size, double beta1, double beta2,
-                    float correction2_root, float epsilon)
+double FCMAE_KERNEL(fcmae_adamw)(int64_t count, float *value, const float *gradient, float *first,
+                                 float *second, const fcmae_adamw_factors *factors)
 {
-    const vec first_new = vec_set((float)(1 - beta1));
-    const vec second_new = vec_set((float)(1 - beta2)), second_keep = vec_set((float)beta2);
-    const vec correction = vec_set(1 / correction2_root), tiny = vec_set(epsilon);
-    const vec scale = vec_set(gradient_scale), keep_all = vec_set(keep);
-    const vec rate = vec_set(step_size);
+    const vec first_new = vec_set((float)(1 - factors->beta1));
+    const vec second_new = vec_set((float)(1 - factors->beta2));
+    const vec second_keep = vec_set((float)factors->beta2);
+    const vec correction = vec_set(1 / factors->correction2_root);
+    const vec tiny = vec_set((float)factors->epsilon);
+    const vec scale = vec_set(factors->gradient_scale), keep_all = vec_set(factors->keep);
+    const vec rate = vec_set(factors->step_size);
     vec_double squares = {0};
     for (int64_t i = 0; i < count; i += VEC_LANES) {
         vec g = vec_load(gradient + i);
@@ -61,19 +61,17 @@ static double adamw(int64_t count, float *value, const float *gradient, float *f
     return sum_lanes(squares);
 }
 
-static double sum_of_squares(int64_t count, const float *values)
+double FCMAE_KERNEL(fcmae_sum_of_squares)(int64_t count, const float *values)
 {
     vec_double squares = {0};
     for (int64_t i = 0; i < count; i += VEC_LANES) squares += square_wide(vec_load(values + i));
     return sum_lanes(squares);
 }
 
-static void blend(int64_t count, float keep, float fresh, const float *values, float *average)
+void FCMAE_KERNEL(fcmae_blend)(int64_t count, float keep, float fresh, const float *values,
+                               float *average)
 {
     const vec keep_all = vec_set(keep), fresh_all = vec_set(fresh);
     for (int64_t i = 0; i < count; i += VEC_LANES)
         vec_store(average + i, vec_load(average + i) * keep_all + vec_load(values + i) * fresh_all);
 }
-
-extern const fcmae_train_kernels FCMAE_KERNEL(fcmae_train_kernels);
-const fcmae_train_kernels FCMAE_KERNEL(fcmae_train_kernels) = {adamw, sum_of_squares, blend};

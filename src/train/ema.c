@@ -1,13 +1,13 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
+#include "core/kernels.h"
 #include "core/parallel.h"
 #include "fcmae/optimiser.h"
-#include "train/train_kernels.h"
 
 enum { PIECE = 16384 };
 
 typedef struct ema_work {
-    const fcmae_train_kernels *kernels;
+    const fcmae_kernels *kernels;
     float *average;
     const float *values;
     int64_t count;
@@ -26,9 +26,10 @@ static void blend_piece(void *argument, int64_t index, int worker)
         work->average[i] = work->average[i] * work->keep + work->values[i] * work->fresh;
 }
 
-void fcmae_ema_update(float *average, const float *values, int64_t count, double decay, int threads)
+void fcmae_ema_update(float *average, const float *values, int64_t count, double decay,
+                      int instruction_set, int threads)
 {
-    ema_work work = {.kernels = fcmae_train_kernels_get(fcmae_isa_detect(FCMAE_ISA_AVX512)),
+    ema_work work = {.kernels = fcmae_kernels_get(fcmae_isa_choose(instruction_set, false)),
                      .average = average,
                      .values = values,
                      .count = count,

@@ -8,11 +8,10 @@
 #include <unistd.h>
 
 #include "core/file.h"
-#include "core/kernels.h"
 #include "core/random.h"
 #include "data/scene.h"
 #include "image/codec.h"
-#include "image/resample_kernels.h"
+#include "image/resample.h"
 #include "support/suite.h"
 
 static fcmae_buffer read_golden(const char *name)
@@ -286,40 +285,6 @@ START_TEST(weights_follow_the_definition)
 }
 END_TEST
 
-START_TEST(every_instruction_set_agrees)
-{
-#if defined(__x86_64__)
-    fcmae_random random = fcmae_random_start(2, FCMAE_RANDOM_TEST, 0, 0);
-    uint8_t source[300 * 3 + 64], expected[700], found[700];
-    int32_t wide[300 * 3 + 4] = {0};
-    for (size_t i = 0; i < sizeof source; i++) source[i] = (uint8_t)fcmae_random_u32(&random);
-    for (int output = 1; output <= 200; output += 7) {
-        fcmae_axis axis = {0};
-        ck_assert_int_eq(fcmae_axis_build(&axis, 300, output, 0, output, false, NULL), FCMAE_OK);
-        size_t bytes = (size_t)output * 3;
-        fcmae_resample_columns_portable(&axis, source, wide, expected);
-        for (int isa = FCMAE_ISA_AVX2; isa <= (int)fcmae_isa_detect(FCMAE_ISA_AVX512); isa++) {
-            memset(found, 99, sizeof found);
-            (isa == FCMAE_ISA_AVX2 ? fcmae_resample_columns_avx2
-                                   : fcmae_resample_columns_avx512)(&axis, source, wide, found);
-            ck_assert_int_eq(memcmp(found, expected, bytes), 0);
-            ck_assert_int_eq(found[bytes], 99);
-        }
-        size_t stride = bytes < 100 ? bytes : 100;
-        fcmae_resample_rows_portable(source, stride, axis.weights, 5, expected);
-        for (int isa = FCMAE_ISA_AVX2; isa <= (int)fcmae_isa_detect(FCMAE_ISA_AVX512); isa++) {
-            memset(found, 99, sizeof found);
-            (isa == FCMAE_ISA_AVX2 ? fcmae_resample_rows_avx2 : fcmae_resample_rows_avx512)(
-                source, stride, axis.weights, 5, found);
-            ck_assert_int_eq(memcmp(found, expected, stride), 0);
-            ck_assert_int_eq(found[stride], 99);
-        }
-        fcmae_axis_release(&axis);
-    }
-#endif
-}
-END_TEST
-
 static void add_tests(TCase *cases)
 {
     tcase_add_test(cases, jpeg_decodes_as_pillow);
@@ -332,7 +297,6 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, png_round_trip);
     tcase_add_test(cases, resize_equals_pillow);
     tcase_add_test(cases, weights_follow_the_definition);
-    tcase_add_test(cases, every_instruction_set_agrees);
 }
 
 int main(void)

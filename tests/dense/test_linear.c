@@ -5,12 +5,11 @@
 #include <check.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "dense/linear.h"
 #include "support/kernel_check.h"
 #include "support/suite.h"
-
-#define COUNT(array) (sizeof(array) / sizeof *(array))
 
 /* A matrix [k][n] with padded rows, packed both ways. */
 typedef struct matrix {
@@ -51,29 +50,42 @@ static void release_matrix(matrix *m)
 }
 
 /* c[r][j] = sum_i a[r][i] matrix(i, j) + bias[j] + add[r][j]; columns beyond n are zero. */
-static void check_result(const char *what, const fcmae_kernels *kernels, const matrix *m,
-                         bool scaled, bool transposed, int rows, const float *a, int64_t a_stride,
-                         const float *bias, const float *add, const float *c, int64_t c_stride)
+static void check_result(const fcmae_kernels *kernels, const matrix *m, bool scaled,
+                         const fcmae_linear *l)
 {
+    bool transposed = l->weights == &m->transposed;
     int depth = transposed ? m->n : m->k, columns = transposed ? m->k : m->n;
-    for (int r = 0; r < rows; r++)
-        for (int j = 0; j < c_stride; j++) {
+    for (int r = 0; r < l->rows; r++)
+        for (int j = 0; j < l->c_row; j++) {
             double sum = 0, size = 0;
             for (int i = 0; i < depth && j < columns; i++) {
                 int row = transposed ? j : i, column = transposed ? i : j;
-                double w = m->values[row * m->stride + column], x = a[r * a_stride + i];
+                int64_t at = l->a_width ? i / l->a_width * l->a_distance + i % l->a_width : i;
+                double w = m->values[row * m->stride + column], x = l->a[r * l->a_row + at];
                 if (scaled) w *= m->row_scale[row];
                 sum += w * x;
                 size += fabs(w * x);
             }
-            if (bias && j < columns) sum += bias[j], size += fabs(bias[j]);
-            if (add) sum += add[r * c_stride + j], size += fabs(add[r * c_stride + j]);
-            check_sum(what, kernels, r, j, sum, size, depth + 2, c[r * c_stride + j]);
+            if (l->bias && j < columns) sum += l->bias[j], size += fabs(l->bias[j]);
+            if (l->add) sum += l->add[r * l->add_row + j], size += fabs(l->add[r * l->add_row + j]);
+            check_sum(transposed ? "transposed" : "straight", kernels, r, j, sum, size, depth + 2,
+                      l->c[r * l->c_row + j]);
         }
 }
 
+/* The whole product: `l` describes the panel of the first column. */
+static void multiply_panels(const fcmae_kernels *kernels, fcmae_linear l)
+{
+    for (l.panel = 0; l.panel < l.weights->panels; l.panel++) {
+        fcmae_linear_multiply(kernels, &l);
+        l.c += l.weights->width;
+        if (l.bias) l.bias += l.weights->width;
+        if (l.add) l.add += l.weights->width;
+    }
+}
+
 /* y = x W + b + add, and dx = dy W^T, with rows of features on the left. */
-static void try_rows(int k, int n, int rows, bool scaled)
+static void try_rows(const fcmae_kernels *kernels, int k, int n, int rows, bool scaled)
 {
     fcmae_random random = test_random((uint64_t)(k * 1000 + n));
     matrix m = make_matrix(&random, k, n);
@@ -81,49 +93,51 @@ static void try_rows(int k, int n, int rows, bool scaled)
     float *x = random_rows(&random, rows, k, in), *bias = random_rows(&random, 1, n, out);
     float *add = random_rows(&random, rows, n, out), *y = guarded_floats(rows * out);
     float *dy = random_rows(&random, rows, n, out), *dx = guarded_floats(rows * in);
-    FOR_EACH_INSTRUCTION_SET(kernels)
-    {
-        pack_matrix(kernels, &m, scaled);
-        for (int panel = 0; panel < m.packed.panels; panel++) {
-            int column = panel * m.packed.width;
-            fcmae_linear_rows(kernels, &m.packed, panel, rows, x, in, bias + column, add + column,
-                              out, y + column, out);
-        }
-        check_result("rows", kernels, &m, scaled, false, rows, x, in, bias, add, y, out);
-        for (int panel = 0; panel < m.transposed.panels; panel++)
-            fcmae_linear_rows(kernels, &m.transposed, panel, rows, dy, out, NULL, NULL, 0,
-                              dx + panel * m.transposed.width, in);
-        check_result("rows back", kernels, &m, scaled, true, rows, dy, out, NULL, NULL, dx, in);
-    }
+    const fcmae_linear forward = {.weights = &m.packed,
+                                  .rows = rows,
+                                  .a = x,
+                                  .a_row = in,
+                                  .bias = bias,
+                                  .add = add,
+                                  .add_row = out,
+                                  .c = y,
+                                  .c_row = out};
+    const fcmae_linear backward = {
+        .weights = &m.transposed, .rows = rows, .a = dy, .a_row = out, .c = dx, .c_row = in};
+    pack_matrix(kernels, &m, scaled);
+    multiply_panels(kernels, forward);
+    check_result(kernels, &m, scaled, &forward);
+    multiply_panels(kernels, backward);
+    check_result(kernels, &m, scaled, &backward);
     float *owned[] = {x, bias, add, y, dy, dx};
     for (size_t i = 0; i < COUNT(owned); i++) guarded_free(owned[i]);
     release_matrix(&m);
 }
 
 /* y = x W + b with x in panels [k / width][rows + 2][width], as hidden activations are kept. */
-static void try_panels(int k, int n, int rows)
+static void try_panels(const fcmae_kernels *kernels, int k, int n, int rows)
 {
     fcmae_random random = test_random((uint64_t)(k * 1000 + n));
     matrix m = make_matrix(&random, k, n);
     int width = fcmae_panel_width(k);
     int64_t out = fcmae_stride(n), distance = (int64_t)(rows + 2) * width;
-    float *x = random_rows(&random, rows, k, k), *bias = random_rows(&random, 1, n, out);
     float *panels = random_floats(&random, k / width * distance), *y = guarded_floats(rows * out);
-    float *add = random_rows(&random, rows, n, out);
-    for (int r = 0; r < rows; r++)
-        for (int i = 0; i < k; i++)
-            panels[i / width * distance + r * width + i % width] = x[r * k + i];
-    FOR_EACH_INSTRUCTION_SET(kernels)
-    {
-        pack_matrix(kernels, &m, false);
-        for (int panel = 0; panel < m.packed.panels; panel++) {
-            int column = panel * m.packed.width;
-            fcmae_linear_panels(kernels, &m.packed, panel, rows, panels, width, width, distance,
-                                bias + column, add + column, out, y + column, out);
-        }
-        check_result("panels", kernels, &m, false, false, rows, x, k, bias, add, y, out);
-    }
-    float *owned[] = {x, bias, panels, y, add};
+    float *bias = random_rows(&random, 1, n, out), *add = random_rows(&random, rows, n, out);
+    const fcmae_linear linear = {.weights = &m.packed,
+                                 .rows = rows,
+                                 .a = panels,
+                                 .a_row = width,
+                                 .a_width = width,
+                                 .a_distance = distance,
+                                 .bias = bias,
+                                 .add = add,
+                                 .add_row = out,
+                                 .c = y,
+                                 .c_row = out};
+    pack_matrix(kernels, &m, false);
+    multiply_panels(kernels, linear);
+    check_result(kernels, &m, false, &linear);
+    float *owned[] = {panels, bias, y, add};
     for (size_t i = 0; i < COUNT(owned); i++) guarded_free(owned[i]);
     release_matrix(&m);
 }
@@ -131,12 +145,13 @@ static void try_panels(int k, int n, int rows)
 START_TEST(rows_of_features)
 {
     static const int sizes[] = {8, 16, 24, 40, 80, 96, 176};
+    const fcmae_kernels *kernels = kernels_of_set(_i);
     for (size_t k = 0; k < COUNT(sizes); k++)
         for (size_t n = 0; n < COUNT(sizes); n++)
-            try_rows(sizes[k], sizes[n], 1 + (int)(5 * k), (k + n) % 2);
-    try_rows(5, 3, 4, false);
-    try_rows(40, 1000, 3, true);
-    try_rows(40, 40, 0, true);
+            try_rows(kernels, sizes[k], sizes[n], 1 + (int)(5 * k), (k + n) % 2);
+    try_rows(kernels, 5, 3, 4, false);
+    try_rows(kernels, 40, 1000, 3, true);
+    try_rows(kernels, 40, 40, 0, true);
 }
 END_TEST
 
@@ -144,45 +159,52 @@ END_TEST
 START_TEST(panels_of_features)
 {
     static const int depths[] = {32, 64, 96, 160, 320, 1280, 1296, 1408, 2816, 5632};
+    const fcmae_kernels *kernels = kernels_of_set(_i);
     for (size_t k = 0; k < COUNT(depths); k++) {
-        try_panels(depths[k], 40, 7);
-        try_panels(depths[k], 96, 1);
+        try_panels(kernels, depths[k], 40, 7);
+        try_panels(kernels, depths[k], 96, 1);
     }
 }
 END_TEST
+
+static void try_gradient(const fcmae_kernels *kernels, fcmae_random *random, int rows, int columns)
+{
+    int width = fcmae_panel_width(4 * columns), stride = fcmae_stride(columns);
+    int64_t g_row = width + 16;
+    float *x = random_rows(random, rows, columns, stride);
+    float *d = random_rows(random, rows, width, width);
+    float *before = random_floats(random, columns * g_row), *g = guarded_floats(columns * g_row);
+    memcpy(g, before, (size_t)(columns * g_row) * sizeof *g);
+    fcmae_linear_add_gradient(kernels, &(fcmae_linear_gradient){.rows = rows,
+                                                                .columns = columns,
+                                                                .width = width,
+                                                                .x = x,
+                                                                .x_row = stride,
+                                                                .d = d,
+                                                                .d_row = width,
+                                                                .g = g,
+                                                                .g_row = g_row});
+    for (int m = 0; m < columns; m++)
+        for (int n = 0; n < g_row; n++) {
+            double sum = before[m * g_row + n], size = fabs(sum);
+            for (int i = 0; i < rows && n < width; i++) {
+                double term = (double)x[i * stride + m] * d[i * width + n];
+                sum += term;
+                size += fabs(term);
+            }
+            check_sum("gradient", kernels, m, n, sum, size, rows + 1, g[m * g_row + n]);
+        }
+    float *owned[] = {x, d, before, g};
+    for (size_t i = 0; i < COUNT(owned); i++) guarded_free(owned[i]);
+}
 
 START_TEST(weight_gradient)
 {
     static const int rows[] = {0, 1, 3, 40, 77};
     fcmae_random random = test_random(9);
     for (size_t r = 0; r < COUNT(rows); r++)
-        for (int columns = 8; columns <= 96; columns += 8) {
-            int width = fcmae_panel_width(4 * columns), stride = fcmae_stride(columns);
-            int64_t g_row = width + 16;
-            float *x = random_rows(&random, rows[r], columns, stride);
-            float *d = random_rows(&random, rows[r], width, width);
-            float *before = random_floats(&random, columns * g_row);
-            float *g = guarded_floats(columns * g_row);
-            FOR_EACH_INSTRUCTION_SET(kernels)
-            {
-                for (int64_t i = 0; i < columns * g_row; i++) g[i] = before[i];
-                fcmae_linear_gradient(kernels, rows[r], columns, x, stride, d, width, width, g,
-                                      g_row);
-                for (int m = 0; m < columns; m++)
-                    for (int n = 0; n < g_row; n++) {
-                        double sum = before[m * g_row + n], size = fabs(sum);
-                        for (int i = 0; i < rows[r] && n < width; i++) {
-                            double term = (double)x[i * stride + m] * d[i * width + n];
-                            sum += term;
-                            size += fabs(term);
-                        }
-                        check_sum("gradient", kernels, m, n, sum, size, rows[r] + 1,
-                                  g[m * g_row + n]);
-                    }
-            }
-            float *owned[] = {x, d, before, g};
-            for (size_t i = 0; i < COUNT(owned); i++) guarded_free(owned[i]);
-        }
+        for (int columns = 8; columns <= 96; columns += 8)
+            try_gradient(kernels_of_set(_i), &random, rows[r], columns);
 }
 END_TEST
 
@@ -202,9 +224,9 @@ END_TEST
 
 static void add_tests(TCase *cases)
 {
-    tcase_add_test(cases, rows_of_features);
-    tcase_add_test(cases, panels_of_features);
-    tcase_add_test(cases, weight_gradient);
+    tcase_add_loop_test(cases, rows_of_features, 0, instruction_sets());
+    tcase_add_loop_test(cases, panels_of_features, 0, instruction_sets());
+    tcase_add_loop_test(cases, weight_gradient, 0, instruction_sets());
     tcase_add_test(cases, panel_widths);
 }
 

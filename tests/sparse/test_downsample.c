@@ -224,11 +224,11 @@ static void release_expectation(expectation *e)
 
 /* Rows of a map, image by image in reading order. */
 static void check_rows(const char *what, const fcmae_kernels *kernels, const fcmae_site_map *map,
-                       const float *got, int columns, int stride, double *const *value,
-                       double *const *size, double terms)
+                       const float *got, int columns, double *const *value, double *const *size,
+                       double terms)
 {
     for (int image = 0; image < map->images; image++) {
-        double *rows = reading_order(map, image, got, columns, stride);
+        double *rows = reading_order(map, image, got, columns, row_stride(columns));
         for (int i = 0; i < rows_of_image(map, image) * columns; i++)
             check_sum(what, kernels, i / columns, i % columns, value[image][i], size[image][i],
                       terms, (float)rows[i]);
@@ -236,26 +236,23 @@ static void check_rows(const char *what, const fcmae_kernels *kernels, const fcm
     }
 }
 
-static void check_downsampling(const two_maps *maps, int in, int out, uint64_t stream)
+static void check_downsampling(const fcmae_kernels *kernels, const two_maps *maps, int in, int out,
+                               uint64_t stream)
 {
     static const int pieces[] = {1, 3, 1000};
     downsampling v = make_downsampling(maps, in, out, stream);
     expectation value = expect(&v, false), size = expect(&v, true);
     const fcmae_site_map *fine = &maps->fine.map, *coarse = &maps->coarse.map;
-    FOR_EACH_INSTRUCTION_SET(kernels)
-    {
-        run_downsampling(kernels, &v, pieces[stream % 3]);
-        check_rows("downsample", kernels, coarse, v.y, out, v.out_stride, value.y, size.y,
-                   4 * in + 1);
-        check_rows("downsample dx", kernels, fine, v.dx, in, v.in_stride, value.dx, size.dx, out);
-        for (int i = 0; i < in * out * 4; i++)
-            check_sum("downsample dweight", kernels, i / 4, i % 4, value.dweight[i],
-                      size.dweight[i], coarse->rows + 1,
-                      v.dweight[(i % 4 * v.in_stride + i / 4 % in) * v.out_stride + i / 4 / in]);
-        check_padding("downsample", v.y, coarse->rows, out, v.out_stride);
-        check_padding("downsample dx", v.dx, fine->rows, in, v.in_stride);
-        check_padding("downsample dweight", v.dweight, 4 * v.in_stride, out, v.out_stride);
-    }
+    run_downsampling(kernels, &v, pieces[stream % 3]);
+    check_rows("downsample", kernels, coarse, v.y, out, value.y, size.y, 4 * in + 1);
+    check_rows("downsample dx", kernels, fine, v.dx, in, value.dx, size.dx, out);
+    for (int i = 0; i < in * out * 4; i++)
+        check_sum("downsample dweight", kernels, i / 4, i % 4, value.dweight[i], size.dweight[i],
+                  coarse->rows + 1,
+                  v.dweight[(i % 4 * v.in_stride + i / 4 % in) * v.out_stride + i / 4 / in]);
+    check_padding("downsample", v.y, coarse->rows, out, v.out_stride);
+    check_padding("downsample dx", v.dx, fine->rows, in, v.in_stride);
+    check_padding("downsample dweight", v.dweight, 4 * v.in_stride, out, v.out_stride);
     release_expectation(&value);
     release_expectation(&size);
     release_downsampling(&v);
@@ -271,7 +268,8 @@ START_TEST(random_masks)
         uint8_t *active = random_active(&random, images * height * width, i % 5 / 4.);
         two_maps maps = coarsened(map_of_mask(images, height, width, active));
         check_coarse_map(&maps);
-        check_downsampling(&maps, widths[i % 4], widths[i / 4 % 4], (uint64_t)i);
+        check_downsampling(kernels_of_set(_i), &maps, widths[i % 4], widths[i / 4 % 4],
+                           (uint64_t)i);
         release_maps(&maps);
         free(active);
     }
@@ -287,7 +285,7 @@ START_TEST(one_site)
         two_maps maps = coarsened(map_of_mask(1, 3, 5, active));
         ck_assert_int_eq(maps.coarse.map.rows, 1);
         check_coarse_map(&maps);
-        check_downsampling(&maps, 8, 16, (uint64_t)position);
+        check_downsampling(kernels_of_set(_i), &maps, 8, 16, (uint64_t)position);
         release_maps(&maps);
     }
 }
@@ -306,7 +304,7 @@ START_TEST(cells)
             ck_assert_int_eq(child[0] % 4, 0);
             for (int k = 1; k < 4; k++) ck_assert_int_eq(child[k], child[0] + k);
         }
-        check_downsampling(&maps, 24, 40, (uint64_t)cell);
+        check_downsampling(kernels_of_set(_i), &maps, 24, 40, (uint64_t)cell);
         release_maps(&maps);
     }
 }
@@ -314,9 +312,9 @@ END_TEST
 
 static void add_tests(TCase *cases)
 {
-    tcase_add_test(cases, random_masks);
-    tcase_add_test(cases, one_site);
-    tcase_add_test(cases, cells);
+    tcase_add_loop_test(cases, random_masks, 0, instruction_sets());
+    tcase_add_loop_test(cases, one_site, 0, instruction_sets());
+    tcase_add_loop_test(cases, cells, 0, instruction_sets());
 }
 
 int main(void)

@@ -40,8 +40,8 @@ static int64_t line_pairs(int wide, int first, int last)
     return pairs;
 }
 
-static void count_block(const fcmae_depthwise_block *block, const float *taps, int64_t tap_stride,
-                        const float *bias, float *const *out)
+static void count_block(const fcmae_depthwise_block *block, const fcmae_filter *filter,
+                        float *const *out)
 {
     const int wide = block->wide, begin[] = {0, 3, 3 + wide, 6 + wide};
     for (int y = 0; y < block->high; y++)
@@ -51,30 +51,26 @@ static void count_block(const fcmae_depthwise_block *block, const float *taps, i
                     counts.blocks += line_pairs(wide, begin[part], begin[part + 1]) *
                                      block->columns;
     counts.nominal += (int64_t)block->high * wide * 49 * block->columns;
-    counted->depthwise_block(block, taps, tap_stride, bias, out);
+    counted->depthwise_block(block, filter, out);
 }
 
-static void count_quads(int first, int last, int columns, const fcmae_neighbours *neighbours,
-                        const float *x, int64_t stride, const float *taps, int64_t tap_stride,
-                        const float *bias, float *out, const float *soon_read, float *soon_written)
+static void count_quads(const fcmae_depthwise_cells *cells, const fcmae_filter *filter, float *out)
 {
     static const int in_reach[] = {1, 4, 4, 4, 1}; /* pairs along one axis at distance -2 .. 2 */
-    for (int e = neighbours->start[first]; e < neighbours->start[last]; e++)
-        counts.quads += (int64_t)in_reach[neighbours->place[e] / 5] *
-                        in_reach[neighbours->place[e] % 5] * columns;
-    counts.nominal += (int64_t)(last - first) * 4 * 49 * columns;
-    counted->depthwise_quads(first, last, columns, neighbours, x, stride, taps, tap_stride, bias,
-                             out, soon_read, soon_written);
+    const fcmae_neighbours *n = cells->neighbours;
+    for (int e = n->start[cells->first]; e < n->start[cells->last]; e++)
+        counts.quads += (int64_t)in_reach[n->place[e] / 5] * in_reach[n->place[e] % 5] *
+                        cells->columns;
+    counts.nominal += (int64_t)(cells->last - cells->first) * 4 * 49 * cells->columns;
+    counted->depthwise_quads(cells, filter, out);
 }
 
-static void count_list(int first, int last, int columns, const fcmae_neighbours *neighbours,
-                       const float *x, int64_t stride, const float *taps, int64_t tap_stride,
-                       const float *bias, float *out)
+static void count_list(const fcmae_depthwise_cells *cells, const fcmae_filter *filter, float *out)
 {
-    counts.lists += (int64_t)(neighbours->start[last] - neighbours->start[first]) * columns;
-    counts.nominal += (int64_t)(last - first) * 49 * columns;
-    counted->depthwise_list(first, last, columns, neighbours, x, stride, taps, tap_stride, bias,
-                            out);
+    const int32_t *start = cells->neighbours->start;
+    counts.lists += (int64_t)(start[cells->last] - start[cells->first]) * cells->columns;
+    counts.nominal += (int64_t)(cells->last - cells->first) * 49 * cells->columns;
+    counted->depthwise_list(cells, filter, out);
 }
 
 /** What depthwise convolutions need: present neighbours only; removed NULL: dense. */

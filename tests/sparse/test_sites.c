@@ -33,7 +33,7 @@ static fcmae_sites *coarsen(const fcmae_sites *fine)
 
 static const fcmae_kernels *kernels_in_use(void)
 {
-    return fcmae_kernels_get(fcmae_isa_detect(FCMAE_ISA_AVX512));
+    return fcmae_kernels_get(fcmae_isa_choose(0, false));
 }
 
 static double dot(const float *a, const float *b, int64_t count)
@@ -96,12 +96,14 @@ static void run_layers(layers *v)
 {
     fcmae_error error = {0};
     TRY(fcmae_sites_depthwise_forward(v->fine, v->in, v->x, v->kernel, v->bias, v->y, &error));
-    TRY(fcmae_sites_depthwise_backward(v->fine, v->in, v->x, v->kernel, v->dy, v->dx, v->dkernel,
-                                       v->dbias, &error));
+    TRY(fcmae_sites_depthwise_backward(v->fine, v->in, v->x, v->kernel, v->dy,
+                                       &(fcmae_sites_gradients){v->dx, v->dkernel, v->dbias},
+                                       &error));
     TRY(fcmae_sites_downsample_forward(v->coarse, v->in, v->out, v->x, v->merge, v->merge_bias,
                                        v->z, &error));
-    TRY(fcmae_sites_downsample_backward(v->coarse, v->in, v->out, v->x, v->merge, v->dz,
-                                        v->dx_merge, v->dmerge, v->dmerge_bias, &error));
+    TRY(fcmae_sites_downsample_backward(
+        v->coarse, v->in, v->out, v->x, v->merge, v->dz,
+        &(fcmae_sites_gradients){v->dx_merge, v->dmerge, v->dmerge_bias}, &error));
 }
 
 /* The same in double precision, in the same order, image by image. */
@@ -446,13 +448,16 @@ START_TEST(gradients_one_at_a_time)
            w = make_layers(1, 3, 4, active, 1, 5, 9, 1);
     fcmae_error error = {0};
     run_layers(&v);
-    TRY(fcmae_sites_depthwise_backward(w.fine, 5, NULL, w.kernel, w.dy, w.dx, NULL, NULL, &error));
-    TRY(fcmae_sites_depthwise_backward(w.fine, 5, w.x, NULL, w.dy, NULL, w.dkernel, NULL, &error));
-    TRY(fcmae_sites_depthwise_backward(w.fine, 5, NULL, NULL, w.dy, NULL, NULL, w.dbias, &error));
-    TRY(fcmae_sites_downsample_backward(w.coarse, 5, 9, NULL, w.merge, w.dz, w.dx_merge, NULL, NULL,
-                                        &error));
-    TRY(fcmae_sites_downsample_backward(w.coarse, 5, 9, w.x, NULL, w.dz, NULL, w.dmerge, NULL,
-                                        &error));
+    TRY(fcmae_sites_depthwise_backward(w.fine, 5, NULL, w.kernel, w.dy,
+                                       &(fcmae_sites_gradients){w.dx, NULL, NULL}, &error));
+    TRY(fcmae_sites_depthwise_backward(w.fine, 5, w.x, NULL, w.dy,
+                                       &(fcmae_sites_gradients){NULL, w.dkernel, NULL}, &error));
+    TRY(fcmae_sites_depthwise_backward(w.fine, 5, NULL, NULL, w.dy,
+                                       &(fcmae_sites_gradients){NULL, NULL, w.dbias}, &error));
+    TRY(fcmae_sites_downsample_backward(w.coarse, 5, 9, NULL, w.merge, w.dz,
+                                        &(fcmae_sites_gradients){w.dx_merge, NULL, NULL}, &error));
+    TRY(fcmae_sites_downsample_backward(w.coarse, 5, 9, w.x, NULL, w.dz,
+                                        &(fcmae_sites_gradients){NULL, w.dmerge, NULL}, &error));
     ck_assert_mem_eq(v.dx, w.dx, (size_t)(v.rows * 5) * sizeof(float));
     ck_assert_mem_eq(v.dkernel, w.dkernel, 5 * 49 * sizeof(float));
     ck_assert_mem_eq(v.dbias, w.dbias, 5 * sizeof(float));
@@ -494,11 +499,15 @@ START_TEST(impossible_arguments)
     REFUSED(fcmae_sites_depthwise_forward(sites, 0, value, value, 0, value, &error), "0 channels");
     REFUSED(fcmae_sites_depthwise_forward(sites, 65537, value, value, 0, value, &error), "65537");
     REFUSED(fcmae_sites_depthwise_forward(sites, 1, NULL, value, 0, value, &error), "x is missing");
-    REFUSED(fcmae_sites_depthwise_backward(sites, 1, 0, value, value, 0, value, 0, &error),
+    REFUSED(fcmae_sites_depthwise_backward(sites, 1, 0, value, value,
+                                           &(fcmae_sites_gradients){0, value, 0}, &error),
             "dweight");
-    REFUSED(fcmae_sites_depthwise_backward(sites, 1, value, 0, value, value, 0, 0, &error), "dx");
+    REFUSED(fcmae_sites_depthwise_backward(sites, 1, value, 0, value,
+                                           &(fcmae_sites_gradients){value, 0, 0}, &error),
+            "dx");
     REFUSED(fcmae_sites_downsample_forward(sites, 1, 1, value, value, 0, value, &error), "coarsen");
-    REFUSED(fcmae_sites_downsample_backward(sites, 1, 1, value, value, value, value, 0, 0, &error),
+    REFUSED(fcmae_sites_downsample_backward(sites, 1, 1, value, value, value,
+                                            &(fcmae_sites_gradients){value, 0, 0}, &error),
             "coarsen");
     REFUSED(fcmae_sites_scatter(sites, 1, (fcmae_dense_layout)7, value, value, &error), "layout 7");
     REFUSED(fcmae_sites_gather(sites, 1, FCMAE_LAYOUT_NCHW, NULL, value, &error), "dense");

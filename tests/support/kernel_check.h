@@ -20,12 +20,19 @@
 #include "core/memory.h"
 #include "support/arrays.h"
 
-/** for (const fcmae_kernels *name of every instruction set this machine can run) */
-#define FOR_EACH_INSTRUCTION_SET(name)                                                   \
-    for (int name##_set = 0; name##_set <= (int)fcmae_isa_detect(FCMAE_ISA_AVX512_BF16); \
-         name##_set++)                                                                   \
-        for (const fcmae_kernels *name = fcmae_kernels_get((fcmae_isa)name##_set); name; \
-             name = NULL)
+/** Instruction sets of this machine: the bounds of a loop test over them. */
+static inline int instruction_sets(void)
+{
+    return (int)fcmae_isa_detect(FCMAE_ISA_AVX512_BF16) + 1;
+}
+
+/** The kernels of the set that iteration `set` of such a test looks at. */
+static inline const fcmae_kernels *kernels_of_set(int set)
+{
+    return fcmae_kernels_get((fcmae_isa)set);
+}
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
 
 #define GUARD 64               /* floats on either side */
 #define GUARD_BITS 0x7fc0deadu /* a NaN: reading it spoils the result, writing it is seen */
@@ -68,6 +75,17 @@ static inline float *random_rows(fcmae_random *random, int64_t rows, int64_t col
 static inline float *random_floats(fcmae_random *random, int64_t count)
 {
     return random_rows(random, 1, count, count);
+}
+
+/** Guarded room for 16-bit values, an even number of them. Free with free_halves(). */
+static inline uint16_t *guarded_halves(int64_t count)
+{
+    return (uint16_t *)(void *)guarded_floats(count / 2);
+}
+
+static inline void free_halves(uint16_t *values)
+{
+    guarded_free((float *)(void *)values);
 }
 
 /** The columns of [rows][stride] as packed doubles [rows][columns]. Free with free(). */

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-#include "image/resample_kernels.h"
+/** The two passes of resampling; contracts in core/kernel_list.h. The same result everywhere. */
 #include "core/isa.h"
 
 typedef int32_t quad __attribute__((vector_size(16)));
@@ -14,7 +14,7 @@ FCMAE_INLINE uint8_t to_byte(int32_t sum)
 
 /** Red, green, blue and a neighbour's red, which is ignored, make a vector of four. Widening the
  * row first costs one pass and saves the conversion at every tap (three times as fast in all). */
-void FCMAE_KERNEL(fcmae_resample_columns)(const fcmae_axis *columns, const uint8_t *source,
+void FCMAE_KERNEL(fcmae_resample_columns)(const fcmae_resample_axis *columns, const uint8_t *source,
                                           int32_t *wide, uint8_t *out)
 {
     const int32_t half = 1 << (FCMAE_RESAMPLE_BITS - 1);
