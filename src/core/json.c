@@ -19,6 +19,23 @@ fcmae_status fcmae_json_parse(const char *text, size_t length, const char *what,
     return FCMAE_OK;
 }
 
+static void drop_if(bool failed, json_t **container)
+{
+    if (!failed) return;
+    json_decref(*container);
+    *container = NULL;
+}
+
+void fcmae_json_set(json_t **object, const char *key, json_t *value)
+{
+    drop_if(json_object_set_new(*object, key, value) != 0, object);
+}
+
+void fcmae_json_append(json_t **array, json_t *value)
+{
+    drop_if(json_array_append_new(*array, value) != 0, array);
+}
+
 char *fcmae_json_line(const json_t *value)
 {
     return json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
