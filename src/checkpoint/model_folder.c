@@ -245,8 +245,7 @@ static json_t *describe_timm(const fcmae_conversion *c, const json_t *classes)
 static fcmae_status write_description(const char *folder, const char *name, json_t *description,
                                       fcmae_error *error)
 {
-    char *text = description ? json_dumps(description, JSON_INDENT(2) | JSON_REAL_PRECISION(15))
-                             : NULL;
+    char *text = fcmae_json_page(description);
     size_t room = strlen(folder) + strlen(name) + 2;
     char *path = malloc(room);
     fcmae_status status = FCMAE_OK;

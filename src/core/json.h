@@ -34,6 +34,8 @@ void fcmae_json_append(json_t **array, json_t *value);
 /** One line without spaces, numbers with 17 digits (they read back to the same bits); NULL if
  *  memory is short or a text is no UTF-8. Caller frees. */
 char *fcmae_json_line(const json_t *value);
+/** For people: indented, numbers with 15 digits. NULL as above. Caller frees. */
+char *fcmae_json_page(const json_t *value);
 
 /** A JSON text; names of files may hold any bytes, and those that are not UTF-8 become U+FFFD. NULL
  *  if memory is short. */
