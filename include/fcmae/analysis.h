@@ -182,7 +182,8 @@ FCMAE_API const char *fcmae_observation_point_name(fcmae_observation_point point
  * entropy of s_k / sum(s), s the singular values of the [rows, columns] matrix after its column
  * means are taken away. 1 .. min(rows - 1, columns); 0 if nothing varies. The collapse analysis
  * gives it one row per image: the layer's features averaged over the visible sites. Cost: min^2 *
- * max / 2 + 4/3 min^3 multiply-adds, min and max of (rows, columns); double.
+ * max / 2 + 2/3 min^3 multiply-adds, min and max of (rows, columns); double, by OpenBLAS.
+ * @return FCMAE_ERR_ARGUMENT, FCMAE_ERR_MEMORY; FCMAE_ERR_UNSUPPORTED: OpenBLAS fails its test.
  */
 FCMAE_API fcmae_status fcmae_effective_rank(const float *values, int64_t rows, int64_t columns,
                                             double *rank, fcmae_error *error);

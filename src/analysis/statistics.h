@@ -19,9 +19,6 @@ void fcmae_channel_measure_full(const fcmae_observation *observation, double dea
                                 const fcmae_channel_detail *detail,
                                 fcmae_channel_statistics *statistics);
 
-/** Eigenvalues of a symmetric matrix, ascending. `matrix` [n, n] is destroyed. `work` [4 n]. */
-void fcmae_symmetric_eigenvalues(double *matrix, int64_t n, double *work, double *values);
-
 /** Class selectivity index of one channel: (best - rest) / (best + rest), `rest` the mean of the
  *  class means but the best. `sum` [classes] sums of activity, step `stride`; `count` [classes].
  *  -1 if the channel never responds or fewer than two classes have images. */

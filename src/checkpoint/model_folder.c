@@ -17,14 +17,14 @@
 static json_t *integers(const int *values, int count)
 {
     json_t *array = json_array();
-    for (int i = 0; i < count; i++) json_array_append_new(array, json_integer(values[i]));
+    for (int i = 0; i < count; i++) fcmae_json_append(&array, json_integer(values[i]));
     return array;
 }
 
 static json_t *texts(const char *const *values, int count)
 {
     json_t *array = json_array();
-    for (int i = 0; i < count; i++) json_array_append_new(array, json_string(values[i]));
+    for (int i = 0; i < count; i++) fcmae_json_append(&array, json_string(values[i]));
     return array;
 }
 
@@ -52,11 +52,11 @@ static json_t *as_names(const json_t *value, int count)
         snprintf(key, sizeof key, "%d", i);
         const json_t *name = json_is_array(value) ? json_array_get(value, (size_t)i)
                                                   : json_object_get(value, key);
-        if (!json_is_string(name) ||
-            json_array_append_new(names, json_string(json_string_value(name))) != 0) {
+        if (!json_is_string(name)) {
             json_decref(names);
             return NULL;
         }
+        fcmae_json_append(&names, json_string(json_string_value(name)));
     }
     bool whole = json_is_array(value) ? json_array_size(value) == (size_t)count
                                       : json_object_size(value) == (size_t)count;
@@ -88,8 +88,7 @@ static json_t *read_description(const char *weights)
     memcpy(path, weights, folder);
     strcpy(path + folder, "config.json");
     if (fcmae_file_read(&buffer, path, LARGEST_DESCRIPTION, NULL) == FCMAE_OK &&
-        fcmae_json_parse((const char *)buffer.bytes, buffer.size, path, &description, NULL) !=
-            FCMAE_OK)
+        fcmae_json_parse(buffer.text, buffer.size, path, &description, NULL) != FCMAE_OK)
         description = NULL;
     fcmae_buffer_release(&buffer);
     free(path);
@@ -125,7 +124,7 @@ json_t *fcmae_conversion_classes(const fcmae_conversion *c, const char *input)
 /* ---------------------------------------------------------------- Hugging Face --------------- */
 
 /** id2label, label2id: real names, or LABEL_0 ... as the library itself would make them up. */
-static void add_labels(json_t *description, int count, const json_t *classes)
+static void add_labels(json_t **description, int count, const json_t *classes)
 {
     json_t *names = json_object(), *numbers = json_object();
     for (int i = 0; i < count; i++) {
@@ -134,11 +133,11 @@ static void add_labels(json_t *description, int count, const json_t *classes)
         snprintf(label, sizeof label, "LABEL_%d", i);
         const char *name = json_string_value(json_array_get(classes, (size_t)i));
         if (!name) name = label;
-        json_object_set_new(names, key, json_string(name));
-        if (!json_object_get(numbers, name)) json_object_set_new(numbers, name, json_integer(i));
+        fcmae_json_set(&names, key, json_string(name));
+        if (!json_object_get(numbers, name)) fcmae_json_set(&numbers, name, json_integer(i));
     }
-    json_object_set_new(description, "id2label", names);
-    json_object_set_new(description, "label2id", numbers);
+    fcmae_json_set(description, "id2label", names);
+    fcmae_json_set(description, "label2id", numbers);
 }
 
 static json_t *describe_huggingface(const fcmae_conversion *c, const json_t *classes)
@@ -160,11 +159,10 @@ static json_t *describe_huggingface(const fcmae_conversion *c, const json_t *cla
         c->options->dtype == FCMAE_DTYPE_F16    ? "float16"
         : c->options->dtype == FCMAE_DTYPE_BF16 ? "bfloat16"
                                                 : "float32");
-    if (!second)
-        json_object_set_new(d, "layer_scale_init_value", json_real(config->layer_scale_init));
-    json_object_set_new(d, "out_features", texts(stages + 4, 1));
-    json_object_set_new(d, "out_indices", json_pack("[i]", 4));
-    if (head) add_labels(d, config->classes, classes);
+    if (!second) fcmae_json_set(&d, "layer_scale_init_value", json_real(config->layer_scale_init));
+    fcmae_json_set(&d, "out_features", texts(stages + 4, 1));
+    fcmae_json_set(&d, "out_indices", json_pack("[i]", 4));
+    if (head) add_labels(&d, config->classes, classes);
     return d;
 }
 
@@ -227,26 +225,27 @@ static json_t *describe_timm(const fcmae_conversion *c, const json_t *classes)
                           "num_classes", config->classes, "num_features", config->dims[3]);
     json_t *arguments = json_object();
     if (!name) {
-        json_object_set_new(arguments, "depths", integers(config->depths, FCMAE_STAGES));
-        json_object_set_new(arguments, "dims", integers(config->dims, FCMAE_STAGES));
-        json_object_set_new(arguments, "conv_mlp", json_boolean(config->dims[0] < 96));
+        fcmae_json_set(&arguments, "depths", integers(config->depths, FCMAE_STAGES));
+        fcmae_json_set(&arguments, "dims", integers(config->dims, FCMAE_STAGES));
+        fcmae_json_set(&arguments, "conv_mlp", json_boolean(config->dims[0] < 96));
     }
     if (config->stem_stride != 4)
-        json_object_set_new(arguments, "patch_size", json_integer(config->stem_stride));
+        fcmae_json_set(&arguments, "patch_size", json_integer(config->stem_stride));
     if (config->channels != 3)
-        json_object_set_new(arguments, "in_chans", json_integer(config->channels));
-    if (json_object_size(arguments) > 0) json_object_set(d, "model_args", arguments);
-    json_decref(arguments);
-    if (classes) json_object_set(d, "label_names", (json_t *)(uintptr_t)classes);
-    json_object_set_new(d, "pretrained_cfg", pretrained);
+        fcmae_json_set(&arguments, "in_chans", json_integer(config->channels));
+    if (!arguments || json_object_size(arguments) > 0)
+        fcmae_json_set(&d, "model_args", arguments);
+    else
+        json_decref(arguments);
+    if (classes) fcmae_json_set(&d, "label_names", json_incref((json_t *)(uintptr_t)classes));
+    fcmae_json_set(&d, "pretrained_cfg", pretrained);
     return d;
 }
 
 static fcmae_status write_description(const char *folder, const char *name, json_t *description,
                                       fcmae_error *error)
 {
-    char *text = description ? json_dumps(description, JSON_INDENT(2) | JSON_REAL_PRECISION(15))
-                             : NULL;
+    char *text = fcmae_json_page(description);
     size_t room = strlen(folder) + strlen(name) + 2;
     char *path = malloc(room);
     fcmae_status status = FCMAE_OK;

@@ -19,9 +19,47 @@ fcmae_status fcmae_json_parse(const char *text, size_t length, const char *what,
     return FCMAE_OK;
 }
 
+static void drop_if(bool failed, json_t **container)
+{
+    if (!failed) return;
+    json_decref(*container);
+    *container = NULL;
+}
+
+void fcmae_json_set(json_t **object, const char *key, json_t *value)
+{
+    drop_if(json_object_set_new(*object, key, value) != 0, object);
+}
+
+void fcmae_json_append(json_t **array, json_t *value)
+{
+    drop_if(json_array_append_new(*array, value) != 0, array);
+}
+
+static int append(const char *bytes, size_t size, void *text)
+{
+    fcmae_buffer_add(text, bytes, size);
+    return 0;
+}
+
+/* json_dumps() does not notice when memory for a key is short and leaves the key out; the buffer
+   remembers it */
+static char *write_text(const json_t *value, size_t flags)
+{
+    fcmae_buffer text = {0};
+    if (json_dump_callback(value, append, &text, flags) != 0) text.failed = true;
+    if (text.failed) fcmae_buffer_release(&text);
+    return text.text;
+}
+
 char *fcmae_json_line(const json_t *value)
 {
-    return json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
+    return write_text(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
+}
+
+char *fcmae_json_page(const json_t *value)
+{
+    return write_text(value, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
 }
 
 json_t *fcmae_json_lossy_text(const char *text)

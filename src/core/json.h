@@ -24,9 +24,18 @@
 fcmae_status fcmae_json_parse(const char *text, size_t length, const char *what, json_t **value,
                               fcmae_error *error);
 
+/** json_object_set_new() and json_array_append_new() for values that are built of many: a failure
+ *  releases the container and leaves NULL, which further calls and jansson take as it comes, so
+ * that whoever uses the result asks once. `value` may be NULL: memory was short, or a text no
+ * UTF-8. */
+void fcmae_json_set(json_t **object, const char *key, json_t *value);
+void fcmae_json_append(json_t **array, json_t *value);
+
 /** One line without spaces, numbers with 17 digits (they read back to the same bits); NULL if
  *  memory is short or a text is no UTF-8. Caller frees. */
 char *fcmae_json_line(const json_t *value);
+/** For people: indented, numbers with 15 digits. NULL as above. Caller frees. */
+char *fcmae_json_page(const json_t *value);
 
 /** A JSON text; names of files may hold any bytes, and those that are not UTF-8 become U+FFFD. NULL
  *  if memory is short. */

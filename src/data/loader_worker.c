@@ -101,33 +101,32 @@ static void note_bad(fcmae_loader *loader, int64_t index, const char *reason)
 }
 
 /** Decodes the whole picture, offers it to the cache and uses it. */
-static fcmae_status decode_and_keep(worker *w, int64_t index, uint32_t epoch, uint64_t position,
+static fcmae_status decode_and_keep(worker *w, int64_t index, fcmae_sample_place place,
                                     uint8_t *out, fcmae_error *error)
 {
     const fcmae_loader *loader = w->loader;
     FCMAE_TRY(fcmae_image_decode(&w->scratch.image, w->file.bytes, w->file.size, error));
     fcmae_cache_put(loader->cache, index, &w->scratch.image);
     return fcmae_transform_run_decoded(&loader->options.transform, &w->scratch, &w->scratch.image,
-                                       loader->options.seed, epoch, position, out, error);
+                                       place, out, error);
 }
 
 /** FCMAE_OK, or why this image cannot be used; memory shortage is not the file's fault. */
-static fcmae_status load_sample(worker *w, int64_t index, uint32_t epoch, uint64_t position,
-                                uint8_t *out, fcmae_error *error)
+static fcmae_status load_sample(worker *w, int64_t index, fcmae_sample_place place, uint8_t *out,
+                                fcmae_error *error)
 {
     fcmae_loader *loader = w->loader;
     if (is_bad(loader, index)) return FCMAE_ERR_FORMAT;
     fcmae_image decoded = {0};
     if (loader->cache && fcmae_cache_get(loader->cache, index, &decoded))
-        return fcmae_transform_run_decoded(&loader->options.transform, &w->scratch, &decoded,
-                                           loader->options.seed, epoch, position, out, error);
+        return fcmae_transform_run_decoded(&loader->options.transform, &w->scratch, &decoded, place,
+                                           out, error);
     fcmae_status status = fcmae_dataset_fetch(loader->dataset, index, &w->file, error);
     if (status == FCMAE_OK && loader->cache)
-        status = decode_and_keep(w, index, epoch, position, out, error);
+        status = decode_and_keep(w, index, place, out, error);
     else if (status == FCMAE_OK)
         status = fcmae_transform_run(&loader->options.transform, &w->scratch, w->file.bytes,
-                                     w->file.size, loader->options.seed, epoch, position, out,
-                                     error);
+                                     w->file.size, place, out, error);
     if (status != FCMAE_OK && status != FCMAE_ERR_MEMORY) note_bad(loader, index, error->message);
     return status;
 }
@@ -136,21 +135,22 @@ static fcmae_status load_sample(worker *w, int64_t index, uint32_t epoch, uint64
  * Fills one place of a batch. In training an unreadable image is replaced by one drawn from the
  * stream (seed, SHUFFLE, epoch, 1 + position); the crop stays the one of the position.
  */
-static fcmae_status fill_place(worker *w, fcmae_loader_slot *s, int place, fcmae_error *error)
+static fcmae_status fill_place(worker *w, fcmae_loader_slot *s, int number, fcmae_error *error)
 {
     fcmae_loader *loader = w->loader;
-    uint8_t *out = s->images + (size_t)place * loader->sample_bytes;
-    uint64_t position = (uint64_t)s->batch * (uint64_t)loader->options.batch + (uint64_t)place;
-    int64_t index = s->indices[place];
+    uint8_t *out = s->images + (size_t)number * loader->sample_bytes;
+    uint64_t position = (uint64_t)s->batch * (uint64_t)loader->options.batch + (uint64_t)number;
+    const fcmae_sample_place place = {loader->options.seed, s->epoch, position};
+    int64_t index = s->indices[number];
     fcmae_random random = fcmae_random_start(loader->options.seed, FCMAE_RANDOM_SHUFFLE, s->epoch,
                                              1 + position);
     for (int attempt = 0; attempt <= MAX_REPLACEMENTS; attempt++) {
-        fcmae_status status = load_sample(w, index, s->epoch, position, out, error);
+        fcmae_status status = load_sample(w, index, place, out, error);
         if (status == FCMAE_ERR_MEMORY) return status;
         if (status != FCMAE_OK && !loader->options.training) index = -1;
         if (status == FCMAE_OK || index < 0) {
-            s->indices[place] = index;
-            s->labels[place] = index < 0 ? -1 : fcmae_dataset_label(loader->dataset, index);
+            s->indices[number] = index;
+            s->labels[number] = index < 0 ? -1 : fcmae_dataset_label(loader->dataset, index);
             return FCMAE_OK;
         }
         index = image_at(loader, (int64_t)fcmae_random_below(&random, (uint64_t)loader->images));

@@ -172,10 +172,9 @@ fcmae_status fcmae_class_names_of_checkpoint(fcmae_class_names *names,
 char *fcmae_class_names_text(const fcmae_class_names *names)
 {
     json_t *list = json_array();
-    bool good = list != NULL;
-    for (int i = 0; i < names->count && good; i++)
-        good = json_array_append_new(list, fcmae_json_lossy_text(names->names[i])) == 0;
-    char *text = good ? fcmae_json_line(list) : NULL;
+    for (int i = 0; i < names->count; i++)
+        fcmae_json_append(&list, fcmae_json_lossy_text(names->names[i]));
+    char *text = fcmae_json_line(list);
     json_decref(list);
     return text;
 }

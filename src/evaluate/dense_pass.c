@@ -158,23 +158,23 @@ fcmae_status fcmae_pass_resolve(fcmae_pass_options *o, const fcmae_model_config 
     return FCMAE_OK;
 }
 
-fcmae_status fcmae_pass_run_transform(fcmae_model *model, const fcmae_dataset *dataset,
-                                      const fcmae_pass_options *options,
-                                      const fcmae_transform *transform, int epochs, uint64_t seed,
-                                      int outputs, fcmae_pass_visitor *visit, void *cookie,
-                                      fcmae_pass_result *result, fcmae_error *error)
+fcmae_status fcmae_pass_run_request(fcmae_model *model, const fcmae_dataset *dataset,
+                                    const fcmae_pass_options *options,
+                                    const fcmae_pass_request *request, fcmae_pass_result *result,
+                                    fcmae_error *error)
 {
+    int epochs = request->epochs;
     const fcmae_model_config *config = fcmae_model_configuration(model);
     fcmae_pass_options o = *options;
     FCMAE_TRY(fcmae_pass_resolve(&o, config, error));
-    if (config->kind != FCMAE_KIND_CLASSIFIER && (outputs & FCMAE_PASS_LOGITS))
+    if (config->kind != FCMAE_KIND_CLASSIFIER && (request->outputs & FCMAE_PASS_LOGITS))
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "a network without a head has no logits");
     int64_t images = o.subset ? o.subset_count : fcmae_dataset_count(dataset);
     if (images < o.batch) o.batch = (int)images; /* a training loader wants a whole batch */
-    const fcmae_loader_options loading = {.transform = *transform,
+    const fcmae_loader_options loading = {.transform = request->transform,
                                           .batch = o.batch,
                                           .training = epochs > 0,
-                                          .seed = seed,
+                                          .seed = request->seed,
                                           .workers = o.workers,
                                           .bad_share = o.bad_share,
                                           .subset = o.subset,
@@ -189,9 +189,9 @@ fcmae_status fcmae_pass_run_transform(fcmae_model *model, const fcmae_dataset *d
     fcmae_pass pass = {.model = model,
                        .batch = o.batch,
                        .size = o.input_size,
-                       .outputs = outputs,
-                       .visit = visit,
-                       .visitor = cookie,
+                       .outputs = request->outputs,
+                       .visit = request->visit,
+                       .visitor = request->visitor,
                        .progress = o.progress,
                        .should_stop = o.should_stop,
                        .cookie = o.cookie};
@@ -224,7 +224,10 @@ fcmae_status fcmae_pass_run(fcmae_model *model, const fcmae_dataset *dataset,
                             fcmae_error *error)
 {
     int size = options->input_size > 0 ? options->input_size : 224;
-    fcmae_transform transform = fcmae_transform_evaluate(size, options->crop_ratio);
-    return fcmae_pass_run_transform(model, dataset, options, &transform, 0, 0, outputs, visit,
-                                    cookie, result, error);
+    const fcmae_pass_request request = {
+        .transform = fcmae_transform_evaluate(size, options->crop_ratio),
+        .outputs = outputs,
+        .visit = visit,
+        .visitor = cookie};
+    return fcmae_pass_run_request(model, dataset, options, &request, result, error);
 }

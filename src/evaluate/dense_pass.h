@@ -7,8 +7,6 @@
 #include "core/status.h"
 #include "fcmae/evaluate.h"
 
-/** Mean and deviation of ImageNet's red, green and blue: every published ConvNeXt has them. */
-
 typedef struct fcmae_pass {
     fcmae_engine *engine; /**< borrowed; its batch is at least the loader's        */
     fcmae_model *model;   /**< borrowed                                            */
@@ -31,11 +29,20 @@ fcmae_status fcmae_pass_batches(const fcmae_pass *pass, int64_t *images, fcmae_e
 fcmae_status fcmae_pass_resolve(fcmae_pass_options *options, const fcmae_model_config *config,
                                 fcmae_error *error);
 
-/** fcmae_pass_run() with another transform. `epochs` > 0: a training loader, so many epochs. */
-fcmae_status fcmae_pass_run_transform(fcmae_model *model, const fcmae_dataset *dataset,
-                                      const fcmae_pass_options *options,
-                                      const fcmae_transform *transform, int epochs, uint64_t seed,
-                                      int outputs, fcmae_pass_visitor *visit, void *cookie,
-                                      fcmae_pass_result *result, fcmae_error *error);
+/** What a pass is to see, and who is told of it. */
+typedef struct fcmae_pass_request {
+    fcmae_transform transform;
+    int epochs; /**< 0: once, in order; above: a training loader, so many epochs, by the seed */
+    uint64_t seed;
+    int outputs; /**< of fcmae_pass_output */
+    fcmae_pass_visitor *visit;
+    void *visitor;
+} fcmae_pass_request;
+
+/** fcmae_pass_run() with a transform and epochs of its own. */
+fcmae_status fcmae_pass_run_request(fcmae_model *model, const fcmae_dataset *dataset,
+                                    const fcmae_pass_options *options,
+                                    const fcmae_pass_request *request, fcmae_pass_result *result,
+                                    fcmae_error *error);
 
 #endif

@@ -82,10 +82,15 @@ fcmae_status fcmae_features_collect(fcmae_model *model, const fcmae_dataset *dat
     features->views = views > 0 ? views : 1;
     collection c = {.features = features, .output = output};
     int size = options->input_size > 0 ? options->input_size : 224;
-    fcmae_transform transform = views > 0 ? fcmae_transform_train(size, crop_scale)
-                                          : fcmae_transform_evaluate(size, options->crop_ratio);
-    fcmae_status status = fcmae_pass_run_transform(model, dataset, options, &transform, views, seed,
-                                                   (int)output, collect, &c, NULL, error);
+    const fcmae_pass_request request = {
+        .transform = views > 0 ? fcmae_transform_train(size, crop_scale)
+                               : fcmae_transform_evaluate(size, options->crop_ratio),
+        .epochs = views,
+        .seed = seed,
+        .outputs = (int)output,
+        .visit = collect,
+        .visitor = &c};
+    fcmae_status status = fcmae_pass_run_request(model, dataset, options, &request, NULL, error);
     if (status == FCMAE_OK && features->count == 0)
         status = fcmae_fail(error, FCMAE_ERR_FORMAT, "no image could be read");
     if (status != FCMAE_OK) fcmae_features_release(features);

@@ -1,19 +1,21 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
 /**
- * Cosines of a block of validation images with all training images are a matrix product: the
- * training features are packed like the weights of a linear layer, one output per image.
+ * Cosines of a block of validation images with a block of training images are a matrix product. The
+ * blocks are fixed, and each block of validation images is one task: the neighbours are the same
+ * for any number of threads.
  */
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/blas.h"
+#include "core/memory.h"
 #include "core/parallel.h"
-#include "dense/linear.h"
 #include "fcmae/evaluate.h"
 
-enum { BLOCK = 32, MOST_NEIGHBOURS = 10000 };
+enum { ROWS = 64, COLUMNS = 1024, MOST_NEIGHBOURS = 10000 };
 
 typedef struct neighbour {
     float cosine;
@@ -23,22 +25,20 @@ typedef struct neighbour {
 typedef struct knn_work {
     const fcmae_features *training, *validation;
     const fcmae_knn_options *options;
-    const fcmae_kernels *kernels;
-    fcmae_packed packed;
-    const float *rows; /* validation features, unit length, [count][stride] */
-    int stride, most, classes;
+    const float *rows, *columns; /* validation and training features, of unit length */
+    int most, classes;
     uint8_t *correct; /* [validation][options->count] */
     bool *failed;     /* [blocks]: memory was short */
 } knn_work;
 
-/** Rows of unit length in strides of 16, less `mean`. */
-static float *unit_rows(const fcmae_features *f, const float *mean, int stride)
+/** Features less `mean`, of unit length. */
+static float *unit_rows(const fcmae_features *f, const float *mean)
 {
-    float *rows = fcmae_allocate_aligned((size_t)f->count * (size_t)stride, sizeof *rows);
+    float *rows = fcmae_allocate_aligned((size_t)f->count * (size_t)f->dimension, sizeof *rows);
     if (!rows) return NULL;
     for (int64_t i = 0; i < f->count; i++) {
         const float *x = f->values + i * f->dimension;
-        float *y = rows + i * stride;
+        float *y = rows + i * f->dimension;
         double square = 0;
         for (int c = 0; c < f->dimension; c++) {
             y[c] = x[c] - (mean ? mean[c] : 0);
@@ -89,29 +89,35 @@ static int32_t elect(const knn_work *work, const neighbour *list, int k, double 
     return best;
 }
 
+/** Meets all training images, block by block, with `rows` validation images from `first` on. */
+static void find_neighbours(const knn_work *work, int64_t first, int rows, float *cosine,
+                            neighbour *lists, int *found)
+{
+    int dimension = work->training->dimension;
+    fcmae_matrix asked = {work->rows + first * dimension, dimension, false};
+    for (int64_t start = 0; start < work->training->count; start += COLUMNS) {
+        int64_t left = work->training->count - start;
+        int columns = left < COLUMNS ? (int)left : COLUMNS;
+        fcmae_matrix known = {work->columns + start * dimension, dimension, true};
+        fcmae_blas_product(rows, columns, dimension, asked, known, false, cosine, COLUMNS);
+        for (int i = 0; i < rows; i++)
+            for (int n = 0; n < columns; n++)
+                consider(lists + (size_t)i * (size_t)work->most, &found[i], work->most,
+                         cosine[i * COLUMNS + n], (int32_t)(start + n));
+    }
+}
+
 static void classify_block(void *argument, int64_t block, int worker)
 {
     (void)worker;
     knn_work *work = argument;
-    int64_t first = block * BLOCK, left = work->validation->count - first;
-    int rows = left < BLOCK ? (int)left : BLOCK, found[BLOCK] = {0}, width = work->packed.width;
+    int64_t first = block * ROWS, left = work->validation->count - first;
+    int rows = left < ROWS ? (int)left : ROWS, found[ROWS] = {0};
     neighbour *lists = malloc((size_t)rows * (size_t)work->most * sizeof *lists);
-    float *cosine = fcmae_allocate_aligned((size_t)rows * (size_t)width, sizeof *cosine);
+    float *cosine = fcmae_allocate_aligned((size_t)rows * COLUMNS, sizeof *cosine);
     double *votes = calloc((size_t)work->classes, sizeof *votes);
     work->failed[block] = !lists || !cosine || !votes;
-    for (int p = 0; p < work->packed.panels && !work->failed[block]; p++) {
-        fcmae_linear_multiply(work->kernels, &(fcmae_linear){.weights = &work->packed,
-                                                             .panel = p,
-                                                             .rows = rows,
-                                                             .a = work->rows + first * work->stride,
-                                                             .a_row = work->stride,
-                                                             .c = cosine,
-                                                             .c_row = width});
-        for (int i = 0; i < rows; i++)
-            for (int n = 0; n < width && p * width + n < work->packed.n; n++)
-                consider(lists + (size_t)i * (size_t)work->most, &found[i], work->most,
-                         cosine[i * width + n], p * width + n);
-    }
+    if (!work->failed[block]) find_neighbours(work, first, rows, cosine, lists, found);
     for (int i = 0; i < rows && !work->failed[block]; i++)
         for (int j = 0; j < work->options->count; j++) {
             int k = work->options->k[j] < found[i] ? work->options->k[j] : found[i];
@@ -151,12 +157,12 @@ static fcmae_status check(const fcmae_features *training, const fcmae_features *
 static fcmae_status classify(knn_work *work, int64_t *correct, fcmae_error *error)
 {
     int threads = work->options->threads > 0 ? work->options->threads : fcmae_processor_count();
-    int64_t images = work->validation->count, blocks = (images + BLOCK - 1) / BLOCK;
+    int64_t images = work->validation->count, blocks = (images + ROWS - 1) / ROWS;
     int ks = work->options->count;
     work->correct = calloc((size_t)images * (size_t)ks + 1, 1);
     work->failed = calloc((size_t)blocks, sizeof *work->failed);
     bool failed = !work->correct || !work->failed;
-    if (!failed) fcmae_parallel_for(threads, blocks, classify_block, work);
+    if (!failed) fcmae_parallel_for(fcmae_blas_threads(threads), blocks, classify_block, work);
     for (int64_t b = 0; b < blocks && !failed; b++) failed = work->failed[b];
     for (int j = 0; j < ks && !failed; j++) {
         correct[j] = 0;
@@ -173,36 +179,24 @@ fcmae_status fcmae_knn_classify(const fcmae_features *training, const fcmae_feat
                                 fcmae_error *error)
 {
     FCMAE_TRY(check(training, validation, classes, options, error));
+    FCMAE_TRY(fcmae_blas_check(error));
+    float *mean = options->centre ? mean_of(training) : NULL;
+    float *columns = unit_rows(training, mean), *rows = unit_rows(validation, mean);
     knn_work work = {.training = training,
                      .validation = validation,
                      .options = options,
-                     .kernels = fcmae_kernels_get(fcmae_isa_choose(0, false)),
-                     .stride = fcmae_stride(training->dimension),
+                     .rows = rows,
+                     .columns = columns,
                      .classes = classes,
                      .most = 1};
     for (int i = 0; i < options->count; i++)
         if (options->k[i] > work.most) work.most = options->k[i];
-    fcmae_arena arena = {0};
-    float *mean = options->centre ? mean_of(training) : NULL;
-    float *rows = unit_rows(training, mean, work.stride);
-    float *asked = unit_rows(validation, mean, work.stride);
-    fcmae_packed_reserve(&work.packed, &arena, training->dimension, (int)training->count, false);
-    fcmae_status status = fcmae_arena_allocate(&arena, "training features", error);
-    if (status == FCMAE_OK && (!rows || !asked || (options->centre && !mean)))
+    fcmae_status status = FCMAE_OK;
+    if (!columns || !rows || (options->centre && !mean))
         status = fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for the features of all images");
-    if (status == FCMAE_OK) {
-        fcmae_packed_reserve(&work.packed, &arena, training->dimension, (int)training->count,
-                             false);
-        for (int p = 0; p < work.packed.panels; p++)
-            fcmae_packed_fill_transposed(work.kernels, &work.packed, p, rows, work.stride, NULL);
-        free(rows);
-        rows = NULL;
-        work.rows = asked;
-        status = classify(&work, correct, error);
-    }
+    if (status == FCMAE_OK) status = classify(&work, correct, error);
     free(mean);
+    free(columns);
     free(rows);
-    free(asked);
-    fcmae_arena_release(&arena);
     return status;
 }

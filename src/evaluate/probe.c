@@ -13,16 +13,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/blas.h"
+#include "core/memory.h"
 #include "core/parallel.h"
 #include "core/random.h"
-#include "dense/linear.h"
 #include "fcmae/evaluate.h"
 #include "fcmae/optimiser.h"
 
 #define EPSILON 1e-6 /* of the BatchNorm */
 #define INITIAL_DEVIATION 0.01
 
-enum { ROWS = 128 }; /* features worked on at a time */
+enum { ROWS = 128, SOME = 64 }; /* features worked on at a time: in training, afterwards */
 
 static const double default_rates[] = {0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30};
 
@@ -51,9 +52,8 @@ void fcmae_probe_release(fcmae_probe *probe)
 
 typedef struct probe_data {
     const fcmae_probe_options *options;
-    const fcmae_kernels *kernels;
-    int dimension, stride, classes, class_stride;
-    float *rows; /* standardised features [count][stride] */
+    int dimension, classes;
+    float *rows; /* standardised features [count][dimension] */
     const int32_t *labels;
     double *mean, *scale;   /* of the BatchNorm */
     int64_t *fitted, *held; /* row numbers */
@@ -69,10 +69,9 @@ typedef struct probe_run {
     double accuracy; /* on the held-out rows */
     double loss;
     fcmae_arena arena;
-    float *weight, *gradient, *momentum;         /* [dimension][class_stride] */
-    float *bias, *bias_gradient, *bias_momentum; /* [class_stride] */
-    float *x, *logits;                           /* [ROWS][stride], [ROWS][class_stride] */
-    fcmae_packed packed;
+    float *weight, *gradient, *momentum;         /* [dimension][classes] */
+    float *bias, *bias_gradient, *bias_momentum; /* [classes] */
+    float *x, *logits;                           /* [ROWS][dimension], [ROWS][classes] */
     int64_t *order;
     fcmae_status status;
     fcmae_error error;
@@ -81,7 +80,7 @@ typedef struct probe_run {
 static fcmae_status reserve_run(probe_run *run)
 {
     const probe_data *d = run->data;
-    size_t weights = (size_t)d->dimension * (size_t)d->class_stride, k = (size_t)d->class_stride;
+    size_t weights = (size_t)d->dimension * (size_t)d->classes, k = (size_t)d->classes;
     for (int pass = 0; pass < 2; pass++) {
         fcmae_arena *arena = &run->arena;
         run->weight = fcmae_arena_take(arena, weights, sizeof(float));
@@ -90,46 +89,31 @@ static fcmae_status reserve_run(probe_run *run)
         run->bias = fcmae_arena_take(arena, k, sizeof(float));
         run->bias_gradient = fcmae_arena_take(arena, k, sizeof(float));
         run->bias_momentum = fcmae_arena_take(arena, k, sizeof(float));
-        run->x = fcmae_arena_take(arena, ROWS * (size_t)d->stride, sizeof(float));
+        run->x = fcmae_arena_take(arena, ROWS * (size_t)d->dimension, sizeof(float));
         run->logits = fcmae_arena_take(arena, ROWS * k, sizeof(float));
         run->order = fcmae_arena_take(arena, (size_t)run->row_count, sizeof(int64_t));
-        fcmae_packed_reserve(&run->packed, arena, d->dimension, d->classes, false);
         if (pass == 0) FCMAE_TRY(fcmae_arena_allocate(arena, "a linear probe", &run->error));
     }
     fcmae_random random = fcmae_random_start(d->options->seed, FCMAE_RANDOM_INITIALISATION, 1,
                                              UINT32_MAX);
-    for (int c = 0; c < d->dimension; c++)
-        for (int n = 0; n < d->classes; n++)
-            run->weight[(int64_t)c * d->class_stride + n] = (float)(INITIAL_DEVIATION *
-                                                                    fcmae_random_normal(&random));
+    for (size_t i = 0; i < weights; i++)
+        run->weight[i] = (float)(INITIAL_DEVIATION * fcmae_random_normal(&random));
     return FCMAE_OK;
-}
-
-static void pack(probe_run *run)
-{
-    for (int p = 0; p < run->packed.panels; p++)
-        fcmae_packed_fill(run->data->kernels, &run->packed, p, run->weight, run->data->class_stride,
-                          NULL);
 }
 
 /** Logits of up to ROWS features, whose rows are gathered in run->x. */
 static void compute_logits(probe_run *run, const int64_t *rows, int count)
 {
     const probe_data *d = run->data;
-    for (int i = 0; i < count; i++)
-        memcpy(run->x + (int64_t)i * d->stride, d->rows + rows[i] * d->stride,
-               (size_t)d->stride * sizeof *run->x);
-    for (int p = 0; p < run->packed.panels; p++) {
-        int column = p * run->packed.width;
-        fcmae_linear_multiply(d->kernels, &(fcmae_linear){.weights = &run->packed,
-                                                          .panel = p,
-                                                          .rows = count,
-                                                          .a = run->x,
-                                                          .a_row = d->stride,
-                                                          .bias = run->bias + column,
-                                                          .c = run->logits + column,
-                                                          .c_row = d->class_stride});
+    for (int i = 0; i < count; i++) {
+        memcpy(run->x + (int64_t)i * d->dimension, d->rows + rows[i] * d->dimension,
+               (size_t)d->dimension * sizeof *run->x);
+        memcpy(run->logits + (int64_t)i * d->classes, run->bias,
+               (size_t)d->classes * sizeof *run->logits);
     }
+    fcmae_blas_product(count, d->classes, d->dimension, (fcmae_matrix){run->x, d->dimension, false},
+                       (fcmae_matrix){run->weight, d->classes, false}, true, run->logits,
+                       d->classes);
 }
 
 /** Softmax minus one-hot in place of the logits; returns the summed loss. */
@@ -138,7 +122,7 @@ static double loss_and_difference(probe_run *run, const int64_t *rows, int count
     const probe_data *d = run->data;
     double loss = 0;
     for (int i = 0; i < count; i++) {
-        float *z = run->logits + (int64_t)i * d->class_stride;
+        float *z = run->logits + (int64_t)i * d->classes;
         int32_t label = d->labels[rows[i]];
         double most = z[0], total = 0;
         for (int k = 1; k < d->classes; k++)
@@ -147,7 +131,6 @@ static double loss_and_difference(probe_run *run, const int64_t *rows, int count
         loss += most + log(total) - z[label];
         for (int k = 0; k < d->classes; k++)
             z[k] = factor * (float)(exp(z[k] - most) / total - (k == label));
-        for (int k = d->classes; k < d->class_stride; k++) z[k] = 0;
     }
     return loss;
 }
@@ -164,7 +147,7 @@ static void apply(probe_run *run, double lr)
 {
     const probe_data *d = run->data;
     const fcmae_probe_options *o = d->options;
-    int64_t count = (int64_t)d->dimension * d->class_stride;
+    int64_t count = (int64_t)d->dimension * d->classes;
     float decay = (float)o->weight_decay, scale = 1, momentum = (float)o->momentum;
     for (int64_t i = 0; i < count; i++) run->gradient[i] += decay * run->weight[i];
     if (o->optimiser == FCMAE_PROBE_LARS) {
@@ -180,7 +163,7 @@ static void apply(probe_run *run, double lr)
         run->bias[k] -= (float)lr * run->bias_momentum[k];
     }
     memset(run->gradient, 0, (size_t)count * sizeof *run->gradient);
-    memset(run->bias_gradient, 0, (size_t)d->class_stride * sizeof *run->bias_gradient);
+    memset(run->bias_gradient, 0, (size_t)d->classes * sizeof *run->bias_gradient);
 }
 
 /** Gradient of the mean loss of a batch; returns the summed loss. */
@@ -192,21 +175,12 @@ static double accumulate(probe_run *run, const int64_t *rows, int64_t count)
         int some = count - first < ROWS ? (int)(count - first) : ROWS;
         compute_logits(run, rows + first, some);
         loss += loss_and_difference(run, rows + first, some, 1.0f / (float)count);
-        d->kernels->column_sum(some, d->class_stride, d->class_stride, run->logits, 1.0f,
-                               run->bias_gradient);
-        for (int p = 0; p < run->packed.panels; p++) {
-            int column = p * run->packed.width;
-            fcmae_linear_add_gradient(d->kernels,
-                                      &(fcmae_linear_gradient){.rows = some,
-                                                               .columns = d->dimension,
-                                                               .width = run->packed.width,
-                                                               .x = run->x,
-                                                               .x_row = d->stride,
-                                                               .d = run->logits + column,
-                                                               .d_row = d->class_stride,
-                                                               .g = run->gradient + column,
-                                                               .g_row = d->class_stride});
-        }
+        for (int i = 0; i < some; i++)
+            for (int k = 0; k < d->classes; k++)
+                run->bias_gradient[k] += run->logits[(int64_t)i * d->classes + k];
+        fcmae_blas_product(
+            d->dimension, d->classes, some, (fcmae_matrix){run->x, d->dimension, true},
+            (fcmae_matrix){run->logits, d->classes, false}, true, run->gradient, d->classes);
     }
     return loss;
 }
@@ -215,14 +189,13 @@ static double accuracy_on(probe_run *run, const int64_t *rows, int64_t count)
 {
     const probe_data *d = run->data;
     int64_t right = 0;
-    pack(run);
     for (int64_t first = 0; first < count; first += ROWS) {
         int some = count - first < ROWS ? (int)(count - first) : ROWS;
         compute_logits(run, rows + first, some);
         for (int i = 0; i < some; i++) {
             int32_t best;
             double probability;
-            fcmae_top_classes(run->logits + (int64_t)i * d->class_stride, d->classes, 1, &best,
+            fcmae_top_classes(run->logits + (int64_t)i * d->classes, d->classes, 1, &best,
                               &probability);
             right += best == d->labels[rows[first + i]];
         }
@@ -249,7 +222,6 @@ static void train(probe_run *run)
             for (int64_t i = 0; i < count; i++) run->order[i] = run->rows[run->order[i]];
             loss = 0;
         }
-        pack(run);
         loss += accumulate(run, run->order + place * batch, batch);
         run->loss = loss / (double)((place + 1) * batch);
         apply(run, fcmae_schedule_rate(&schedule, ((double)step + 1) / (double)batches));
@@ -308,8 +280,8 @@ static void standardise(probe_data *d, const fcmae_features *f)
         }
         d->scale[c] = 1 / sqrt(square / (double)f->count + EPSILON);
         for (int64_t i = 0; i < f->count; i++)
-            d->rows[i * d->stride + c] = (float)((f->values[i * f->dimension + c] - d->mean[c]) *
-                                                 d->scale[c]);
+            d->rows[i * d->dimension + c] = (float)((f->values[i * f->dimension + c] - d->mean[c]) *
+                                                    d->scale[c]);
     }
 }
 
@@ -334,7 +306,7 @@ static fcmae_status split(probe_data *d, const fcmae_features *f, fcmae_error *e
 static fcmae_status prepare(probe_data *d, const fcmae_features *f, fcmae_error *error)
 {
     size_t count = (size_t)f->count, dimension = (size_t)d->dimension;
-    d->rows = fcmae_allocate_aligned(count * (size_t)d->stride, sizeof *d->rows);
+    d->rows = fcmae_allocate_aligned(count * (size_t)d->dimension, sizeof *d->rows);
     d->mean = calloc(dimension, sizeof *d->mean);
     d->scale = calloc(dimension, sizeof *d->scale);
     d->fitted = calloc(count + 1, sizeof *d->fitted);
@@ -362,7 +334,7 @@ static fcmae_status fold(const probe_run *run, fcmae_probe *probe, fcmae_error *
     for (int k = 0; k < d->classes; k++) {
         double bias = run->bias[k];
         for (int c = 0; c < d->dimension; c++) {
-            double w = run->weight[(int64_t)c * d->class_stride + k] * d->scale[c];
+            double w = run->weight[(int64_t)c * d->classes + k] * d->scale[c];
             probe->weight[(int64_t)k * d->dimension + c] = (float)w;
             bias -= w * d->mean[c];
         }
@@ -381,7 +353,7 @@ static fcmae_status sweep(const probe_data *d, probe_run *runs, double *accuracy
                               .rate = d->options->rates[i],
                               .rows = d->fitted,
                               .row_count = d->fitted_count};
-    fcmae_parallel_for(threads, d->options->rate_count, run_task, runs);
+    fcmae_parallel_for(fcmae_blas_threads(threads), d->options->rate_count, run_task, runs);
     fcmae_status status = FCMAE_OK;
     *best = 0;
     for (int i = 0; i < d->options->rate_count; i++) {
@@ -425,14 +397,12 @@ fcmae_status fcmae_probe_train(const fcmae_features *training, int classes,
 {
     fcmae_probe_release(probe);
     FCMAE_TRY(check(training, classes, options, error));
+    FCMAE_TRY(fcmae_blas_check(error));
     probe_data d = {.options = options,
                     .labels = training->labels,
                     .count = training->count,
-                    .kernels = fcmae_kernels_get(fcmae_isa_choose(0, false)),
                     .dimension = training->dimension,
-                    .stride = fcmae_stride(training->dimension),
-                    .classes = classes,
-                    .class_stride = fcmae_stride(classes)};
+                    .classes = classes};
     fcmae_status status = prepare(&d, training, error);
     if (status == FCMAE_OK) status = train_all(&d, probe, error);
     free(d.rows);
@@ -444,24 +414,39 @@ fcmae_status fcmae_probe_train(const fcmae_features *training, int classes,
     return status;
 }
 
+/** Right ones among `count` features, up to SOME. */
+static int64_t count_right(const fcmae_probe *probe, const float *x, const int32_t *labels,
+                           int count)
+{
+    float logits[SOME * SOME], most[SOME];
+    int best[SOME] = {0}, dimension = probe->dimension;
+    for (int i = 0; i < count; i++) most[i] = -INFINITY;
+    for (int first = 0; first < probe->classes; first += SOME) {
+        int classes = probe->classes - first < SOME ? probe->classes - first : SOME;
+        for (int i = 0; i < count; i++)
+            memcpy(logits + i * SOME, probe->bias + first, (size_t)classes * sizeof *logits);
+        fcmae_blas_product(
+            count, classes, dimension, (fcmae_matrix){x, dimension, false},
+            (fcmae_matrix){probe->weight + (int64_t)first * dimension, dimension, true}, true,
+            logits, SOME);
+        for (int i = 0; i < count; i++)
+            for (int k = 0; k < classes; k++)
+                if (logits[i * SOME + k] > most[i]) {
+                    most[i] = logits[i * SOME + k];
+                    best[i] = first + k;
+                }
+    }
+    int64_t right = 0;
+    for (int i = 0; i < count; i++) right += best[i] == labels[i];
+    return right;
+}
+
 int64_t fcmae_probe_correct(const fcmae_probe *probe, const fcmae_features *f)
 {
     int64_t right = 0;
-    for (int64_t i = 0; i < f->count && f->dimension == probe->dimension; i++) {
-        const float *x = f->values + i * f->dimension;
-        int best = 0;
-        double most = -INFINITY;
-        for (int k = 0; k < probe->classes; k++) {
-            double z = probe->bias[k];
-            for (int c = 0; c < f->dimension; c++)
-                z += (double)probe->weight[(int64_t)k * f->dimension + c] * x[c];
-            if (z > most) {
-                most = z;
-                best = k;
-            }
-        }
-        right += best == f->labels[i];
-    }
+    for (int64_t i = 0; i < f->count && f->dimension == probe->dimension; i += SOME)
+        right += count_right(probe, f->values + i * f->dimension, f->labels + i,
+                             f->count - i < SOME ? (int)(f->count - i) : SOME);
     return right;
 }
 

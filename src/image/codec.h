@@ -34,7 +34,7 @@ typedef struct fcmae_region {
     int x, y, width, height;
 } fcmae_region;
 
-/** A format: one file that defines such a row, and one line in the list of codecs.c. */
+/** A format: one file that defines such a row, and one line in list.h. */
 struct fcmae_codec {
     const char *name;       /**< in messages: "PNG" */
     const char *endings[8]; /**< of file names, without the dot, lower case; NULL behind the last */

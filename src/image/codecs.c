@@ -1,28 +1,29 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/** The list of picture formats. */
+/**
+ * The table of picture formats, alone in its file: a program that brings formats of its own
+ * compiles it again with FCMAE_MORE_CODECS, the name of a further list, and links it before the
+ * library (tests/toys).
+ */
 #include <stdio.h>
 #include <strings.h>
 
 #include "image/codec.h"
 
-/* formats that exist only to test that a format is one file and one line */
-#ifdef FCMAE_TOYS
-#include "toy_codecs.h"
-#else
-#define TOY_CODECS(CODEC)
+#define FCMAE_CODEC(name) extern const fcmae_codec fcmae_##name##_codec;
+#include "image/list.h"
+#ifdef FCMAE_MORE_CODECS
+#include FCMAE_MORE_CODECS
 #endif
+#undef FCMAE_CODEC
 
-#define CODECS(CODEC) \
-    CODEC(jpeg)       \
-    CODEC(png)        \
-    TOY_CODECS(CODEC)
-
-#define DECLARE(name) extern const fcmae_codec fcmae_##name##_codec;
-CODECS(DECLARE)
-
-#define ENTER(name) &fcmae_##name##_codec,
-static const fcmae_codec *const codecs[] = {CODECS(ENTER)};
+#define FCMAE_CODEC(name) &fcmae_##name##_codec,
+static const fcmae_codec *const codecs[] = {
+#include "image/list.h"
+#ifdef FCMAE_MORE_CODECS
+#include FCMAE_MORE_CODECS
+#endif
+};
 
 enum { COUNT = sizeof codecs / sizeof *codecs };
 

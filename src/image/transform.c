@@ -58,6 +58,11 @@ fcmae_status fcmae_transform_check(const fcmae_transform *t, fcmae_error *error)
     return FCMAE_OK;
 }
 
+static fcmae_random start(fcmae_sample_place place, fcmae_random_purpose purpose)
+{
+    return fcmae_random_start(place.seed, purpose, place.epoch, place.position);
+}
+
 static double uniform(fcmae_random *random, double low, double high)
 {
     return low + (high - low) * fcmae_random_uniform(random);
@@ -89,12 +94,12 @@ static fcmae_region random_box(const fcmae_transform *t, fcmae_random *random, i
 }
 
 fcmae_geometry fcmae_transform_geometry(const fcmae_transform *t, int width, int height,
-                                        uint64_t seed, uint32_t epoch, uint64_t position)
+                                        fcmae_sample_place place)
 {
     fcmae_geometry g = {
         .box = {0, 0, width, height}, .resized_width = t->size, .resized_height = t->size};
     if (t->kind == FCMAE_TRANSFORM_TRAIN) {
-        fcmae_random random = fcmae_random_start(seed, FCMAE_RANDOM_CROP, epoch, position);
+        fcmae_random random = start(place, FCMAE_RANDOM_CROP);
         g.box = random_box(t, &random, width, height);
         g.mirrored = fcmae_random_uniform(&random) < t->flip;
     } else if (t->kind == FCMAE_TRANSFORM_CENTRE) {
@@ -148,30 +153,31 @@ static fcmae_status build_axes(const fcmae_transform *t, fcmae_transform_scratch
                             false, error);
 }
 
-/** Resizes what the axes see of the box, then augments. `image` begins at (x, y) of the picture. */
-static fcmae_status finish(const fcmae_transform *t, fcmae_transform_scratch *scratch,
-                           const fcmae_geometry *g, const fcmae_image *image, int x, int y,
-                           fcmae_random *random, uint8_t *out, fcmae_error *error)
+/** Resizes what the axes see of the box, which begins at `box` in the image, then augments. */
+static fcmae_status finish(const fcmae_transform *t, fcmae_transform_scratch *scratch, int box_x,
+                           int box_y, const fcmae_image *image, fcmae_sample_place place,
+                           uint8_t *out, fcmae_error *error)
 {
     size_t stride = (size_t)image->width * 3, side = (size_t)t->size;
-    const uint8_t *pixels = image->pixels + (size_t)(g->box.y + scratch->rows.low - y) * stride +
-                            (size_t)(g->box.x + scratch->columns.low - x) * 3;
+    const uint8_t *pixels = image->pixels + (size_t)(box_y + scratch->rows.low) * stride +
+                            (size_t)(box_x + scratch->columns.low) * 3;
     FCMAE_TRY(fcmae_resample(&scratch->columns, &scratch->rows, pixels, stride, &scratch->narrow,
                              out, error));
     if (t->kind != FCMAE_TRANSFORM_TRAIN || t->augment_operations == 0) return FCMAE_OK;
     FCMAE_TRY(fcmae_buffer_reserve(&scratch->augmented, 3 * side * side, error));
+    fcmae_random random = start(place, FCMAE_RANDOM_AUGMENT);
     fcmae_randaugment(out, scratch->augmented.bytes, t->size, t->size, t->augment_operations,
-                      t->augment_magnitude, t->augment_deviation, random);
+                      t->augment_magnitude, t->augment_deviation, &random);
     return FCMAE_OK;
 }
 
 fcmae_status fcmae_transform_run(const fcmae_transform *t, fcmae_transform_scratch *scratch,
-                                 const uint8_t *bytes, size_t size, uint64_t seed, uint32_t epoch,
-                                 uint64_t position, uint8_t *out, fcmae_error *error)
+                                 const uint8_t *bytes, size_t size, fcmae_sample_place place,
+                                 uint8_t *out, fcmae_error *error)
 {
     fcmae_image_info info;
     FCMAE_TRY(fcmae_image_probe(&info, bytes, size, error));
-    fcmae_geometry g = fcmae_transform_geometry(t, info.width, info.height, seed, epoch, position);
+    fcmae_geometry g = fcmae_transform_geometry(t, info.width, info.height, place);
     int reduction = choose_reduction(t, &info, &g);
     if (reduction > 1) {
         reduce_span(&g.box.x, &g.box.width, info.width, reduction);
@@ -183,17 +189,15 @@ fcmae_status fcmae_transform_run(const fcmae_transform *t, fcmae_transform_scrat
                            scratch->rows.high - scratch->rows.low};
     FCMAE_TRY(fcmae_image_decode_region(&scratch->image, &scratch->turned, &info, bytes, size,
                                         reduction, &region, error));
-    fcmae_random random = fcmae_random_start(seed, FCMAE_RANDOM_AUGMENT, epoch, position);
-    return finish(t, scratch, &g, &scratch->image, region.x, region.y, &random, out, error);
+    return finish(t, scratch, g.box.x - region.x, g.box.y - region.y, &scratch->image, place, out,
+                  error);
 }
 
 fcmae_status fcmae_transform_run_decoded(const fcmae_transform *t, fcmae_transform_scratch *scratch,
-                                         const fcmae_image *image, uint64_t seed, uint32_t epoch,
-                                         uint64_t position, uint8_t *out, fcmae_error *error)
+                                         const fcmae_image *image, fcmae_sample_place place,
+                                         uint8_t *out, fcmae_error *error)
 {
-    fcmae_geometry g = fcmae_transform_geometry(t, image->width, image->height, seed, epoch,
-                                                position);
+    fcmae_geometry g = fcmae_transform_geometry(t, image->width, image->height, place);
     FCMAE_TRY(build_axes(t, scratch, &g, error));
-    fcmae_random random = fcmae_random_start(seed, FCMAE_RANDOM_AUGMENT, epoch, position);
-    return finish(t, scratch, &g, image, 0, 0, &random, out, error);
+    return finish(t, scratch, g.box.x, g.box.y, image, place, out, error);
 }

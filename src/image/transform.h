@@ -17,9 +17,16 @@ typedef struct fcmae_geometry {
     bool mirrored;
 } fcmae_geometry;
 
-/** What the transform does to a picture of this size. Draws from the stream of the sample. */
+/** Which sample it is: what is drawn for it is a function of this alone. */
+typedef struct fcmae_sample_place {
+    uint64_t seed;
+    uint32_t epoch;
+    uint64_t position; /**< in the epoch */
+} fcmae_sample_place;
+
+/** What the transform does to a picture of this size. */
 fcmae_geometry fcmae_transform_geometry(const fcmae_transform *transform, int width, int height,
-                                        uint64_t seed, uint32_t epoch, uint64_t position);
+                                        fcmae_sample_place place);
 
 /** FCMAE_OK, or which field is outside its range. */
 fcmae_status fcmae_transform_check(const fcmae_transform *transform, fcmae_error *error);
@@ -35,12 +42,12 @@ void fcmae_transform_scratch_release(fcmae_transform_scratch *scratch);
 
 /** Decodes a file in memory and writes the sample, [size, size, 3]. */
 fcmae_status fcmae_transform_run(const fcmae_transform *transform, fcmae_transform_scratch *scratch,
-                                 const uint8_t *bytes, size_t size, uint64_t seed, uint32_t epoch,
-                                 uint64_t position, uint8_t *out, fcmae_error *error);
+                                 const uint8_t *bytes, size_t size, fcmae_sample_place place,
+                                 uint8_t *out, fcmae_error *error);
 /** The same from a decoded picture; never reduced. */
 fcmae_status fcmae_transform_run_decoded(const fcmae_transform *transform,
                                          fcmae_transform_scratch *scratch, const fcmae_image *image,
-                                         uint64_t seed, uint32_t epoch, uint64_t position,
-                                         uint8_t *out, fcmae_error *error);
+                                         fcmae_sample_place place, uint8_t *out,
+                                         fcmae_error *error);
 
 #endif

@@ -223,8 +223,9 @@ static void read_analysis(fcmae_run_data *run, const char *path, const fcmae_log
     if (fcmae_file_read(&buffer, path, JSON_LIMIT, &error) != FCMAE_OK ||
         fcmae_json_parse(buffer.text, buffer.size, path, &root, &error) != FCMAE_OK)
         fcmae_log_line(log, FCMAE_LOG_WARNING, "left out of the report: %s", error.message);
-    else if (json_is_array(json_object_get(root, "models")))
-        json_array_append(run->analyses, root);
+    else if (json_is_array(json_object_get(root, "models")) &&
+             json_array_append(run->analyses, root) != 0)
+        fcmae_log_line(log, FCMAE_LOG_WARNING, "left out of the report: no memory for %s", path);
     json_decref(root);
     fcmae_buffer_release(&buffer);
 }

@@ -35,7 +35,7 @@ static json_t *describe(const fcmae_tensor *tensor, uint64_t begin, uint64_t end
 {
     json_t *shape = json_array();
     for (int i = 0; i < tensor->rank; i++)
-        json_array_append_new(shape, json_integer(tensor->shape[i]));
+        fcmae_json_append(&shape, json_integer(tensor->shape[i]));
     return json_pack("{s:s, s:o, s:[I, I]}", "dtype", written_types[tensor->dtype].name, "shape",
                      shape, "data_offsets", (json_int_t)begin, (json_int_t)end);
 }
@@ -44,11 +44,8 @@ static json_t *describe_metadata(const fcmae_tensor_contents *contents)
 {
     json_t *metadata = json_object();
     for (int i = 0; i < contents->metadata_count; i++)
-        if (json_object_set_new(metadata, contents->metadata[i].key,
-                                json_string(contents->metadata[i].value)) != 0) {
-            json_decref(metadata);
-            return NULL;
-        }
+        fcmae_json_set(&metadata, contents->metadata[i].key,
+                       json_string(contents->metadata[i].value));
     return metadata;
 }
 
@@ -57,16 +54,15 @@ static char *header_text(const fcmae_tensor_contents *contents, const int *order
 {
     json_t *header = json_object();
     uint64_t offset = 0;
-    int failed = 0;
     if (contents->metadata_count > 0)
-        failed |= json_object_set_new(header, "__metadata__", describe_metadata(contents));
-    for (int i = 0; i < contents->count && !failed; i++) {
+        fcmae_json_set(&header, "__metadata__", describe_metadata(contents));
+    for (int i = 0; i < contents->count; i++) {
         const fcmae_tensor *tensor = &contents->tensors[order[i]];
         uint64_t end = offset + (uint64_t)tensor->count * fcmae_dtype_size(tensor->dtype);
-        failed |= json_object_set_new(header, tensor->name, describe(tensor, offset, end));
+        fcmae_json_set(&header, tensor->name, describe(tensor, offset, end));
         offset = end;
     }
-    char *text = failed ? NULL : fcmae_json_line(header);
+    char *text = fcmae_json_line(header);
     json_decref(header);
     if (!text) return NULL;
     *length = (strlen(text) + 7) / 8 * 8;

@@ -4,7 +4,7 @@
  * Private side of fcmae/tensor_file.h: what the container readers fill in.
  *
  * A reader finds the *sections* of a file (byte ranges, perhaps compressed) and places each tensor
- * in one of them: an offset and element strides. All reading is done here, over fcmae_source.
+ * in one of them: an offset and element strides. tensor_file.c does all reading of tensors.
  */
 #ifndef FCMAE_TENSOR_TENSOR_FILE_H
 #define FCMAE_TENSOR_TENSOR_FILE_H

@@ -6,6 +6,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "core/file.h"
+#include "core/json.h"
 #include "fcmae/tensor_file.h"
 #include "support/files.h"
 #include "support/suite.h"
@@ -127,6 +129,41 @@ START_TEST(safetensors_round_trip)
     ck_assert_mem_eq(integers, some_integers, sizeof integers);
     fcmae_tensor_file_close(&file);
     ck_assert_ptr_null(file);
+}
+END_TEST
+
+static int allocations_left;
+
+static void *scarce_malloc(size_t size)
+{
+    return allocations_left-- != 0 ? malloc(size) : NULL; /* one fails, the next ones succeed */
+}
+
+/* whichever allocation of the header fails: an error, never a file that lacks something */
+START_TEST(a_header_is_whole_or_an_error)
+{
+    fcmae_buffer good = {0}, file = {0};
+    const char *path = test_path("scarce");
+    ck_assert_int_eq(
+        fcmae_tensor_file_write(path, FCMAE_CONTAINER_SAFETENSORS, &some_contents, NULL), FCMAE_OK);
+    ck_assert_int_eq(fcmae_file_read(&good, path, 1 << 20, NULL), FCMAE_OK);
+    int failures = 0;
+    fcmae_status status = FCMAE_ERR_MEMORY;
+    json_set_alloc_funcs(scarce_malloc, free);
+    for (; status != FCMAE_OK && failures < 1000; failures++) {
+        allocations_left = failures;
+        fcmae_error error = {0};
+        status = fcmae_tensor_file_write(path, FCMAE_CONTAINER_SAFETENSORS, &some_contents, &error);
+        ck_assert(status == FCMAE_OK || error.message[0]);
+    }
+    json_set_alloc_funcs(malloc, free);
+    ck_assert_int_gt(failures, 20);
+    ck_assert_int_lt(failures, 1000);
+    ck_assert_int_eq(fcmae_file_read(&file, path, 1 << 20, NULL), FCMAE_OK);
+    ck_assert_uint_eq(file.size, good.size);
+    ck_assert_mem_eq(file.bytes, good.bytes, good.size);
+    fcmae_buffer_release(&good);
+    fcmae_buffer_release(&file);
 }
 END_TEST
 
@@ -341,6 +378,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, every_half_and_bfloat_survives);
     tcase_add_test(cases, safetensors_bytes_are_the_reference_writers);
     tcase_add_test(cases, safetensors_round_trip);
+    tcase_add_test(cases, a_header_is_whole_or_an_error);
     tcase_add_test(cases, a_failed_write_leaves_the_old_file);
     tcase_add_test(cases, a_full_disk_is_an_error_and_leaves_the_old_file);
     tcase_add_test(cases, contents_are_checked);

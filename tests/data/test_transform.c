@@ -25,7 +25,8 @@ START_TEST(evaluation_geometry)
                  {384, 0.875, 438, 500, 438, 500, 27, 58}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         fcmae_transform t = fcmae_transform_evaluate(cases[i].size, cases[i].ratio);
-        fcmae_geometry g = fcmae_transform_geometry(&t, cases[i].width, cases[i].height, 0, 0, 0);
+        fcmae_geometry g = fcmae_transform_geometry(&t, cases[i].width, cases[i].height,
+                                                    (fcmae_sample_place){0, 0, 0});
         ck_assert_int_eq(g.resized_width, cases[i].rw);
         ck_assert_int_eq(g.resized_height, cases[i].rh);
         ck_assert_int_eq(g.window_x, cases[i].x);
@@ -43,7 +44,8 @@ START_TEST(random_crops_have_the_stated_distribution)
     double area = 0, ratio = 0, mirrored = 0;
     int touches = 0;
     for (int i = 0; i < draws; i++) {
-        fcmae_geometry g = fcmae_transform_geometry(&t, width, height, 7, 3, (uint64_t)i);
+        fcmae_geometry g = fcmae_transform_geometry(&t, width, height,
+                                                    (fcmae_sample_place){7, 3, (uint64_t)i});
         ck_assert(g.box.x >= 0 && g.box.x + g.box.width <= width);
         ck_assert(g.box.y >= 0 && g.box.y + g.box.height <= height);
         double share = (double)g.box.width * g.box.height / (width * height);
@@ -61,8 +63,8 @@ START_TEST(random_crops_have_the_stated_distribution)
     ck_assert_double_eq_tol(mirrored / draws, 0.5, 0.015);
     ck_assert_double_eq_tol(ratio / draws, 0.0368, 0.006);
     ck_assert_int_gt(touches, 0);
-    fcmae_geometry a = fcmae_transform_geometry(&t, width, height, 7, 3, 5);
-    fcmae_geometry b = fcmae_transform_geometry(&t, width, height, 7, 3, 5);
+    fcmae_geometry a = fcmae_transform_geometry(&t, width, height, (fcmae_sample_place){7, 3, 5});
+    fcmae_geometry b = fcmae_transform_geometry(&t, width, height, (fcmae_sample_place){7, 3, 5});
     ck_assert(a.box.x == b.box.x && a.box.y == b.box.y && a.box.width == b.box.width &&
               a.box.height == b.box.height && a.mirrored == b.mirrored);
 }
@@ -71,13 +73,13 @@ END_TEST
 START_TEST(extreme_shapes_fall_back_to_the_centre)
 {
     fcmae_transform t = fcmae_transform_train(32, 1.0);
-    fcmae_geometry g = fcmae_transform_geometry(&t, 1000, 10, 0, 0, 0);
+    fcmae_geometry g = fcmae_transform_geometry(&t, 1000, 10, (fcmae_sample_place){0, 0, 0});
     ck_assert_int_eq(g.box.width, 13); /* round(10 * 4/3) */
     ck_assert_int_eq(g.box.x, (1000 - 13) / 2);
-    g = fcmae_transform_geometry(&t, 10, 1000, 0, 0, 0);
+    g = fcmae_transform_geometry(&t, 10, 1000, (fcmae_sample_place){0, 0, 0});
     ck_assert_int_eq(g.box.height, 13); /* round(10 / (3/4)) */
     ck_assert_int_eq(g.box.y, (1000 - 13) / 2);
-    g = fcmae_transform_geometry(&t, 1, 1, 0, 0, 0);
+    g = fcmae_transform_geometry(&t, 1, 1, (fcmae_sample_place){0, 0, 0});
     ck_assert_int_eq(g.box.width * g.box.height, 1);
 }
 END_TEST
@@ -88,7 +90,8 @@ static void run_plainly(const fcmae_transform *t, const fcmae_buffer *file, uint
 {
     fcmae_image whole = {0}, box = {0}, resized = {0};
     ck_assert_int_eq(fcmae_image_decode(&whole, file->bytes, file->size, NULL), FCMAE_OK);
-    fcmae_geometry g = fcmae_transform_geometry(t, whole.width, whole.height, 9, 1, position);
+    fcmae_geometry g = fcmae_transform_geometry(t, whole.width, whole.height,
+                                                (fcmae_sample_place){9, 1, position});
     ck_assert_int_eq(fcmae_image_reserve(&box, g.box.height, g.box.width, NULL), FCMAE_OK);
     for (int y = 0; y < g.box.height; y++)
         memcpy(box.pixels + (size_t)y * (size_t)g.box.width * 3,
@@ -150,8 +153,9 @@ START_TEST(partial_decoding_changes_no_bit)
                 if (position == 22) t = (fcmae_transform){FCMAE_TRANSFORM_SQUASH, .size = 33};
                 fcmae_error error = {0};
                 size_t bytes = (size_t)t.size * (size_t)t.size * 3;
-                fcmae_status status = fcmae_transform_run(&t, &scratch, file.bytes, file.size, 9, 1,
-                                                          position, found, &error);
+                fcmae_status status = fcmae_transform_run(&t, &scratch, file.bytes, file.size,
+                                                          (fcmae_sample_place){9, 1, position},
+                                                          found, &error);
                 ck_assert_msg(status == FCMAE_OK, "%s", error.message);
                 run_plainly(&t, &file, position, expected);
                 ck_assert_msg(memcmp(found, expected, bytes) == 0,
@@ -174,13 +178,13 @@ START_TEST(fast_decoding_stays_close)
     for (uint64_t position = 0; position < 30; position++) {
         fcmae_transform t = fcmae_transform_train(48, 0.3);
         if (position == 0) t = fcmae_transform_evaluate(48, 0);
-        ck_assert_int_eq(
-            fcmae_transform_run(&t, &scratch, file.bytes, file.size, 1, 0, position, exact, NULL),
-            FCMAE_OK);
+        ck_assert_int_eq(fcmae_transform_run(&t, &scratch, file.bytes, file.size,
+                                             (fcmae_sample_place){1, 0, position}, exact, NULL),
+                         FCMAE_OK);
         t.fast_decode = true;
-        ck_assert_int_eq(
-            fcmae_transform_run(&t, &scratch, file.bytes, file.size, 1, 0, position, fast, NULL),
-            FCMAE_OK);
+        ck_assert_int_eq(fcmae_transform_run(&t, &scratch, file.bytes, file.size,
+                                             (fcmae_sample_place){1, 0, position}, fast, NULL),
+                         FCMAE_OK);
         double sum = 0;
         for (size_t i = 0; i < sizeof exact; i++) sum += abs(exact[i] - fast[i]);
         ck_assert_double_lt(sum / sizeof exact, 5.0);
@@ -200,14 +204,14 @@ START_TEST(augmentation_follows_the_crop)
     int changed = 0;
     for (uint64_t position = 0; position < 40; position++) {
         fcmae_transform t = fcmae_transform_train(48, 0.3);
-        ck_assert_int_eq(
-            fcmae_transform_run(&t, &scratch, file.bytes, file.size, 1, 5, position, plain, NULL),
-            FCMAE_OK);
+        ck_assert_int_eq(fcmae_transform_run(&t, &scratch, file.bytes, file.size,
+                                             (fcmae_sample_place){1, 5, position}, plain, NULL),
+                         FCMAE_OK);
         t.augment_operations = 2;
         t.augment_magnitude = 9;
         t.augment_deviation = 0.5;
-        ck_assert_int_eq(fcmae_transform_run(&t, &scratch, file.bytes, file.size, 1, 5, position,
-                                             augmented, NULL),
+        ck_assert_int_eq(fcmae_transform_run(&t, &scratch, file.bytes, file.size,
+                                             (fcmae_sample_place){1, 5, position}, augmented, NULL),
                          FCMAE_OK);
         changed += memcmp(plain, augmented, sizeof plain) != 0;
         fcmae_random random = fcmae_random_start(1, FCMAE_RANDOM_AUGMENT, 5, position);

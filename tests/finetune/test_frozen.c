@@ -78,22 +78,24 @@ static int32_t vote(const fcmae_features *training, const double *cosine, int k,
 
 START_TEST(neighbours_are_those_of_a_plain_search)
 {
-    fcmae_features training = make_features(211, 1, 2), asked = make_features(67, 2, 2);
-    static const int k[] = {1, 5, 20, 500};
-    double mean[DIMENSION] = {0}, *cosine = calloc(211, sizeof *cosine);
+    enum { COUNT = 1211 }; /* more than one block of cosines */
+    fcmae_features training = make_features(COUNT, 1, 2), asked = make_features(67, 2, 2);
+    static const int k[] = {1, 5, 20, 300};
+    double mean[DIMENSION] = {0}, *cosine = calloc(COUNT, sizeof *cosine);
     for (int variant = 0; variant < 4; variant++) {
         bool centre = variant & 1;
         double temperature = variant & 2 ? 0.1 : 0;
         for (int c = 0; c < DIMENSION; c++) {
             mean[c] = 0;
-            for (int64_t i = 0; i < 211 && centre; i++)
-                mean[c] += training.values[i * DIMENSION + c] / 211.0;
+            for (int64_t i = 0; i < COUNT && centre; i++)
+                mean[c] += training.values[i * DIMENSION + c] / COUNT;
         }
         int64_t expected[4] = {0}, found[4], threaded[4];
         for (int64_t i = 0; i < asked.count; i++) {
-            for (int64_t j = 0; j < 211; j++) cosine[j] = cosine_of(&asked, i, &training, j, mean);
+            for (int64_t j = 0; j < COUNT; j++)
+                cosine[j] = cosine_of(&asked, i, &training, j, mean);
             for (int n = 0; n < 4; n++)
-                expected[n] += vote(&training, cosine, k[n] < 211 ? k[n] : 211, temperature) ==
+                expected[n] += vote(&training, cosine, k[n] < COUNT ? k[n] : COUNT, temperature) ==
                                asked.labels[i];
         }
         fcmae_knn_options options = {
@@ -146,6 +148,33 @@ START_TEST(a_probe_reads_what_is_linear)
     }
     fcmae_features_release(&training);
     fcmae_features_release(&asked);
+}
+END_TEST
+
+/* classes and images beyond one block of logits */
+START_TEST(right_answers_are_counted)
+{
+    enum { MANY = 150, COUNT = 201 };
+    fcmae_features f = make_features(COUNT, 6, 1);
+    float *weight = calloc(MANY * DIMENSION, sizeof *weight), bias[MANY];
+    fcmae_random random = fcmae_random_start(9, FCMAE_RANDOM_TEST, 0, 0);
+    for (int i = 0; i < MANY * DIMENSION; i++) weight[i] = (float)fcmae_random_normal(&random);
+    for (int k = 0; k < MANY; k++) bias[k] = (float)fcmae_random_normal(&random);
+    fcmae_probe probe = {.classes = MANY, .dimension = DIMENSION, .weight = weight, .bias = bias};
+    for (int i = 0; i < COUNT; i++) {
+        double most = -INFINITY;
+        int best = 0;
+        for (int k = 0; k < MANY; k++) {
+            double z = bias[k];
+            for (int c = 0; c < DIMENSION; c++)
+                z += (double)weight[k * DIMENSION + c] * f.values[i * DIMENSION + c];
+            if (z > most) most = z, best = k;
+        }
+        f.labels[i] = i % 3 ? best : (best + 1) % MANY;
+    }
+    ck_assert_int_eq(fcmae_probe_correct(&probe, &f), COUNT - COUNT / 3);
+    free(weight);
+    fcmae_features_release(&f);
 }
 END_TEST
 
@@ -286,6 +315,7 @@ static void add_tests(TCase *cases)
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_test(cases, neighbours_are_those_of_a_plain_search);
     tcase_add_test(cases, a_probe_reads_what_is_linear);
+    tcase_add_test(cases, right_answers_are_counted);
     tcase_add_test(cases, probe_refusals);
     tcase_add_test(cases, the_best_classes);
     tcase_add_test(cases, folders_find_their_outputs);
