@@ -32,7 +32,7 @@ typedef struct fcmae_finetune_options {
                                  final LayerNorm is fresh unless the file has one */
     const char *key; /**< see fcmae_checkpoint_open()                                        */
     bool keep_head;  /**< the checkpoint's head instead of a fresh one: same number of classes */
-    fcmae_model_config model; /**< from scratch only; kind and classes are set here */
+    fcmae_model_config model; /**< from scratch only; objective and classes are set here */
     int input_size;    /**< pixels, a multiple of fcmae_config_patch()                         */
     double crop_ratio; /**< of the evaluation, see fcmae_transform_evaluate()                   */
     double crop_scale; /**< smallest share of the area in a random resized crop                */

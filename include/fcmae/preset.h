@@ -78,7 +78,7 @@ typedef struct fcmae_recipe {
 /** The defaults stated above: what a preset file that gives no recipe gets. */
 FCMAE_API void fcmae_recipe_default(fcmae_recipe *recipe);
 /** The defaults of [model]: version 2, 3 channels, stem 4, decoder 1 x 512, norm_pix on, GRN per
- *  image, layer_scale_init 1e-6, kind PRETRAIN, 1000 classes; depths and dims are 0. */
+ *  image, layer_scale_init 1e-6, objective "masked", 1000 classes; depths and dims are 0. */
 FCMAE_API void fcmae_config_default(fcmae_model_config *config);
 
 /**
@@ -86,7 +86,7 @@ FCMAE_API void fcmae_config_default(fcmae_model_config *config);
  * @param name    a built-in name ("atto", "base-v1", see fcmae_preset_names()) or the path of a
  * file. A name without '/' and '.' that is built in means the built-in one, whatever files lie
  * about.
- * @param config  [out] kind PRETRAIN, 1000 classes: set kind and classes as needed.
+ * @param config  [out] objective "masked", 1000 classes: set both as needed.
  * @param recipe  [out] may be NULL.
  * @return FCMAE_ERR_NOT_FOUND (the sentence lists the names), FCMAE_ERR_IO, FCMAE_ERR_FORMAT with
  *         file and line; outputs are untouched then.

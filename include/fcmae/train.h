@@ -64,7 +64,7 @@ typedef struct fcmae_optimisation {
 
 typedef struct fcmae_pretrain_options {
     const char *data; /**< folder tree of images; labels are not used                         */
-    fcmae_model_config model; /**< kind is taken as FCMAE_KIND_PRETRAIN */
+    fcmae_model_config model; /**< objective is taken as "masked" */
     int input_size;      /**< pixels, a multiple of fcmae_config_patch()                         */
     double mask_ratio;   /**< share of cells removed; visible = floor(cells * (1 - ratio))        */
     int mask_unit;       /**< cells per side of the squares that are removed together            */

@@ -64,7 +64,8 @@ bool fcmae_layout_is_kernel(const fcmae_parameter *p, fcmae_layout layout)
 static const char *encoder_prefix(const fcmae_model_config *config, fcmae_layout layout)
 {
     if (layout == FCMAE_LAYOUT_SPARSE) return "encoder.";
-    if (layout != FCMAE_LAYOUT_HUGGINGFACE || config->kind != FCMAE_KIND_CLASSIFIER) return "";
+    if (layout != FCMAE_LAYOUT_HUGGINGFACE || !fcmae_config_has_part(config, FCMAE_PART_HEAD))
+        return "";
     return config->version == 1 ? "convnext." : "convnextv2.";
 }
 

@@ -455,7 +455,7 @@ int64_t fcmae_probe_correct(const fcmae_probe *probe, const fcmae_features *f)
 fcmae_status fcmae_probe_install(const fcmae_probe *probe, fcmae_model *model, fcmae_error *error)
 {
     const fcmae_model_config *config = fcmae_model_configuration(model);
-    if (config->kind != FCMAE_KIND_CLASSIFIER || config->classes != probe->classes ||
+    if (!fcmae_config_has_part(config, FCMAE_PART_HEAD) || config->classes != probe->classes ||
         config->dims[3] != probe->dimension)
         return fcmae_fail(
             error, FCMAE_ERR_MISMATCH,

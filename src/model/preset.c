@@ -25,7 +25,7 @@ enum { FILE_LIMIT = 65536, LINE_LIMIT = 190 }; /* inih takes lines of up to 199 
 void fcmae_config_default(fcmae_model_config *config)
 {
     *config = (fcmae_model_config){
-        .kind = FCMAE_KIND_PRETRAIN,
+        .objective = "masked",
         .version = 2,
         .channels = 3,
         .stem_stride = 4,

@@ -92,9 +92,9 @@ static fcmae_status update(fcmae_loop *loop, fcmae_train_progress *progress, fcm
     *progress = (fcmae_train_progress){.steps = loop->steps,
                                        .lr = fcmae_schedule_rate(&loop->schedule, epoch)};
     FCMAE_TRY(accumulate(loop, &progress->loss, error));
-    float *values = fcmae_model_values(state->model);
-    fcmae_status status = fcmae_adamw_step(state->adamw, values,
-                                           fcmae_engine_gradients(loop->engine), progress->lr,
+    float *values = fcmae_model_values(state->model), *gradients;
+    FCMAE_TRY(fcmae_engine_gradients(loop->engine, &gradients, error));
+    fcmae_status status = fcmae_adamw_step(state->adamw, values, gradients, progress->lr,
                                            loop->threads, &progress->grad_norm, error);
     if (status == FCMAE_ERR_NUMERIC)
         return fcmae_loop_not_finite(loop, state->step + 1, NULL, error);

@@ -15,8 +15,8 @@ fcmae_status fcmae_plan_memory(const fcmae_model_config *config, const fcmae_mem
     fcmae_memory_plan p = {0};
     FCMAE_TRY(fcmae_engine_plan(config, &use->engine, &p.engine, error));
     const fcmae_engine_options *o = &p.engine.options;
-    bool trains = o->mode != FCMAE_MODE_INFERENCE, classifies = o->mode == FCMAE_MODE_CLASSIFY;
-    uint64_t blocks = !trains ? 0 : !use->average ? 2 : classifies ? 4 : 3;
+    bool classifies = o->train && fcmae_config_has_part(config, FCMAE_PART_HEAD);
+    uint64_t blocks = !o->train ? 0 : use->average ? 3 : 2; /* moments, average */
     uint64_t views = use->masks_per_image > 1 ? (uint64_t)use->masks_per_image : 1;
     uint64_t images = ((uint64_t)o->batch + views - 1) / views;
     uint64_t picture = (uint64_t)config->channels * (uint64_t)o->height * (uint64_t)o->width;

@@ -124,7 +124,7 @@ void fcmae_model_settings(fcmae_settings *s, const fcmae_model_config *m)
     fcmae_settings_integers(s, fixed, "dims", m->dims, FCMAE_STAGES);
     fcmae_settings_integer(s, fixed, "channels", m->channels);
     fcmae_settings_integer(s, fixed, "stem_stride", m->stem_stride);
-    if (m->kind == FCMAE_KIND_PRETRAIN) {
+    if (fcmae_config_has_part(m, FCMAE_PART_DECODER)) {
         fcmae_settings_integer(s, fixed, "decoder_depth", m->decoder_depth);
         fcmae_settings_integer(s, fixed, "decoder_dim", m->decoder_dim);
         fcmae_settings_flag(s, fixed, "norm_pix", m->norm_pix);

@@ -181,7 +181,7 @@ static fcmae_status build_model(fcmae_finetuning *f, fcmae_error *error)
                               o->checkpoint, classes, f->classes);
     } else {
         fcmae_model_config config = o->model;
-        config.kind = FCMAE_KIND_CLASSIFIER;
+        config.objective = "classify";
         config.classes = f->classes;
         config.grn_scope = FCMAE_GRN_IMAGE;
         FCMAE_TRY(fcmae_model_create(&f->model, &config, error));
@@ -224,8 +224,7 @@ static fcmae_status allocate(fcmae_finetuning *f, fcmae_error *error)
     good = good && f->targets && (f->branch || o->drop_path == 0);
     if (o->optimisation.ema_decay > 0) {
         f->average = new_block(f);
-        f->backup = new_block(f);
-        good = good && f->average && f->backup;
+        good = good && f->average;
     }
     if (!good)
         return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for batches of %zu images", batch);
@@ -244,7 +243,7 @@ static fcmae_status plan_memory(fcmae_finetuning *f, fcmae_train_plan *plan, fcm
                             .mixing = f->values != NULL,
                             .validation = f->validation != NULL};
     use.engine = (fcmae_engine_options){
-        .mode = FCMAE_MODE_CLASSIFY,
+        .train = true,
         .height = o->input_size,
         .width = o->input_size,
         .batch = (int)run->batch_size,
@@ -353,7 +352,6 @@ static void release(fcmae_finetuning *f)
     free(f->output_of);
     free(f->subset);
     free(f->average);
-    free(f->backup);
     free(f->values);
     free(f->targets);
     free(f->branch);

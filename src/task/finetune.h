@@ -16,7 +16,7 @@ typedef struct fcmae_finetuning {
     fcmae_model *model;
     fcmae_engine *engine;
     fcmae_adamw *adamw;
-    float *average, *backup; /**< blocks; backup: the weights while the average is tried */
+    float *average; /**< of the weights: a block */
     fcmae_settings settings;
     fcmae_loop loop;
     fcmae_engine_plan_info plan;

@@ -108,18 +108,13 @@ static void take_figures(const fcmae_evaluation *e, double *top1, double *top5, 
     *loss = e->loss;
 }
 
-/** Evaluates the average of the weights; the weights are back in their place afterwards. */
+/** Evaluates the average of the weights. */
 static fcmae_status evaluate_average(fcmae_finetuning *f, fcmae_error *error)
 {
-    size_t bytes = (size_t)fcmae_model_block_size(f->model) * sizeof(float);
-    float *values = fcmae_model_values(f->model);
     fcmae_evaluation evaluation = {0};
-    memcpy(f->backup, values, bytes);
-    memcpy(values, f->average, bytes);
-    fcmae_engine_pack(f->engine);
+    fcmae_engine_bind(f->engine, f->average);
     fcmae_status status = evaluate(f, &evaluation, error);
-    memcpy(values, f->backup, bytes);
-    fcmae_engine_pack(f->engine);
+    fcmae_engine_bind(f->engine, NULL);
     fcmae_finetune_result *r = &f->last;
     if (status == FCMAE_OK)
         take_figures(&evaluation, &r->average_top1, &r->average_top5, &r->average_loss);

@@ -144,7 +144,7 @@ static fcmae_status plan_memory(pretraining *p, fcmae_train_plan *plan, fcmae_er
 {
     const fcmae_pretrain_options *o = &p->options;
     p->engine_options = (fcmae_engine_options){
-        .mode = FCMAE_MODE_PRETRAIN,
+        .train = true,
         .height = o->input_size,
         .width = o->input_size,
         .visible_cells = p->visible,
@@ -219,7 +219,7 @@ fcmae_status fcmae_pretrain(const fcmae_pretrain_options *options,
     pretraining *p = calloc(1, sizeof *p);
     if (!p) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for a run");
     p->options = *options;
-    p->options.model.kind = FCMAE_KIND_PRETRAIN;
+    p->options.model.objective = "masked";
     if (callbacks) p->callbacks = *callbacks;
     fcmae_status status = fcmae_pretrain_check(&p->options, error);
     if (status == FCMAE_OK) {

@@ -70,26 +70,23 @@ END_TEST
 START_TEST(classifier_shapes)
 {
     static const network_case cases[] = {
-        {.name = "classifier", .kind = FCMAE_KIND_CLASSIFIER},
+        {.name = "classifier", .objective = "classify"},
         {.name = "two classes",
-         .kind = FCMAE_KIND_CLASSIFIER,
+         .objective = "classify",
          .classes = 2,
          .samples = 5,
          .micro_batch = 2,
          .lanes = 2},
-        {.name = "forty classes",
-         .kind = FCMAE_KIND_CLASSIFIER,
-         .classes = 40,
-         .dims = {16, 24, 40, 48}},
-        {.name = "classifier, version 1", .kind = FCMAE_KIND_CLASSIFIER, .version = 1},
+        {.name = "forty classes", .objective = "classify", .classes = 40, .dims = {16, 24, 40, 48}},
+        {.name = "classifier, version 1", .objective = "classify", .version = 1},
         {.name = "classifier, drop path",
-         .kind = FCMAE_KIND_CLASSIFIER,
+         .objective = "classify",
          .drop_path = true,
          .micro_batch = 3,
          .samples = 4},
-        {.name = "one cell", .kind = FCMAE_KIND_CLASSIFIER, .rows = 1, .columns = 1},
-        {.name = "an image twice", .kind = FCMAE_KIND_CLASSIFIER, .samples = 4, .images = 2},
-        {.name = "encoder alone", .kind = FCMAE_KIND_ENCODER, .micro_batch = 2},
+        {.name = "one cell", .objective = "classify", .rows = 1, .columns = 1},
+        {.name = "an image twice", .objective = "classify", .samples = 4, .images = 2},
+        {.name = "encoder alone", .objective = ENCODER_ALONE, .micro_batch = 2},
     };
     check_cases(cases, COUNT(cases));
 }
@@ -109,7 +106,7 @@ START_TEST(lanes_and_micro_batches)
                                   .threads = 1 + lanes % 2,
                                   .depths = {1, 1, 1, 1}};
                 check_case(&c, TOLERANCE);
-                c.kind = FCMAE_KIND_CLASSIFIER;
+                c.objective = "classify";
                 check_case(&c, TOLERANCE);
             }
     static const network_case large = {.name = "micro-batches of 8 and 9",
@@ -134,7 +131,7 @@ START_TEST(instruction_sets)
             {.name = "set, version 1", .instruction_set = set, .version = 1, .drop_path = true},
             {.name = "set, classifier",
              .instruction_set = set,
-             .kind = FCMAE_KIND_CLASSIFIER,
+             .objective = "classify",
              .dims = {24, 40, 8, 24}},
         };
         check_cases(cases, COUNT(cases));
@@ -155,8 +152,8 @@ START_TEST(bfloat16)
             {.name = "bfloat16, odd rows", .rows = 1, .columns = 3, .visible = 1, .micro_batch = 3},
             {.name = "bfloat16, version 1", .version = 1, .drop_path = true, .lanes = 2},
             {.name = "bfloat16, batch scope", .scope = FCMAE_GRN_BATCH, .threads = 2},
-            {.name = "bfloat16, classifier", .kind = FCMAE_KIND_CLASSIFIER, .micro_batch = 2},
-            {.name = "bfloat16, encoder", .kind = FCMAE_KIND_ENCODER},
+            {.name = "bfloat16, classifier", .objective = "classify", .micro_batch = 2},
+            {.name = "bfloat16, encoder", .objective = ENCODER_ALONE},
         };
         for (size_t i = 0; i < COUNT(cases); i++) {
             network_case c = cases[i];
@@ -172,7 +169,7 @@ END_TEST
 static network_case random_case(fcmae_random *random)
 {
     network_case c = {.name = "random case"};
-    c.kind = (fcmae_model_kind)fcmae_random_below(random, 3);
+    c.objective = network_objectives[fcmae_random_below(random, 3)];
     c.version = 1 + (int)fcmae_random_below(random, 2);
     for (int s = 0; s < FCMAE_STAGES; s++) {
         c.dims[s] = 8 * (1 + (int)fcmae_random_below(random, 8));

@@ -10,22 +10,22 @@
 
 static const uint64_t mib = 1 << 20;
 
-static fcmae_model_config config_of(const char *name, fcmae_model_kind kind)
+static fcmae_model_config config_of(const char *name, const char *objective)
 {
     fcmae_model_config config;
     fcmae_error error = {0};
     ck_assert_msg(fcmae_preset_load(name, &config, NULL, &error) == FCMAE_OK, "%s", error.message);
-    config.kind = kind;
+    config.objective = objective;
     return config;
 }
 
-static fcmae_memory_use use_of(fcmae_engine_mode mode, int lanes, int micro_batch)
+static fcmae_memory_use use_of(bool train, bool masked, int lanes, int micro_batch)
 {
-    return (fcmae_memory_use){.engine = {.mode = mode,
+    return (fcmae_memory_use){.engine = {.train = train,
                                          .height = 64,
                                          .width = 96,
                                          .batch = 1,
-                                         .visible_cells = mode == FCMAE_MODE_PRETRAIN ? 2 : 0,
+                                         .visible_cells = masked ? 2 : 0,
                                          .lanes = lanes,
                                          .micro_batch = micro_batch}};
 }
@@ -49,27 +49,25 @@ static int largest_of(const fcmae_model_config *config, fcmae_memory_use use, ui
 }
 
 typedef struct memory_case {
-    fcmae_engine_mode mode;
-    fcmae_model_kind kind;
+    bool train;
+    const char *objective;
     int lanes, micro_batch, views;
     bool together;
 } memory_case;
 
 static const memory_case cases[] = {
-    {FCMAE_MODE_PRETRAIN, FCMAE_KIND_PRETRAIN, 0, 0, 1, false},
-    {FCMAE_MODE_PRETRAIN, FCMAE_KIND_PRETRAIN, 1, 4, 1, false},
-    {FCMAE_MODE_PRETRAIN, FCMAE_KIND_PRETRAIN, 0, 0, 3, false},
-    {FCMAE_MODE_PRETRAIN, FCMAE_KIND_PRETRAIN, 0, 0, 1, true},
-    {FCMAE_MODE_CLASSIFY, FCMAE_KIND_CLASSIFIER, 3, 2, 1, false},
-    {FCMAE_MODE_INFERENCE, FCMAE_KIND_CLASSIFIER, 0, 0, 1, false},
+    {true, "masked", 0, 0, 1, false},   {true, "masked", 1, 4, 1, false},
+    {true, "masked", 0, 0, 3, false},   {true, "masked", 0, 0, 1, true},
+    {true, "classify", 3, 2, 1, false}, {false, "classify", 0, 0, 1, false},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
 static fcmae_model_config prepare(int i, fcmae_memory_use *use)
 {
-    fcmae_model_config config = config_of("atto", cases[i].kind);
+    fcmae_model_config config = config_of("atto", cases[i].objective);
     if (cases[i].together) config.grn_scope = FCMAE_GRN_BATCH;
-    *use = use_of(cases[i].mode, cases[i].lanes, cases[i].micro_batch);
+    *use = use_of(cases[i].train, fcmae_config_has_part(&config, FCMAE_PART_DECODER),
+                  cases[i].lanes, cases[i].micro_batch);
     use->masks_per_image = cases[i].views;
     use->average = use->mixing = true;
     return config;
@@ -107,7 +105,8 @@ START_TEST(growth_predicts_plans)
                       "batch %d: %.0f bytes predicted, %.0f planned", batch, predicted, planned);
     }
     uint64_t picture = 64 * 96 * 3, kept = 4;
-    if (cases[_i].mode == FCMAE_MODE_CLASSIFY) kept = 8; /* as floats too */
+    if (cases[_i].train && fcmae_config_has_part(&config, FCMAE_PART_HEAD))
+        kept = 8; /* as floats too */
     if (cases[_i].together)
         ck_assert_uint_gt(growth.sample_bytes, 20 * kept * picture);
     else /* nothing but prepared pixels */
@@ -118,8 +117,8 @@ END_TEST
 /* What finetune holds beside the engine: blocks of weights, and images in several forms. */
 START_TEST(every_part_counts)
 {
-    fcmae_model_config config = config_of("atto", FCMAE_KIND_CLASSIFIER);
-    fcmae_memory_use use = use_of(FCMAE_MODE_CLASSIFY, 1, 2);
+    fcmae_model_config config = config_of("atto", "classify");
+    fcmae_memory_use use = use_of(true, false, 1, 2);
     uint64_t picture = 64 * 96 * 3;
     fcmae_memory_plan plain, more;
     use.engine.batch = 10;
@@ -128,9 +127,9 @@ START_TEST(every_part_counts)
     ck_assert_uint_eq(plain.image_bytes, 4 * 10 * picture);
     use.average = use.validation = use.mixing = true;
     ck_assert_int_eq(fcmae_plan_memory(&config, &use, &more, NULL), FCMAE_OK);
-    ck_assert_uint_eq(more.optimiser_bytes, 4 * plain.engine.parameter_bytes);
+    ck_assert_uint_eq(more.optimiser_bytes, 3 * plain.engine.parameter_bytes);
     ck_assert_uint_eq(more.image_bytes, (4 + 4 + 4) * 10 * picture);
-    use.engine.mode = FCMAE_MODE_INFERENCE;
+    use.engine.train = false;
     ck_assert_int_eq(fcmae_plan_memory(&config, &use, &more, NULL), FCMAE_OK);
     ck_assert_uint_eq(more.optimiser_bytes, 0);
     ck_assert_uint_eq(more.image_bytes, 4 * 10 * picture);
