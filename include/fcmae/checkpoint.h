@@ -106,7 +106,8 @@ FCMAE_API const char *fcmae_mismatch_name(fcmae_mismatch_kind kind);
 
 /** What may differ between a file and the model it is loaded into. Zero: nothing. */
 typedef struct fcmae_load_options {
-    bool fresh_head;    /**< norm and head may be absent or have other classes: values are kept */
+    bool fresh_head;    /**< norm and head (or what another objective has behind the encoder) may be
+                             absent or have other classes: values are kept                      */
     bool fresh_decoder; /**< mask token, proj, decoder, pred may be absent or of other sizes    */
     bool ignore_unexpected; /**< tensors of no known name are ignored (parity files) */
 } fcmae_load_options;

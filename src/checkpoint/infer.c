@@ -68,6 +68,19 @@ static bool has_part(const fcmae_entries *entries, fcmae_parameter_part part)
     return false;
 }
 
+/** The objective whose parameters are of its own making; NULL: there are none. */
+static const char *other_objective(const fcmae_entries *entries)
+{
+    for (int i = 0; i < entries->count; i++) {
+        const fcmae_parsed_name *name = &entries->entry[i].parsed;
+        char first[sizeof name->official];
+        if (name->part != FCMAE_PART_OTHER) continue;
+        snprintf(first, sizeof first, "%.*s", (int)strcspn(name->official, "."), name->official);
+        return fcmae_objective_find(first)->name;
+    }
+    return NULL;
+}
+
 /** The name of the built-in preset of these sizes, or "custom". */
 static void name_preset(fcmae_model_config *config)
 {
@@ -94,7 +107,7 @@ bool fcmae_entries_infer(const fcmae_entries *entries, fcmae_model_config *confi
     infer_stem(entries, &found);
     infer_dims(entries, &found);
     infer_blocks(entries, &found);
-    found.objective = NULL;
+    found.objective = other_objective(entries);
     if (has_part(entries, FCMAE_PART_DECODER)) {
         found.objective = fcmae_objective_of_part(FCMAE_PART_DECODER);
         found.decoder_dim = small(count_of(entries, "mask_token"));

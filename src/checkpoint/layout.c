@@ -49,8 +49,8 @@ const char *fcmae_block_leaf(fcmae_parameter_role role, fcmae_layout layout)
 
 bool fcmae_layout_has(const fcmae_parameter *p, fcmae_layout layout)
 {
-    return p->part != FCMAE_PART_DECODER || layout == FCMAE_LAYOUT_SPARSE ||
-           layout == FCMAE_LAYOUT_DENSE;
+    return (p->part != FCMAE_PART_DECODER && p->part != FCMAE_PART_OTHER) ||
+           layout == FCMAE_LAYOUT_SPARSE || layout == FCMAE_LAYOUT_DENSE;
 }
 
 bool fcmae_layout_is_kernel(const fcmae_parameter *p, fcmae_layout layout)
