@@ -69,11 +69,19 @@ fcmae_status fcmae_arena_allocate(fcmae_arena *arena, const char *what, fcmae_er
     return FCMAE_OK;
 }
 
-fcmae_status fcmae_arena_finish(const fcmae_arena *arena, const char *what, fcmae_error *error)
+fcmae_status fcmae_arena_finish(fcmae_arena *arena, const char *what, fcmae_error *error)
 {
-    if (arena->used == arena->size) return FCMAE_OK;
+    size_t size = arena->size, used = arena->used;
+    if (used == size) return FCMAE_OK;
+    fcmae_arena_release(arena);
     return fcmae_fail(error, FCMAE_ERR_MEMORY, "%s: %zu bytes were measured, but %zu taken", what,
-                      arena->size, arena->used);
+                      size, used);
+}
+
+fcmae_status fcmae_arena_end_pass(fcmae_arena *arena, const char *what, fcmae_error *error)
+{
+    return arena->base ? fcmae_arena_finish(arena, what, error)
+                       : fcmae_arena_allocate(arena, what, error);
 }
 
 void fcmae_arena_release(fcmae_arena *arena)

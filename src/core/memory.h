@@ -36,9 +36,12 @@ fcmae_status fcmae_arena_allocate(fcmae_arena *arena, const char *what, fcmae_er
 /** The same without touching the memory: a page lies near the thread that writes it first. The
  *  caller fills all of it. */
 fcmae_status fcmae_arena_allocate_bare(fcmae_arena *arena, const char *what, fcmae_error *error);
-/** Ends the second pass, before anything is used: FCMAE_ERR_MEMORY if it did not take exactly what
- *  the first measured. */
-fcmae_status fcmae_arena_finish(const fcmae_arena *arena, const char *what, fcmae_error *error);
+/** Ends the second pass, before anything is used: FCMAE_ERR_MEMORY, and the arena is released, if
+ * it did not take exactly what the first measured. */
+fcmae_status fcmae_arena_finish(fcmae_arena *arena, const char *what, fcmae_error *error);
+/** Ends either pass: fcmae_arena_allocate() after the first, fcmae_arena_finish() after the second.
+ */
+fcmae_status fcmae_arena_end_pass(fcmae_arena *arena, const char *what, fcmae_error *error);
 /** Frees the block; the arena can be measured again. */
 void fcmae_arena_release(fcmae_arena *arena);
 

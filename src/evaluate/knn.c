@@ -181,13 +181,15 @@ fcmae_status fcmae_knn_classify(const fcmae_features *training, const fcmae_feat
     float *mean = options->centre ? mean_of(training) : NULL;
     float *rows = unit_rows(training, mean, work.stride);
     float *asked = unit_rows(validation, mean, work.stride);
-    fcmae_packed_reserve(&work.packed, &arena, training->dimension, (int)training->count, false);
-    fcmae_status status = fcmae_arena_allocate(&arena, "training features", error);
+    fcmae_status status = FCMAE_OK;
+    for (int pass = 0; pass < 2 && status == FCMAE_OK; pass++) {
+        fcmae_packed_reserve(&work.packed, &arena, training->dimension, (int)training->count,
+                             false);
+        status = fcmae_arena_end_pass(&arena, "training features", error);
+    }
     if (status == FCMAE_OK && (!rows || !asked || (options->centre && !mean)))
         status = fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for the features of all images");
     if (status == FCMAE_OK) {
-        fcmae_packed_reserve(&work.packed, &arena, training->dimension, (int)training->count,
-                             false);
         for (int p = 0; p < work.packed.panels; p++)
             fcmae_packed_fill_transposed(work.kernels, &work.packed, p, rows, work.stride, NULL);
         free(rows);

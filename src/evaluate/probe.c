@@ -94,7 +94,7 @@ static fcmae_status reserve_run(probe_run *run)
         run->logits = fcmae_arena_take(arena, ROWS * k, sizeof(float));
         run->order = fcmae_arena_take(arena, (size_t)run->row_count, sizeof(int64_t));
         fcmae_packed_reserve(&run->packed, arena, d->dimension, d->classes, false);
-        if (pass == 0) FCMAE_TRY(fcmae_arena_allocate(arena, "a linear probe", &run->error));
+        FCMAE_TRY(fcmae_arena_end_pass(arena, "a linear probe", &run->error));
     }
     fcmae_random random = fcmae_random_start(d->options->seed, FCMAE_RANDOM_INITIALISATION, 1,
                                              UINT32_MAX);

@@ -4,19 +4,21 @@
 
 #include "model/objective.h"
 
+/** Along one axis: pairs of a place and one at most 3 away, on the grid or in the same cell. */
+static double count_pairs(int cells, int side, bool same_cell)
+{
+    double pairs = 0;
+    for (int y = 0; y < cells * side; y++)
+        for (int v = y - 3; v <= y + 3; v++)
+            pairs += v >= 0 && v < cells * side && (!same_cell || v / side == y / side);
+    return pairs;
+}
+
 double fcmae_expected_taps(int cells_high, int cells_wide, int side, double p)
 {
-    int height = cells_high * side, width = cells_wide * side;
-    double total = 0;
-    for (int y = 0; y < height; y++)
-        for (int x = 0; x < width; x++)
-            for (int dy = -3; dy <= 3; dy++)
-                for (int dx = -3; dx <= 3; dx++) {
-                    int v = y + dy, u = x + dx;
-                    if (v < 0 || u < 0 || v >= height || u >= width) continue;
-                    total += v / side == y / side && u / side == x / side ? 1 : p;
-                }
-    return total / (height * width);
+    double all = count_pairs(cells_high, side, false) * count_pairs(cells_wide, side, false);
+    double own = count_pairs(cells_high, side, true) * count_pairs(cells_wide, side, true);
+    return (own + (all - own) * p) / ((double)cells_high * cells_wide * side * side);
 }
 
 double fcmae_block_macs(double rows, double reduced_rows, double taps, double channels)

@@ -30,14 +30,16 @@ fcmae_status fcmae_plan_memory(const fcmae_model_config *config, const fcmae_mem
     return FCMAE_OK;
 }
 
+/** More than can be addressed or numbered counts as all memory there could be. */
 static fcmae_status total_at(const fcmae_model_config *config, const fcmae_memory_use *use,
                              int batch, uint64_t *total, fcmae_error *error)
 {
     fcmae_memory_use at = *use;
     fcmae_memory_plan plan;
     at.engine.batch = batch;
-    FCMAE_TRY(fcmae_plan_memory(config, &at, &plan, error));
-    *total = plan.total_bytes;
+    fcmae_status status = fcmae_plan_memory(config, &at, &plan, error);
+    if (status != FCMAE_OK && status != FCMAE_ERR_MEMORY) return status;
+    *total = status == FCMAE_OK ? plan.total_bytes : UINT64_MAX;
     return FCMAE_OK;
 }
 
@@ -76,6 +78,7 @@ fcmae_status fcmae_plan_largest_batch(const fcmae_model_config *config, const fc
                                       uint64_t bytes, int *batch, fcmae_error *error)
 {
     uint64_t total = 0;
+    if (bytes == UINT64_MAX) bytes--; /* which stands for the impossible */
     /* Below one sample per processor the number of lanes may change from batch to batch, and memory
      * with it: those few are tried one by one. Above, memory only grows. */
     int fits = fcmae_processor_count();

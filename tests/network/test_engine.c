@@ -134,9 +134,17 @@ START_TEST(a_loss_that_is_not_finite_names_its_sample)
         for (int64_t i = 0; i < pixels; i++) s.values[3 * pixels + i] = INFINITY;
         double loss;
         fcmae_error error = {0};
+        ck_assert_ptr_null(fcmae_engine_failed_losses(s.engine));
         ck_assert_int_eq(fcmae_engine_step(s.engine, &s.batch, 1, &loss, &error),
                          FCMAE_ERR_NUMERIC);
-        ck_assert_msg(strstr(error.message, "3") != NULL, "%s", error.message);
+        ck_assert_msg(strstr(error.message, "is 3") != NULL, "%s", error.message);
+        const double *losses = fcmae_engine_failed_losses(s.engine);
+        ck_assert_ptr_nonnull(losses);
+        for (int i = 0; i < 5; i++) ck_assert_int_eq(isfinite(losses[i]) != 0, i != 3);
+        for (int64_t i = 0; i < pixels; i++) s.values[3 * pixels + i] = 1;
+        fcmae_engine_zero_gradients(s.engine);
+        ck_assert_int_eq(fcmae_engine_step(s.engine, &s.batch, 1, &loss, &error), FCMAE_OK);
+        ck_assert_ptr_null(fcmae_engine_failed_losses(s.engine));
         release_setup(&s);
     }
 }

@@ -143,11 +143,50 @@ START_TEST(every_part_counts)
 }
 END_TEST
 
+/* GRN over the batch carries it in one piece: more sites than 32 bits can number are refused, and
+ * the largest batch is below, whatever the memory. */
+START_TEST(what_cannot_be_numbered_is_refused)
+{
+    fcmae_model_config config = config_of("atto", "masked");
+    fcmae_memory_use use = use_of(_i, true, 0, 0);
+    fcmae_memory_plan plan;
+    fcmae_error error = {0};
+    config.grn_scope = FCMAE_GRN_BATCH;
+    use.engine.height = use.engine.width = 4096;
+    use.engine.visible_cells = 6553;
+    use.engine.batch = 5124;
+    ck_assert_int_eq(fcmae_plan_memory(&config, &use, &plan, &error), FCMAE_ERR_MEMORY);
+    ck_assert_msg(strstr(error.message, "5372903424 sites") != NULL, "%s", error.message);
+    ck_assert_int_eq(largest_of(&config, use, UINT64_MAX), 2047); /* of 2^20 sites, below 2^31 */
+    ck_assert_uint_gt(total_of(&config, use, 2047), (uint64_t)1 << 40);
+}
+END_TEST
+
+/* A micro-batch of which no machine could hold the activations: no sum wraps around. */
+START_TEST(what_cannot_be_addressed_is_refused)
+{
+    fcmae_model_config config = config_of("huge", "classify");
+    fcmae_memory_use use = use_of(true, false, 1, 1 << 14);
+    fcmae_memory_plan plan;
+    fcmae_error error = {0};
+    for (int s = 0; s < FCMAE_STAGES; s++) {
+        config.depths[s] = 256;
+        config.dims[s] = 16384;
+    }
+    use.engine.height = use.engine.width = 8192;
+    use.engine.batch = 1 << 14;
+    ck_assert_int_eq(fcmae_plan_memory(&config, &use, &plan, &error), FCMAE_ERR_MEMORY);
+    ck_assert_msg(strstr(error.message, "micro-batch of 16384") != NULL, "%s", error.message);
+}
+END_TEST
+
 static void add_tests(TCase *tests)
 {
     tcase_add_loop_test(tests, the_largest_batch_fits_and_the_next_does_not, 0, CASES);
     tcase_add_loop_test(tests, growth_predicts_plans, 0, CASES);
     tcase_add_test(tests, every_part_counts);
+    tcase_add_loop_test(tests, what_cannot_be_numbered_is_refused, 0, 2);
+    tcase_add_test(tests, what_cannot_be_addressed_is_refused);
 }
 
 int main(void)
