@@ -41,7 +41,7 @@ static fcmae_status open_subject(subject *s, const char *name, const step_option
     if (status != FCMAE_OK) return status;
     fcmae_model_initialise(s->model, 1);
     int visible = fcmae_mask_visible(CELLS, 0.6);
-    fcmae_engine_options options = {.mode = FCMAE_MODE_PRETRAIN,
+    fcmae_engine_options options = {.train = true,
                                     .height = SIDE,
                                     .width = SIDE,
                                     .visible_cells = visible,

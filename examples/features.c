@@ -49,12 +49,11 @@ int main(int count, char **words)
     fcmae_engine *engine = NULL;
     fcmae_dataset *dataset = NULL;
     fcmae_loader *loader = NULL;
-    fcmae_engine_options options = {
-        .mode = FCMAE_MODE_INFERENCE, .height = SIDE, .width = SIDE, .batch = BATCH};
+    fcmae_engine_options options = {.height = SIDE, .width = SIDE, .batch = BATCH};
     fcmae_loader_options loading = {.transform = fcmae_transform_evaluate(SIDE, 0), .batch = BATCH};
 
-    fcmae_status status = fcmae_checkpoint_load_model(&model, words[1], NULL, FCMAE_KIND_ENCODER, 0,
-                                                      0, NULL, NULL, &error);
+    fcmae_status status = fcmae_checkpoint_load_model(&model, words[1], NULL, NULL, 0, 0, NULL,
+                                                      NULL, &error);
     if (status == FCMAE_OK) status = fcmae_engine_create(&engine, model, &options, &error);
     if (status == FCMAE_OK)
         status = fcmae_dataset_from_files(&dataset, (const char *const *)words + 2, count - 2,

@@ -48,11 +48,8 @@ int main(void)
     fcmae_model_initialise(model, 1);
 
     int visible = fcmae_mask_visible(CELLS, 0.6);
-    fcmae_engine_options options = {.mode = FCMAE_MODE_PRETRAIN,
-                                    .height = SIDE,
-                                    .width = SIDE,
-                                    .visible_cells = visible,
-                                    .batch = IMAGES};
+    fcmae_engine_options options = {
+        .train = true, .height = SIDE, .width = SIDE, .visible_cells = visible, .batch = IMAGES};
     fcmae_engine *engine = NULL;
     fcmae_adamw *optimiser = NULL;
     fcmae_adamw_options adamw = fcmae_adamw_defaults();
@@ -68,6 +65,7 @@ int main(void)
                          .samples = IMAGES,
                          .removed = &removed[0][0]};
     double first = 0, loss = 0;
+    float *gradients;
     for (int step = 0; step < STEPS; step++) {
         for (int i = 0; i < IMAGES; i++)
             if (fcmae_mask_generate(1, (uint32_t)step, (uint64_t)i, SIDE / 32, SIDE / 32, 1,
@@ -75,8 +73,9 @@ int main(void)
                 return stop(&error);
         fcmae_engine_zero_gradients(engine);
         if (fcmae_engine_step(engine, &batch, 1, &loss, &error) != FCMAE_OK ||
-            fcmae_adamw_step(optimiser, fcmae_model_values(model), fcmae_engine_gradients(engine),
-                             1e-3, 0, NULL, &error) != FCMAE_OK)
+            fcmae_engine_gradients(engine, &gradients, &error) != FCMAE_OK ||
+            fcmae_adamw_step(optimiser, fcmae_model_values(model), gradients, 1e-3, 0, NULL,
+                             &error) != FCMAE_OK)
             return stop(&error);
         fcmae_engine_pack(engine);
         if (step == 0) first = loss;

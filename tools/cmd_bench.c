@@ -114,14 +114,11 @@ static int set_up_options(bench *b)
     fcmae_error error = {0};
     if (fcmae_preset_load(o->model, &b->config, &error) != FCMAE_OK)
         return cli_fail(b->arguments, &error);
-    static const fcmae_model_kind kinds[] = {FCMAE_KIND_PRETRAIN, FCMAE_KIND_CLASSIFIER,
-                                             FCMAE_KIND_CLASSIFIER, FCMAE_KIND_ENCODER};
-    b->config.kind = kinds[o->mode];
+    static const char *const objectives[] = {"masked", "classify", "classify", NULL};
+    b->config.objective = objectives[o->mode];
     b->config.classes = (int)o->classes;
     b->config.grn_scope = (fcmae_grn_scope)o->grn_scope;
-    static const fcmae_engine_mode modes[] = {FCMAE_MODE_PRETRAIN, FCMAE_MODE_CLASSIFY,
-                                              FCMAE_MODE_INFERENCE, FCMAE_MODE_INFERENCE};
-    b->engine_options = (fcmae_engine_options){.mode = modes[o->mode],
+    b->engine_options = (fcmae_engine_options){.train = trains(b),
                                                .batch = (int)o->batch_size,
                                                .lanes = (int)o->lanes,
                                                .micro_batch = (int)o->micro_batch,
@@ -268,7 +265,9 @@ static fcmae_status one_step(bench *b, double times[PART_COUNT], double *loss, f
         status = fcmae_engine_step(b->engine, &batch, 1.0 / (double)b->o->accumulate, loss, error);
     if (status != FCMAE_OK) return status;
     double passed = fcmae_measure_seconds();
-    const float *gradients = fcmae_engine_gradients(b->engine);
+    float *gradients;
+    status = fcmae_engine_gradients(b->engine, &gradients, error);
+    if (status != FCMAE_OK) return status;
     double summed = fcmae_measure_seconds();
     status = fcmae_adamw_step(b->adamw, fcmae_model_values(b->model), gradients, 1e-5,
                               fcmae_engine_info(b->engine)->options.threads, NULL, error);

@@ -55,10 +55,10 @@ static void show_progress(void *cookie, uint64_t done, uint64_t total)
     cli_progress_update(progress, done == total ? progress->total : (int64_t)(done >> 20), 0, NAN);
 }
 
-static const char *kind_name(fcmae_model_kind kind)
+static const char *kind_name(const fcmae_model_config *config)
 {
-    static const char *const names[] = {"pretraining model", "classifier", "encoder"};
-    return names[kind];
+    if (fcmae_config_has_part(config, FCMAE_PART_DECODER)) return "pretraining model";
+    return fcmae_config_has_part(config, FCMAE_PART_HEAD) ? "classifier" : "encoder";
 }
 
 /* Every tensor of a report, one line each; up to `most` of them. */
@@ -87,7 +87,7 @@ static int print_json(const cli_arguments *arguments, const fcmae_convert_result
         arguments,
         json_pack("{s:s, s:s, s:i, s:s, s:s, s:i, s:i, s:I, s:o, s:o}", "output", result->path,
                   "model", result->config.name, "version", result->config.version, "kind",
-                  kind_name(result->config.kind), "from", fcmae_layout_name(result->from.layout),
+                  kind_name(&result->config), "from", fcmae_layout_name(result->from.layout),
                   "classes", result->config.classes, "tensors", result->tensors, "bytes",
                   (json_int_t)result->bytes, "left_behind", left, "fresh", fresh));
 }
@@ -101,8 +101,8 @@ static int print_result(const cli_arguments *arguments, const fcmae_convert_resu
         fresh += result->report.entries[i].kind == FCMAE_TENSOR_KEPT;
     }
     printf("%s: ConvNeXt V%d %s, %s", result->path, result->config.version, result->config.name,
-           kind_name(result->config.kind));
-    if (result->config.kind == FCMAE_KIND_CLASSIFIER)
+           kind_name(&result->config));
+    if (fcmae_config_has_part(&result->config, FCMAE_PART_HEAD))
         printf(" of %d classes", result->config.classes);
     printf(", %d tensors, %s\n", result->tensors,
            cli_bytes((double)result->bytes, size, sizeof size));

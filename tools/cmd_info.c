@@ -62,12 +62,12 @@ typedef struct description {
 static fcmae_status count_parameters(description *d, fcmae_error *error)
 {
     fcmae_model_config config = d->config;
-    config.kind = FCMAE_KIND_ENCODER;
+    config.objective = NULL;
     fcmae_status status = fcmae_config_parameters(&config, NULL, NULL, &d->encoder, error);
-    config.kind = FCMAE_KIND_PRETRAIN;
+    config.objective = "masked";
     if (status == FCMAE_OK)
         status = fcmae_config_parameters(&config, NULL, &d->tensors[0], &d->pretrain, error);
-    config.kind = FCMAE_KIND_CLASSIFIER;
+    config.objective = "classify";
     if (status == FCMAE_OK)
         status = fcmae_config_parameters(&config, NULL, &d->tensors[1], &d->classifier, error);
     d->decoder = d->pretrain - d->encoder;

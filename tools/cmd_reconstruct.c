@@ -45,15 +45,14 @@ static fcmae_status load_model(const struct reconstruct_values *o, fcmae_model *
                                fcmae_error *error)
 {
     fcmae_load_options lenient = {.ignore_unexpected = true};
-    return fcmae_checkpoint_load_model(model, o->checkpoint, o->key, FCMAE_KIND_PRETRAIN, 0, 0,
-                                       &lenient, NULL, error);
+    return fcmae_checkpoint_load_model(model, o->checkpoint, o->key, "masked", 0, 0, &lenient, NULL,
+                                       error);
 }
 
 static fcmae_status predict(const struct reconstruct_values *o, fcmae_model *model,
                             fcmae_reconstruction *r, fcmae_error *error)
 {
-    fcmae_engine_options settings = {.mode = FCMAE_MODE_INFERENCE,
-                                     .height = (int)o->input_size,
+    fcmae_engine_options settings = {.height = (int)o->input_size,
                                      .width = (int)o->input_size,
                                      .visible_cells = fcmae_reconstruction_visible(r),
                                      .batch = fcmae_reconstruction_count(r),

@@ -78,14 +78,14 @@ static fcmae_status load(collapse_model *model, const char *what, uint64_t seed,
         fcmae_status status = fcmae_preset_load(what, &model->config, error);
         if (status == FCMAE_OK) {
             model->step = 0;
-            model->config.kind = FCMAE_KIND_PRETRAIN; /* the start of a pretraining run */
+            model->config.objective = "masked"; /* the start of a pretraining run */
             status = fcmae_model_create(&model->model, &model->config, error);
         }
         if (status == FCMAE_OK) fcmae_model_initialise(model->model, seed);
         return status;
     }
-    fcmae_status status = fcmae_checkpoint_load_model(
-        &model->model, model->path, NULL, FCMAE_KIND_ENCODER, 0, seed, NULL, NULL, error);
+    fcmae_status status = fcmae_checkpoint_load_model(&model->model, model->path, NULL, NULL, 0,
+                                                      seed, NULL, NULL, error);
     if (status == FCMAE_OK) model->config = *fcmae_model_configuration(model->model);
     return status;
 }
@@ -123,8 +123,7 @@ fcmae_status collapse_model_open(collapse_model *model, const char *what, const 
         label_from_path(model);
     status = load(model, what, options->seed, error);
     if (status == FCMAE_OK) status = prepare_masks(model, options, error);
-    fcmae_engine_options engine = {.mode = FCMAE_MODE_INFERENCE,
-                                   .height = options->input_size,
+    fcmae_engine_options engine = {.height = options->input_size,
                                    .width = options->input_size,
                                    .visible_cells = model->visible,
                                    .batch = options->batch,

@@ -90,7 +90,7 @@ static fcmae_status fresh_network(cli_dense *d, const cli_dense_wish *wish, fcma
 {
     fcmae_model_config config;
     fcmae_status status = fcmae_preset_load(wish->model, &config, error);
-    config.kind = FCMAE_KIND_CLASSIFIER;
+    config.objective = "classify";
     config.classes = wish->classes;
     if (status == FCMAE_OK) status = fcmae_model_create(&d->model, &config, error);
     if (status == FCMAE_OK) fcmae_model_initialise(d->model, wish->seed);

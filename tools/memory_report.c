@@ -15,13 +15,11 @@ fcmae_status cli_memory_plan(cli_memory *m, const fcmae_model_config *config,
                              const fcmae_engine_options *engine, int visible,
                              const fcmae_options *finetune, fcmae_error *error)
 {
-    static const fcmae_engine_mode modes[CLI_USE_COUNT] = {FCMAE_MODE_PRETRAIN, FCMAE_MODE_CLASSIFY,
-                                                           FCMAE_MODE_INFERENCE};
     m->batch = engine->batch;
     m->machine = fcmae_measure_physical_memory();
     for (int u = 0; u < CLI_USE_COUNT; u++) {
         fcmae_model_config c = *config;
-        c.kind = u == CLI_USE_PRETRAIN ? FCMAE_KIND_PRETRAIN : FCMAE_KIND_CLASSIFIER;
+        c.objective = u == CLI_USE_PRETRAIN ? "masked" : "classify";
         if (u != CLI_USE_PRETRAIN) c.grn_scope = FCMAE_GRN_IMAGE; /* as those commands set it */
         fcmae_memory_use use = {.engine = *engine,
                                 .average = u == CLI_USE_FINETUNE &&
@@ -30,7 +28,7 @@ fcmae_status cli_memory_plan(cli_memory *m, const fcmae_model_config *config,
                                           fcmae_options_number(finetune, "cutmix") > 0 ||
                                           fcmae_options_number(finetune, "random-erasing") > 0,
                                 .validation = true};
-        use.engine.mode = modes[u];
+        use.engine.train = u != CLI_USE_INFERENCE;
         use.engine.visible_cells = u == CLI_USE_PRETRAIN ? visible : 0;
         fcmae_status status = fcmae_plan_memory(&c, &use, &m->use[u].plan, error);
         if (status == FCMAE_OK)

@@ -99,9 +99,9 @@ static fcmae_status build_model(cli_parity_case *p, bool masked, fcmae_error *er
     TRY(read_choice(file, "grn_scope", "image", "batch", &batch_scope, error));
     config.norm_pix = norm_pix;
     config.grn_scope = batch_scope ? FCMAE_GRN_BATCH : FCMAE_GRN_IMAGE;
-    config.kind = FCMAE_KIND_ENCODER;
-    if (masked && info->has_decoder) config.kind = FCMAE_KIND_PRETRAIN;
-    if (!masked && info->has_head) config.kind = FCMAE_KIND_CLASSIFIER;
+    config.objective = NULL;
+    if (masked && info->has_decoder) config.objective = "masked";
+    if (!masked && info->has_head) config.objective = "classify";
     TRY(fcmae_model_create(&p->model, &config, error));
     fcmae_load_options options = {.ignore_unexpected = true};
     return fcmae_checkpoint_load(p->file, p->model, &options, NULL, error);
@@ -160,7 +160,7 @@ static fcmae_status read_labels(cli_parity_case *p, fcmae_error *error)
     const fcmae_tensor_file *file = fcmae_checkpoint_file(p->file);
     const fcmae_model_config *config = fcmae_model_configuration(p->model);
     const fcmae_tensor *labels = fcmae_tensor_file_find(file, "labels");
-    if (!labels || config->kind != FCMAE_KIND_CLASSIFIER) return FCMAE_OK;
+    if (!labels || !fcmae_config_has_part(config, FCMAE_PART_HEAD)) return FCMAE_OK;
     if (labels->rank != 1 || labels->count != p->samples)
         return cli_error(error, FCMAE_ERR_SHAPE, "'labels' must be [%" PRId64 "]", p->samples);
     float *values = NULL;
@@ -200,9 +200,9 @@ static int output_shape(const cli_parity_case *p, int output, int64_t shape[4])
         {p->samples, c->classes, 1, 1}};
     static const int ranks[CLI_PARITY_OUTPUTS] = {1, 3, 4, 2};
     memcpy(shape, shapes[output], sizeof shapes[output]);
-    if (output == CLI_PARITY_PREDICTION && c->kind != FCMAE_KIND_PRETRAIN) return 0;
-    if (output == CLI_PARITY_LOGITS && c->kind != FCMAE_KIND_CLASSIFIER) return 0;
-    if (output == CLI_PARITY_LOSS && c->kind == FCMAE_KIND_ENCODER) return 0;
+    if (output == CLI_PARITY_PREDICTION && !fcmae_config_has_part(c, FCMAE_PART_DECODER)) return 0;
+    if (output == CLI_PARITY_LOGITS && !fcmae_config_has_part(c, FCMAE_PART_HEAD)) return 0;
+    if (output == CLI_PARITY_LOSS && !c->objective) return 0;
     return ranks[output];
 }
 
@@ -305,9 +305,11 @@ static fcmae_status run_step(cli_parity_case *p, fcmae_engine *engine, const fcm
     fcmae_engine_zero_gradients(engine);
     TRY(fcmae_engine_step(engine, batch, 1, &loss, error));
     if (p->output[CLI_PARITY_LOSS].computed) p->output[CLI_PARITY_LOSS].computed[0] = (float)loss;
-    if (p->gradients)
-        memcpy(p->computed_gradients, fcmae_engine_gradients(engine),
-               (size_t)fcmae_model_block_size(p->model) * sizeof *p->computed_gradients);
+    if (!p->gradients) return FCMAE_OK;
+    float *gradients;
+    TRY(fcmae_engine_gradients(engine, &gradients, error));
+    memcpy(p->computed_gradients, gradients,
+           (size_t)fcmae_model_block_size(p->model) * sizeof *gradients);
     return FCMAE_OK;
 }
 
@@ -328,16 +330,14 @@ static fcmae_status run_engine(cli_parity_case *p, fcmae_engine *engine, bool st
 
 fcmae_status cli_parity_run(cli_parity_case *p, fcmae_error *error)
 {
-    fcmae_model_kind kind = fcmae_model_configuration(p->model)->kind;
+    const fcmae_model_config *config = fcmae_model_configuration(p->model);
     bool step = p->output[CLI_PARITY_LOSS].expected || p->gradients;
-    if (step && kind == FCMAE_KIND_CLASSIFIER && !p->targets)
+    if (step && fcmae_config_has_part(config, FCMAE_PART_HEAD) && !p->targets)
         return cli_error(error, FCMAE_ERR_FORMAT, "a loss is expected, but there are no 'labels'");
-    if (step && kind == FCMAE_KIND_ENCODER)
+    if (step && !config->objective)
         return cli_error(error, FCMAE_ERR_FORMAT,
                          "gradients are expected, but the file has neither decoder nor head");
-    p->engine.mode = !step                         ? FCMAE_MODE_INFERENCE
-                     : kind == FCMAE_KIND_PRETRAIN ? FCMAE_MODE_PRETRAIN
-                                                   : FCMAE_MODE_CLASSIFY;
+    p->engine.train = step;
     p->engine.height = (int)p->height;
     p->engine.width = (int)p->width;
     p->engine.batch = (int)p->samples;

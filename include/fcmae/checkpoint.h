@@ -23,7 +23,7 @@ extern "C" {
 
 /** Who names the parameters. */
 typedef enum fcmae_layout {
-    FCMAE_LAYOUT_AUTO = 0, /**< writing: SPARSE for FCMAE_KIND_PRETRAIN, DENSE otherwise        */
+    FCMAE_LAYOUT_AUTO = 0, /**< writing: SPARSE for a network with a decoder, DENSE otherwise   */
     FCMAE_LAYOUT_SPARSE,   /**< official FCMAE training checkpoint, Minkowski kernels           */
     FCMAE_LAYOUT_DENSE,    /**< official dense ConvNeXt V1 / V2                                 */
     FCMAE_LAYOUT_TIMM,
@@ -106,7 +106,8 @@ FCMAE_API const char *fcmae_mismatch_name(fcmae_mismatch_kind kind);
 
 /** What may differ between a file and the model it is loaded into. Zero: nothing. */
 typedef struct fcmae_load_options {
-    bool fresh_head;    /**< norm and head may be absent or have other classes: values are kept */
+    bool fresh_head;    /**< norm and head (or what another objective has behind the encoder) may be
+                             absent or have other classes: values are kept                      */
     bool fresh_decoder; /**< mask token, proj, decoder, pred may be absent or of other sizes    */
     bool ignore_unexpected; /**< tensors of no known name are ignored (parity files) */
 } fcmae_load_options;
@@ -182,12 +183,12 @@ FCMAE_API fcmae_status fcmae_checkpoint_load_present(const fcmae_checkpoint *che
 
 /**
  * Opens a file and builds the model it holds.
- * @param kind     what to build: the parameters it needs that the file lacks are freshly drawn from
- *                 `seed` where `options` allows it.
- * @param classes  FCMAE_KIND_CLASSIFIER: 0 for the file's own.
+ * @param objective  of what to build (fcmae_model_config): the parameters it needs that the file
+ * lacks are freshly drawn from `seed` where `options` allows it.
+ * @param classes  "classify": 0 for the file's own.
  */
 FCMAE_API fcmae_status fcmae_checkpoint_load_model(fcmae_model **model, const char *path,
-                                                   const char *key, fcmae_model_kind kind,
+                                                   const char *key, const char *objective,
                                                    int classes, uint64_t seed,
                                                    const fcmae_load_options *options,
                                                    fcmae_load_report *report, fcmae_error *error);

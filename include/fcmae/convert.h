@@ -47,7 +47,7 @@ typedef struct fcmae_convert_options {
 typedef struct fcmae_convert_result {
     fcmae_load_report report;   /**< tensors left behind (IGNORED) and fresh ones (KEPT)   */
     fcmae_checkpoint_info from; /**< the input; its report is empty here, its key is not set */
-    fcmae_model_config config;  /**< the output; kind ENCODER, CLASSIFIER or PRETRAIN  */
+    fcmae_model_config config;  /**< the output */
     int tensors;
     uint64_t bytes; /**< of tensor data written                                         */
     char path[512]; /**< file with the weights                                          */

@@ -8,8 +8,9 @@
  * blocks are summed in a fixed order. Results depend on the number of lanes and the micro-batch
  * (both part of a run's configuration), never on the number of threads.
  *
- * One network serves both modes: pretraining sees the visible cells of each mask, a dense pass is
- * the same network with every cell visible.
+ * One network serves every use: pretraining sees the visible cells of each mask, a dense pass is
+ * the same network with every cell visible. What is trained is the objective of the model's
+ * configuration.
  */
 #ifndef FCMAE_ENGINE_H
 #define FCMAE_ENGINE_H
@@ -20,25 +21,20 @@
 extern "C" {
 #endif
 
-typedef enum fcmae_engine_mode {
-    FCMAE_MODE_PRETRAIN, /**< masked forward + backward; model kind PRETRAIN                    */
-    FCMAE_MODE_CLASSIFY, /**< dense forward + backward; model kind CLASSIFIER                   */
-    FCMAE_MODE_INFERENCE /**< forward only, any kind; about a tenth of the memory               */
-} fcmae_engine_mode;
-
 typedef enum fcmae_precision { FCMAE_FLOAT32 = 0, FCMAE_BFLOAT16 = 1 } fcmae_precision;
 
 /** Zero-initialise, then set what matters; 0 means "choose". */
 typedef struct fcmae_engine_options {
-    fcmae_engine_mode mode;
+    bool train; /**< forward and backward of the model's objective; false: forward only, of any
+                       model, with about a tenth of the memory */
     int height, width; /**< input size in pixels, multiples of fcmae_config_patch()             */
     int visible_cells; /**< most visible cells of a sample; 0: all of them                      */
     int batch;         /**< most samples per call; needed to choose lanes and for GRN_BATCH     */
     int lanes;         /**< 0: one per processor, fewer where memory or the batch is small      */
     int micro_batch;   /**< samples a lane carries at a time; 0: 8, fewer if the batch is small */
     int threads;       /**< 0: every processor. Never changes a result.                         */
-    int frozen_blocks; /**< CLASSIFY: the first encoder blocks, with stem and downsampling before
-                          them, get no gradients and cost no backward pass; 0 .. all blocks */
+    int frozen_blocks; /**< "classify": the first encoder blocks, with stem and downsampling
+                          before them, get no gradients and cost no backward pass; 0 .. all */
     fcmae_precision precision;
     int instruction_set; /**< 0: the best of this processor; 1 portable, 2 AVX2, 3 AVX-512: the most
                               to use. Results differ between sets in the last bits.              */
@@ -76,8 +72,15 @@ FCMAE_API void fcmae_engine_destroy(fcmae_engine **engine);
 /** The plan in force. */
 FCMAE_API const fcmae_engine_plan_info *fcmae_engine_info(const fcmae_engine *engine);
 
-/** Repacks the weights: call after the model's values changed. Once per optimiser step. */
+/** Repacks the weights: call after the values in use changed. Once per optimiser step. */
 FCMAE_API void fcmae_engine_pack(fcmae_engine *engine);
+/**
+ * From now on the engine computes with this block of values (a moving average, a teacher) and packs
+ * it; nothing is copied. Gradients are then those at these values.
+ * @param values  retained until the next call: layout of fcmae_model_values(), 64-byte aligned,
+ * zero padding; NULL: the model's own.
+ */
+FCMAE_API void fcmae_engine_bind(fcmae_engine *engine, const float *values);
 
 /** Images of one call: either bytes or values. Borrowed. */
 typedef struct fcmae_images {
@@ -103,8 +106,8 @@ FCMAE_API void fcmae_engine_zero_gradients(fcmae_engine *engine);
 
 /**
  * Forward and backward of one batch; gradients of weight * loss are added.
- * PRETRAIN: masked mean squared error; a sample needs at least one visible and one removed cell.
- * CLASSIFY: soft cross-entropy, mean over samples.
+ * "masked": mean squared error over removed cells; a sample needs at least one visible and one
+ * removed cell. "classify": soft cross-entropy, mean over samples.
  * @param weight  1 / (accumulated batches), normally 1.
  * @param loss    [out] mean loss of this batch (not multiplied by weight).
  * @return FCMAE_ERR_ARGUMENT (which sample and why), FCMAE_ERR_SHAPE, FCMAE_ERR_NUMERIC: the loss
@@ -114,10 +117,21 @@ FCMAE_API fcmae_status fcmae_engine_step(fcmae_engine *engine, const fcmae_batch
                                          double weight, double *loss, fcmae_error *error);
 
 /**
- * Sums the lanes and returns the gradient block (layout of fcmae_model_values). Valid until the
- * next zero_gradients; call once per optimiser step.
+ * [samples] the loss of every sample of the batch of the last fcmae_engine_step(), which failed
+ * with FCMAE_ERR_NUMERIC; NULL if it did not, or if the losses of single samples are finite. Valid
+ * until the next call of the engine.
  */
-FCMAE_API float *fcmae_engine_gradients(fcmae_engine *engine);
+FCMAE_API const double *fcmae_engine_failed_losses(const fcmae_engine *engine);
+
+/**
+ * Sums the lanes, as a fixed tree of pairs; call once per optimiser step.
+ * @param gradients  [out] the gradient block (layout of fcmae_model_values), borrowed and writable,
+ *                   valid until the next zero_gradients.
+ * @return FCMAE_ERR_ARGUMENT if the engine does not train; what failed, if processes share the
+ *         batch and could not sum.
+ */
+FCMAE_API fcmae_status fcmae_engine_gradients(fcmae_engine *engine, float **gradients,
+                                              fcmae_error *error);
 
 /**
  * What a forward pass can write, each NULL or a caller's buffer. All in sample order.
@@ -130,7 +144,7 @@ typedef struct fcmae_outputs {
                             before the final LayerNorm                                           */
     float *encoder;    /**< [samples, dims[3], h, w], zeros where removed                         */
     float *prediction; /**< [samples, h * w, patch_values], every patch */
-    double *sample_loss; /**< [samples] PRETRAIN: mean over removed patches; CLASSIFIER: needs
+    double *sample_loss; /**< [samples] "masked": mean over removed patches; "classify": needs
                             targets */
     /** Called for every encoder block of every sample, in one thread per lane; NULL to skip. */
     void (*observe)(void *cookie, const struct fcmae_observation *observation);

@@ -4,7 +4,7 @@
  * Using a dense network: class names, evaluation on a labelled folder, features, nearest neighbours
  * and linear probes.
  *
- * The network of every call is an ordinary model (kind CLASSIFIER or ENCODER), usually from
+ * The network of every call is an ordinary model ("classify", or the encoder alone), usually from
  * fcmae_checkpoint_load_model(), which folds pretraining checkpoints. Images are read, resized and
  * normalised as for the published networks; an unreadable file is named in the log, left out and
  * counted.

@@ -21,12 +21,11 @@ extern "C" {
 
 /** What is run. Zero-initialise, then set what matters. */
 typedef struct fcmae_memory_use {
-    fcmae_engine_options engine; /**< its mode decides what else is held                          */
-    int masks_per_image; /**< PRETRAIN: samples that share an image; 0: 1                         */
-    bool average;        /**< training: a moving average of the weights; CLASSIFY keeps a place for
-                              the weights as well, while the average is evaluated                 */
-    bool mixing;     /**< CLASSIFY: images are mixed or erased, and held as floats for it      */
-    bool validation; /**< CLASSIFY: evaluates meanwhile, on batches of its own                 */
+    fcmae_engine_options engine; /**< whether it trains decides what else is held                 */
+    int masks_per_image; /**< samples that share an image; 0: 1                                   */
+    bool average;    /**< training: a moving average of the weights                            */
+    bool mixing;     /**< "classify": images are mixed or erased, and held as floats for it    */
+    bool validation; /**< "classify": evaluates meanwhile, on batches of its own               */
 } fcmae_memory_use;
 
 typedef struct fcmae_memory_plan {

@@ -24,13 +24,6 @@ extern "C" {
 
 #define FCMAE_STAGES 4
 
-/** What stands behind the encoder. */
-typedef enum fcmae_model_kind {
-    FCMAE_KIND_PRETRAIN = 0, /**< encoder + projection, mask token, decoder blocks, prediction   */
-    FCMAE_KIND_CLASSIFIER = 1, /**< encoder + pool, LayerNorm, linear head */
-    FCMAE_KIND_ENCODER = 2 /**< encoder alone                                                  */
-} fcmae_model_kind;
-
 /** Set of sites over which GRN takes its L2 norm. Image is what the paper's results used. Batch
  * holds for the encoder, over the samples of one call; the decoder's blocks
  * are always per image. */
@@ -39,17 +32,21 @@ typedef enum fcmae_grn_scope { FCMAE_GRN_IMAGE = 0, FCMAE_GRN_BATCH = 1 } fcmae_
 /** Everything that determines the parameters and the function of a network. */
 typedef struct fcmae_model_config {
     char name[64]; /**< preset name, for people                                      */
-    fcmae_model_kind kind;
+    /** What stands between the encoder's features and the loss, by its name: "masked" (projection,
+     *  mask token, decoder blocks, prediction), "classify" (pool, LayerNorm, linear head); NULL:
+     * the encoder alone. Borrowed; the configuration of a model points to a name that is never
+     * freed. */
+    const char *objective;
     int version;              /**< 2: GRN; 1: LayerScale instead of GRN                         */
     int depths[FCMAE_STAGES]; /**< blocks per stage, each >= 1                                  */
     int dims[FCMAE_STAGES];   /**< channels per stage, each a multiple of 8                     */
     int channels;             /**< image channels, >= 1; presets: 3                             */
     int stem_stride;          /**< stem kernel and stride: 2, 4 or 8; presets: 4                */
-    int decoder_depth;        /**< >= 1; used by FCMAE_KIND_PRETRAIN                            */
+    int decoder_depth;        /**< >= 1; used by "masked"                                     */
     int decoder_dim;          /**< a multiple of 16; presets: 512                               */
     bool norm_pix;            /**< targets normalised per patch                                 */
     fcmae_grn_scope grn_scope;
-    int classes;             /**< >= 1 for FCMAE_KIND_CLASSIFIER                               */
+    int classes;             /**< >= 1; used by "classify"                                       */
     double layer_scale_init; /**< V1 only; 1e-6                                                */
 } fcmae_model_config;
 
@@ -57,6 +54,8 @@ typedef struct fcmae_model_config {
 FCMAE_API int fcmae_config_patch(const fcmae_model_config *config);
 /** Values of one prediction patch: patch * patch * channels (presets: 3072). */
 FCMAE_API int fcmae_config_patch_values(const fcmae_model_config *config);
+/** Name of objective number `index`, NULL beyond the last: everything `objective` can name. */
+FCMAE_API const char *fcmae_objective_name(int index);
 /** FCMAE_OK, or which field is outside its range. */
 FCMAE_API fcmae_status fcmae_config_check(const fcmae_model_config *config, fcmae_error *error);
 
@@ -79,8 +78,12 @@ typedef enum fcmae_parameter_part {
     FCMAE_PART_DOWNSAMPLE, /**< downsample_layers.<stage>; stage 0 is the stem */
     FCMAE_PART_BLOCK,      /**< stages.<stage>.<block>                         */
     FCMAE_PART_DECODER,    /**< mask_token, proj, decoder.<block>, pred        */
-    FCMAE_PART_HEAD        /**< norm, head                                     */
+    FCMAE_PART_HEAD,       /**< norm, head                                     */
+    FCMAE_PART_OTHER       /**< of another objective: <objective>.<...>        */
 } fcmae_parameter_part;
+
+/** Whether a network of this configuration has parameters of that part. */
+FCMAE_API bool fcmae_config_has_part(const fcmae_model_config *config, fcmae_parameter_part part);
 
 /** What a parameter is inside its part. */
 typedef enum fcmae_parameter_role {

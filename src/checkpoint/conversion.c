@@ -9,10 +9,11 @@
 #include "core/random.h"
 #include "core/status.h"
 #include "fcmae/preset.h"
+#include "model/objective.h"
 
 #define FRESH_HEAD_DEVIATION 2e-5
 
-/** The kind of network that comes out, and its head. */
+/** The network that comes out, and its head. */
 static fcmae_status decide(fcmae_conversion *c, fcmae_error *error)
 {
     const fcmae_checkpoint_info *info = &c->input->info;
@@ -22,18 +23,20 @@ static fcmae_status decide(fcmae_conversion *c, fcmae_error *error)
                           "%.300s holds no ConvNeXt model: %d of its %d tensors have known names",
                           c->input->path, info->parameters, info->tensors);
     c->config = info->config;
-    c->config.kind = info->has_head ? FCMAE_KIND_CLASSIFIER : FCMAE_KIND_ENCODER;
-    if (options->sparse && info->has_decoder) c->config.kind = FCMAE_KIND_PRETRAIN;
-    if (options->classes > 0 && c->config.kind != FCMAE_KIND_PRETRAIN) {
-        c->config.kind = FCMAE_KIND_CLASSIFIER;
+    const char *classify = fcmae_objective_of_part(FCMAE_PART_HEAD);
+    c->config.objective = info->has_head ? classify : NULL;
+    if (options->sparse && info->has_decoder)
+        c->config.objective = fcmae_objective_of_part(FCMAE_PART_DECODER);
+    if (options->classes > 0 && !fcmae_config_has_part(&c->config, FCMAE_PART_DECODER)) {
+        c->config.objective = classify;
         c->config.classes = options->classes;
     }
-    if (c->config.kind == FCMAE_KIND_CLASSIFIER &&
+    if (fcmae_config_has_part(&c->config, FCMAE_PART_HEAD) &&
         c->config.classes == 0) { /* head beside a decoder */
         const fcmae_entry *bias = fcmae_entries_find(&c->input->entries, "head.bias");
         c->config.classes = bias && bias->tensor->count < 1 << 20 ? (int)bias->tensor->count : 0;
     }
-    if (c->config.kind != FCMAE_KIND_CLASSIFIER) c->config.classes = 0;
+    if (!fcmae_config_has_part(&c->config, FCMAE_PART_HEAD)) c->config.classes = 0;
     return fcmae_config_check(&c->config, error);
 }
 
@@ -41,7 +44,7 @@ static fcmae_status decide(fcmae_conversion *c, fcmae_error *error)
  *  kept, and where loaders want it. */
 static bool wants_norm(const fcmae_conversion *c)
 {
-    return c->config.kind == FCMAE_KIND_CLASSIFIER || c->input->info.has_norm ||
+    return fcmae_config_has_part(&c->config, FCMAE_PART_HEAD) || c->input->info.has_norm ||
            c->options->format == FCMAE_FORMAT_TIMM ||
            c->options->format == FCMAE_FORMAT_HUGGINGFACE ||
            c->options->format == FCMAE_FORMAT_ONNX;
@@ -53,8 +56,8 @@ static fcmae_status build_table(fcmae_conversion *c, fcmae_error *error)
 {
     struct fcmae_model plan = {.config = c->config};
     bool norm = wants_norm(c);
-    if (plan.config.kind == FCMAE_KIND_ENCODER && norm) {
-        plan.config.kind = FCMAE_KIND_CLASSIFIER;
+    if (!plan.config.objective && norm) {
+        plan.config.objective = fcmae_objective_of_part(FCMAE_PART_HEAD);
         plan.config.classes = 1;
     }
     fcmae_status status = fcmae_model_build_table(&plan, error);
@@ -68,7 +71,7 @@ static fcmae_status build_table(fcmae_conversion *c, fcmae_error *error)
         const fcmae_parameter *p = &plan.table[i];
         bool head = p->part == FCMAE_PART_HEAD &&
                     (p->role == FCMAE_ROLE_WEIGHT || p->role == FCMAE_ROLE_BIAS);
-        if (head && c->config.kind == FCMAE_KIND_ENCODER) continue;
+        if (head && !c->config.objective) continue;
         c->table[c->count++] = *p;
     }
     return FCMAE_OK;

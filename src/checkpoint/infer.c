@@ -8,6 +8,7 @@
 
 #include "checkpoint/entries.h"
 #include "fcmae/preset.h"
+#include "model/objective.h"
 
 static int64_t count_of(const fcmae_entries *entries, const char *official)
 {
@@ -67,6 +68,19 @@ static bool has_part(const fcmae_entries *entries, fcmae_parameter_part part)
     return false;
 }
 
+/** The objective whose parameters are of its own making; NULL: there are none. */
+static const char *other_objective(const fcmae_entries *entries)
+{
+    for (int i = 0; i < entries->count; i++) {
+        const fcmae_parsed_name *name = &entries->entry[i].parsed;
+        char first[sizeof name->official];
+        if (name->part != FCMAE_PART_OTHER) continue;
+        snprintf(first, sizeof first, "%.*s", (int)strcspn(name->official, "."), name->official);
+        return fcmae_objective_find(first)->name;
+    }
+    return NULL;
+}
+
 /** The name of the built-in preset of these sizes, or "custom". */
 static void name_preset(fcmae_model_config *config)
 {
@@ -93,18 +107,18 @@ bool fcmae_entries_infer(const fcmae_entries *entries, fcmae_model_config *confi
     infer_stem(entries, &found);
     infer_dims(entries, &found);
     infer_blocks(entries, &found);
-    found.kind = FCMAE_KIND_ENCODER;
+    found.objective = other_objective(entries);
     if (has_part(entries, FCMAE_PART_DECODER)) {
-        found.kind = FCMAE_KIND_PRETRAIN;
+        found.objective = fcmae_objective_of_part(FCMAE_PART_DECODER);
         found.decoder_dim = small(count_of(entries, "mask_token"));
         if (found.decoder_dim == 0) found.decoder_dim = small(count_of(entries, "proj.bias"));
     } else if (count_of(entries, "head.weight") > 0 || count_of(entries, "head.bias") > 0) {
-        found.kind = FCMAE_KIND_CLASSIFIER;
+        found.objective = fcmae_objective_of_part(FCMAE_PART_HEAD);
         found.classes = small(count_of(entries, "head.bias"));
         if (found.classes == 0 && found.dims[3] > 0)
             found.classes = small(count_of(entries, "head.weight") / found.dims[3]);
     }
-    if (found.kind != FCMAE_KIND_CLASSIFIER) found.classes = 0;
+    if (!fcmae_config_has_part(&found, FCMAE_PART_HEAD)) found.classes = 0;
     if (fcmae_config_check(&found, NULL) != FCMAE_OK) return false;
     name_preset(&found);
     *config = found;
@@ -173,9 +187,8 @@ bool fcmae_config_from_metadata(const fcmae_tensor_file *file, fcmae_model_confi
     read_integer(file, "decoder_depth", &found.decoder_depth);
     read_integer(file, "decoder_dim", &found.decoder_dim);
     read_integer(file, "classes", &found.classes);
-    if (text_is(file, "kind", "pretrain")) found.kind = FCMAE_KIND_PRETRAIN;
-    if (text_is(file, "kind", "classifier")) found.kind = FCMAE_KIND_CLASSIFIER;
-    if (text_is(file, "kind", "encoder")) found.kind = FCMAE_KIND_ENCODER;
+    const char *kind = fcmae_tensor_file_text(file, "kind"), *objective;
+    if (kind && fcmae_objective_of_kind(kind, &objective)) found.objective = objective;
     if (!found.name[0]) snprintf(found.name, sizeof found.name, "custom");
     fcmae_config_read_modes(file, &found);
     if (fcmae_config_check(&found, NULL) != FCMAE_OK) return false;

@@ -49,8 +49,8 @@ const char *fcmae_block_leaf(fcmae_parameter_role role, fcmae_layout layout)
 
 bool fcmae_layout_has(const fcmae_parameter *p, fcmae_layout layout)
 {
-    return p->part != FCMAE_PART_DECODER || layout == FCMAE_LAYOUT_SPARSE ||
-           layout == FCMAE_LAYOUT_DENSE;
+    return (p->part != FCMAE_PART_DECODER && p->part != FCMAE_PART_OTHER) ||
+           layout == FCMAE_LAYOUT_SPARSE || layout == FCMAE_LAYOUT_DENSE;
 }
 
 bool fcmae_layout_is_kernel(const fcmae_parameter *p, fcmae_layout layout)
@@ -64,7 +64,8 @@ bool fcmae_layout_is_kernel(const fcmae_parameter *p, fcmae_layout layout)
 static const char *encoder_prefix(const fcmae_model_config *config, fcmae_layout layout)
 {
     if (layout == FCMAE_LAYOUT_SPARSE) return "encoder.";
-    if (layout != FCMAE_LAYOUT_HUGGINGFACE || config->kind != FCMAE_KIND_CLASSIFIER) return "";
+    if (layout != FCMAE_LAYOUT_HUGGINGFACE || !fcmae_config_has_part(config, FCMAE_PART_HEAD))
+        return "";
     return config->version == 1 ? "convnext." : "convnextv2.";
 }
 

@@ -34,7 +34,8 @@ bool fcmae_layout_fits(const fcmae_parameter *parameter, bool kernel, const fcma
 /** Name (into `name`, which tensor->name then points to) and shape of a parameter in a layout. */
 void fcmae_layout_describe(const fcmae_parameter *parameter, const fcmae_model_config *config,
                            fcmae_layout layout, char name[FCMAE_NAME_SIZE], fcmae_tensor *tensor);
-/** True if the layout has a place for the parameter: timm and Hugging Face have no decoder. */
+/** True if the layout has a place for the parameter: timm and Hugging Face know a head and
+ *  nothing else behind the encoder. */
 bool fcmae_layout_has(const fcmae_parameter *parameter, fcmae_layout layout);
 /** True if the layout stores this parameter in Minkowski kernel order. */
 bool fcmae_layout_is_kernel(const fcmae_parameter *parameter, fcmae_layout layout);

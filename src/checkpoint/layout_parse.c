@@ -6,6 +6,7 @@
 
 #include "checkpoint/layout.h"
 #include "checkpoint/layout_names.h"
+#include "model/objective.h"
 
 #define MOST_WORDS 12
 
@@ -196,6 +197,21 @@ static bool parse_head(const words *w, fcmae_parsed_name *parsed)
     return false;
 }
 
+/** <objective>.<...>: the parameters of other objectives have one name in every layout. */
+static bool parse_other(const words *w, fcmae_parsed_name *parsed)
+{
+    const fcmae_objective *objective = fcmae_objective_find(w->word[0]);
+    if (!objective || !(objective->parts & FCMAE_BIT(FCMAE_PART_OTHER)) || w->count < 2)
+        return false;
+    parsed->part = FCMAE_PART_OTHER;
+    parsed->stage = FCMAE_STAGES;
+    size_t used = 0;
+    for (int i = 0; i < w->count && used < sizeof parsed->official; i++)
+        used += (size_t)snprintf(parsed->official + used, sizeof parsed->official - used, "%s%s",
+                                 i > 0 ? "." : "", w->word[i]);
+    return used < sizeof parsed->official;
+}
+
 bool fcmae_layout_parse(const char *name, fcmae_parsed_name *parsed)
 {
     words w;
@@ -216,5 +232,5 @@ bool fcmae_layout_parse(const char *name, fcmae_parsed_name *parsed)
         if (is(&w, 1, "patch_embeddings")) return parse_downsampling(&w, 2, 0, 0, parsed);
         return is(&w, 1, "layernorm") && parse_downsampling(&w, 2, 0, 1, parsed);
     }
-    return parse_decoder(&w, parsed) || parse_head(&w, parsed);
+    return parse_decoder(&w, parsed) || parse_head(&w, parsed) || parse_other(&w, parsed);
 }

@@ -121,8 +121,8 @@ fcmae_status fcmae_checkpoint_load_block(const fcmae_checkpoint *checkpoint,
     return status;
 }
 
-/** The configuration to build from a file for the wanted kind. */
-static fcmae_status wanted_config(const fcmae_checkpoint *c, fcmae_model_kind kind, int classes,
+/** The configuration to build from a file for the wanted objective. */
+static fcmae_status wanted_config(const fcmae_checkpoint *c, const char *objective, int classes,
                                   fcmae_model_config *config, fcmae_error *error)
 {
     if (!c->info.recognised)
@@ -130,13 +130,14 @@ static fcmae_status wanted_config(const fcmae_checkpoint *c, fcmae_model_kind ki
                           "%.300s holds no ConvNeXt model: %d of its %d tensors have known names",
                           c->path, c->info.parameters, c->info.tensors);
     *config = c->info.config;
-    config->kind = kind;
-    if (kind == FCMAE_KIND_CLASSIFIER && classes > 0) config->classes = classes;
-    if (kind == FCMAE_KIND_CLASSIFIER && config->classes == 0)
+    config->objective = objective;
+    bool head = fcmae_config_has_part(config, FCMAE_PART_HEAD);
+    if (head && classes > 0) config->classes = classes;
+    if (head && config->classes == 0)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
                           "%.300s has no classification head: say how many classes a fresh one has",
                           c->path);
-    if (kind == FCMAE_KIND_PRETRAIN && !c->info.has_decoder) {
+    if (fcmae_config_has_part(config, FCMAE_PART_DECODER) && !c->info.has_decoder) {
         fcmae_model_config defaults;
         fcmae_config_default(&defaults);
         config->decoder_depth = defaults.decoder_depth;
@@ -169,7 +170,7 @@ static fcmae_status compare_first(const fcmae_checkpoint *c, const fcmae_model_c
 }
 
 fcmae_status fcmae_checkpoint_load_model(fcmae_model **model, const char *path, const char *key,
-                                         fcmae_model_kind kind, int classes, uint64_t seed,
+                                         const char *objective, int classes, uint64_t seed,
                                          const fcmae_load_options *options,
                                          fcmae_load_report *report, fcmae_error *error)
 {
@@ -180,7 +181,7 @@ fcmae_status fcmae_checkpoint_load_model(fcmae_model **model, const char *path, 
     fcmae_load_report own = {0};
     if (!options) options = &strict;
     FCMAE_TRY(fcmae_checkpoint_open(&c, path, key, error));
-    fcmae_status status = wanted_config(c, kind, classes, &config, error);
+    fcmae_status status = wanted_config(c, objective, classes, &config, error);
     if (status == FCMAE_OK)
         status = compare_first(c, &config, options, report ? report : &own, error);
     if (status == FCMAE_OK) status = fcmae_model_create(&built, &config, error);

@@ -59,7 +59,8 @@ static fcmae_status add_line(fcmae_load_report *report, fcmae_mismatch_kind kind
 /** May the model keep its own value of this parameter? */
 static bool may_keep(const fcmae_parameter *parameter, const fcmae_load_options *options)
 {
-    return (parameter->part == FCMAE_PART_HEAD && options->fresh_head) ||
+    bool head = parameter->part == FCMAE_PART_HEAD || parameter->part == FCMAE_PART_OTHER;
+    return (head && options->fresh_head) ||
            (parameter->part == FCMAE_PART_DECODER && options->fresh_decoder);
 }
 
@@ -115,8 +116,8 @@ static fcmae_status match_leftovers(const fcmae_entries *entries, const fcmae_pa
         const fcmae_entry *entry = &entries->entry[i];
         const char *name = entry->parsed.official;
         if (bsearch(&name, names, (size_t)count, sizeof *names, compare_names)) continue;
-        bool harmless = entry->parsed.part == FCMAE_PART_DECODER ||
-                        entry->parsed.part == FCMAE_PART_HEAD;
+        bool harmless = entry->parsed.part != FCMAE_PART_DOWNSAMPLE &&
+                        entry->parsed.part != FCMAE_PART_BLOCK; /* behind the encoder */
         status = add_line(report, harmless ? FCMAE_TENSOR_IGNORED : FCMAE_TENSOR_UNEXPECTED,
                           entry->tensor->name, NULL, entry->tensor, error);
     }

@@ -102,7 +102,7 @@ json_t *fcmae_conversion_classes(const fcmae_conversion *c, const char *input)
     bool kept = false;
     for (int i = 0; i < c->count; i++)
         kept |= c->source[i] && strcmp(c->table[i].name, "head.bias") == 0;
-    if (c->config.kind != FCMAE_KIND_CLASSIFIER || !kept) return NULL;
+    if (!fcmae_config_has_part(&c->config, FCMAE_PART_HEAD) || !kept) return NULL;
     const char *text = fcmae_tensor_file_text(c->input->file, "class_names");
     if (text && fcmae_json_parse(text, strlen(text), "class_names", &value, NULL) == FCMAE_OK) {
         names = as_names(value, count);
@@ -144,7 +144,7 @@ static json_t *describe_huggingface(const fcmae_conversion *c, const json_t *cla
 {
     static const char *const stages[] = {"stem", "stage1", "stage2", "stage3", "stage4"};
     const fcmae_model_config *config = &c->config;
-    bool second = config->version == 2, head = config->kind == FCMAE_KIND_CLASSIFIER;
+    bool second = config->version == 2, head = fcmae_config_has_part(config, FCMAE_PART_HEAD);
     const char *architecture = head ? (second ? "ConvNextV2ForImageClassification"
                                               : "ConvNextForImageClassification")
                                     : (second ? "ConvNextV2Model" : "ConvNextModel");

@@ -339,7 +339,7 @@ static void build_network(builder *b)
     x = node(b, "GlobalAveragePool", x, NULL, NULL);
     x = node(b, "Flatten", x, NULL, NULL);
     x = layer_norm(b, x, "norm");
-    if (config->kind != FCMAE_KIND_CLASSIFIER) {
+    if (!fcmae_config_has_part(config, FCMAE_PART_HEAD)) {
         name_output(b, "features", config->dims[3]);
         return;
     }

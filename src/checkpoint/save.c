@@ -9,6 +9,7 @@
 #include "checkpoint/save.h"
 #include "core/memory.h"
 #include "core/status.h"
+#include "model/objective.h"
 
 static void add_text(fcmae_config_texts *texts, const char *key, const char *format, ...)
     FCMAE_PRINTF(3, 4);
@@ -24,24 +25,24 @@ static void add_text(fcmae_config_texts *texts, const char *key, const char *for
 
 void fcmae_config_describe(const fcmae_model_config *config, fcmae_config_texts *texts)
 {
-    static const char *const kinds[] = {"pretrain", "classifier", "encoder"};
     const int *a = config->depths, *b = config->dims;
     texts->count = 0;
     add_text(texts, "format", "pt");
     add_text(texts, "model", "%s", config->name);
     add_text(texts, "version", "%d", config->version);
-    add_text(texts, "kind", "%s", kinds[config->kind]);
+    add_text(texts, "kind", "%s", fcmae_objective_kind(config));
     add_text(texts, "depths", "%d, %d, %d, %d", a[0], a[1], a[2], a[3]);
     add_text(texts, "dims", "%d, %d, %d, %d", b[0], b[1], b[2], b[3]);
     add_text(texts, "channels", "%d", config->channels);
     add_text(texts, "stem_stride", "%d", config->stem_stride);
     add_text(texts, "grn_scope", "%s", config->grn_scope == FCMAE_GRN_BATCH ? "batch" : "image");
     add_text(texts, "norm_pix", "%s", config->norm_pix ? "on" : "off");
-    if (config->kind == FCMAE_KIND_PRETRAIN) {
+    if (fcmae_config_has_part(config, FCMAE_PART_DECODER)) {
         add_text(texts, "decoder_depth", "%d", config->decoder_depth);
         add_text(texts, "decoder_dim", "%d", config->decoder_dim);
     }
-    if (config->kind == FCMAE_KIND_CLASSIFIER) add_text(texts, "classes", "%d", config->classes);
+    if (fcmae_config_has_part(config, FCMAE_PART_HEAD))
+        add_text(texts, "classes", "%d", config->classes);
     if (config->version == 1)
         add_text(texts, "layer_scale_init", "%.17g", config->layer_scale_init);
 }
@@ -149,7 +150,8 @@ fcmae_status fcmae_checkpoint_save(const char *path, fcmae_model *model,
     s.block_count = s.contents->blocks ? s.contents->block_count : 1;
     s.layout = s.contents->layout;
     if (s.layout == FCMAE_LAYOUT_AUTO)
-        s.layout = config->kind == FCMAE_KIND_PRETRAIN ? FCMAE_LAYOUT_SPARSE : FCMAE_LAYOUT_DENSE;
+        s.layout = fcmae_config_has_part(config, FCMAE_PART_DECODER) ? FCMAE_LAYOUT_SPARSE
+                                                                     : FCMAE_LAYOUT_DENSE;
 
     int64_t largest = 0;
     for (int i = 0; i < s.parameters; i++)

@@ -14,11 +14,9 @@ static size_t round_up(size_t bytes)
     return (bytes + FCMAE_ALIGNMENT - 1) / FCMAE_ALIGNMENT * FCMAE_ALIGNMENT;
 }
 
-void *fcmae_allocate_aligned(size_t count, size_t element_size)
+/** Aligned and not touched. `bytes` is rounded up. */
+static void *allocate_bare(size_t bytes)
 {
-    if (element_size && count > (SIZE_MAX - 4096) / element_size) return NULL;
-    size_t bytes = round_up(count * element_size);
-    if (bytes == 0) bytes = FCMAE_ALIGNMENT;
     /* Large blocks start on a huge page: 0-5 % of a training step (fewer TLB misses). */
     size_t alignment = bytes >= ((size_t)4 << 20) ? (size_t)2 << 20 : FCMAE_ALIGNMENT;
     void *block = NULL;
@@ -26,7 +24,16 @@ void *fcmae_allocate_aligned(size_t count, size_t element_size)
 #ifdef MADV_HUGEPAGE
     if (alignment > FCMAE_ALIGNMENT) madvise(block, bytes, MADV_HUGEPAGE);
 #endif
-    memset(block, 0, bytes);
+    return block;
+}
+
+void *fcmae_allocate_aligned(size_t count, size_t element_size)
+{
+    if (element_size && count > (SIZE_MAX - 4096) / element_size) return NULL;
+    size_t bytes = round_up(count * element_size);
+    if (bytes == 0) bytes = FCMAE_ALIGNMENT;
+    void *block = allocate_bare(bytes);
+    if (block) memset(block, 0, bytes);
     return block;
 }
 
@@ -38,12 +45,14 @@ void *fcmae_arena_take(fcmae_arena *arena, size_t count, size_t element_size)
         return NULL;
     }
     arena->used += round_up(count * element_size);
-    return arena->base ? arena->base + offset : NULL;
+    if (!arena->base || arena->used > arena->size) return NULL;
+    return arena->base + offset;
 }
 
-fcmae_status fcmae_arena_allocate(fcmae_arena *arena, const char *what, fcmae_error *error)
+fcmae_status fcmae_arena_allocate_bare(fcmae_arena *arena, const char *what, fcmae_error *error)
 {
-    arena->base = fcmae_allocate_aligned(arena->used, 1);
+    if (arena->used < SIZE_MAX / 2)
+        arena->base = allocate_bare(arena->used ? arena->used : FCMAE_ALIGNMENT);
     if (!arena->base)
         return fcmae_fail(error, FCMAE_ERR_MEMORY,
                           "%s needs %.2f GiB, which could not be allocated", what,
@@ -51,6 +60,28 @@ fcmae_status fcmae_arena_allocate(fcmae_arena *arena, const char *what, fcmae_er
     arena->size = arena->used;
     arena->used = 0;
     return FCMAE_OK;
+}
+
+fcmae_status fcmae_arena_allocate(fcmae_arena *arena, const char *what, fcmae_error *error)
+{
+    FCMAE_TRY(fcmae_arena_allocate_bare(arena, what, error));
+    memset(arena->base, 0, arena->size);
+    return FCMAE_OK;
+}
+
+fcmae_status fcmae_arena_finish(fcmae_arena *arena, const char *what, fcmae_error *error)
+{
+    size_t size = arena->size, used = arena->used;
+    if (used == size) return FCMAE_OK;
+    fcmae_arena_release(arena);
+    return fcmae_fail(error, FCMAE_ERR_MEMORY, "%s: %zu bytes were measured, but %zu taken", what,
+                      size, used);
+}
+
+fcmae_status fcmae_arena_end_pass(fcmae_arena *arena, const char *what, fcmae_error *error)
+{
+    return arena->base ? fcmae_arena_finish(arena, what, error)
+                       : fcmae_arena_allocate(arena, what, error);
 }
 
 void fcmae_arena_release(fcmae_arena *arena)

@@ -5,8 +5,9 @@
  *
  * An arena is filled twice by the same code. The first pass runs with base == NULL: every
  * fcmae_arena_take() returns NULL and only counts. fcmae_arena_allocate() then gets one block of
- * that size and the second pass hands out pieces of it. So a run knows what it needs before it
- * takes it, and nothing allocates inside a training step.
+ * that size, the second pass hands out pieces of it, and fcmae_arena_finish() sees that both were
+ * the same. So a run knows what it needs before it takes it, and nothing allocates inside a
+ * training step.
  */
 #ifndef FCMAE_CORE_MEMORY_H
 #define FCMAE_CORE_MEMORY_H
@@ -27,10 +28,20 @@ typedef struct fcmae_arena {
     size_t size; /**< bytes allocated; 0 while measuring */
 } fcmae_arena;
 
-/** The next `count * element_size` bytes, 64-byte aligned; NULL while measuring. */
+/** The next `count * element_size` bytes, 64-byte aligned; NULL while measuring, and where the
+ * second pass takes more than the first measured. */
 void *fcmae_arena_take(fcmae_arena *arena, size_t count, size_t element_size);
 /** Ends the measuring pass: allocates what was counted (zero-filled) and rewinds. */
 fcmae_status fcmae_arena_allocate(fcmae_arena *arena, const char *what, fcmae_error *error);
+/** The same without touching the memory: a page lies near the thread that writes it first. The
+ *  caller fills all of it. */
+fcmae_status fcmae_arena_allocate_bare(fcmae_arena *arena, const char *what, fcmae_error *error);
+/** Ends the second pass, before anything is used: FCMAE_ERR_MEMORY, and the arena is released, if
+ * it did not take exactly what the first measured. */
+fcmae_status fcmae_arena_finish(fcmae_arena *arena, const char *what, fcmae_error *error);
+/** Ends either pass: fcmae_arena_allocate() after the first, fcmae_arena_finish() after the second.
+ */
+fcmae_status fcmae_arena_end_pass(fcmae_arena *arena, const char *what, fcmae_error *error);
 /** Frees the block; the arena can be measured again. */
 void fcmae_arena_release(fcmae_arena *arena);
 

@@ -13,7 +13,7 @@ static fcmae_status build(fcmae_model **model, const fcmae_checkpoint *file, con
                           "%.500s holds no ConvNeXt model: %d of its %d tensors have known names",
                           path, info->parameters, info->tensors);
     fcmae_model_config config = info->config;
-    config.kind = FCMAE_KIND_CLASSIFIER;
+    config.objective = "classify";
     config.grn_scope = FCMAE_GRN_IMAGE;
     if (classes > 0) config.classes = classes;
     if (config.classes == 0)

@@ -167,7 +167,7 @@ fcmae_status fcmae_pass_run_request(fcmae_model *model, const fcmae_dataset *dat
     const fcmae_model_config *config = fcmae_model_configuration(model);
     fcmae_pass_options o = *options;
     FCMAE_TRY(fcmae_pass_resolve(&o, config, error));
-    if (config->kind != FCMAE_KIND_CLASSIFIER && (request->outputs & FCMAE_PASS_LOGITS))
+    if (!fcmae_config_has_part(config, FCMAE_PART_HEAD) && (request->outputs & FCMAE_PASS_LOGITS))
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "a network without a head has no logits");
     int64_t images = o.subset ? o.subset_count : fcmae_dataset_count(dataset);
     if (images < o.batch) o.batch = (int)images; /* a training loader wants a whole batch */
@@ -180,8 +180,7 @@ fcmae_status fcmae_pass_run_request(fcmae_model *model, const fcmae_dataset *dat
                                           .subset = o.subset,
                                           .subset_count = o.subset_count,
                                           .log = o.log};
-    const fcmae_engine_options engine_options = {.mode = FCMAE_MODE_INFERENCE,
-                                                 .height = o.input_size,
+    const fcmae_engine_options engine_options = {.height = o.input_size,
                                                  .width = o.input_size,
                                                  .batch = o.batch,
                                                  .threads = o.threads,

@@ -144,7 +144,7 @@ fcmae_status fcmae_evaluate(fcmae_model *model, const fcmae_dataset *dataset,
                             fcmae_evaluation *evaluation, fcmae_error *error)
 {
     const fcmae_model_config *config = fcmae_model_configuration(model);
-    if (config->kind != FCMAE_KIND_CLASSIFIER)
+    if (!fcmae_config_has_part(config, FCMAE_PART_HEAD))
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
                           "a network without a head cannot be evaluated");
     if (fcmae_dataset_classes(dataset) == 0)

@@ -92,7 +92,7 @@ static fcmae_status reserve_run(probe_run *run)
         run->x = fcmae_arena_take(arena, ROWS * (size_t)d->dimension, sizeof(float));
         run->logits = fcmae_arena_take(arena, ROWS * k, sizeof(float));
         run->order = fcmae_arena_take(arena, (size_t)run->row_count, sizeof(int64_t));
-        if (pass == 0) FCMAE_TRY(fcmae_arena_allocate(arena, "a linear probe", &run->error));
+        FCMAE_TRY(fcmae_arena_end_pass(arena, "a linear probe", &run->error));
     }
     fcmae_random random = fcmae_random_start(d->options->seed, FCMAE_RANDOM_INITIALISATION, 1,
                                              UINT32_MAX);
@@ -453,7 +453,7 @@ int64_t fcmae_probe_correct(const fcmae_probe *probe, const fcmae_features *f)
 fcmae_status fcmae_probe_install(const fcmae_probe *probe, fcmae_model *model, fcmae_error *error)
 {
     const fcmae_model_config *config = fcmae_model_configuration(model);
-    if (config->kind != FCMAE_KIND_CLASSIFIER || config->classes != probe->classes ||
+    if (!fcmae_config_has_part(config, FCMAE_PART_HEAD) || config->classes != probe->classes ||
         config->dims[3] != probe->dimension)
         return fcmae_fail(
             error, FCMAE_ERR_MISMATCH,

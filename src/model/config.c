@@ -3,6 +3,7 @@
 #include "core/status.h"
 #include "fcmae/preset.h"
 #include "model/model_options.h"
+#include "model/objective.h"
 
 #define AT(member) offsetof(fcmae_model_config, member)
 static const fcmae_option model_rows[] = {FCMAE_MODEL_OPTIONS(AT, FCMAE_SOURCE_ANY),
@@ -15,7 +16,7 @@ const fcmae_option_set fcmae_model_option_set = {.name = "model",
 void fcmae_config_default(fcmae_model_config *config)
 {
     fcmae_option_defaults(&fcmae_model_option_set, config);
-    config->kind = FCMAE_KIND_PRETRAIN;
+    config->objective = "masked";
 }
 
 int fcmae_config_patch(const fcmae_model_config *config)
@@ -29,9 +30,8 @@ int fcmae_config_patch_values(const fcmae_model_config *config)
     return patch * patch * config->channels;
 }
 
-/** The member that a row of the model's options names lies in the range of that row. */
-static fcmae_status check_row(const fcmae_model_config *config, const char *name,
-                              fcmae_error *error)
+fcmae_status fcmae_check_row(const fcmae_model_config *config, const char *name,
+                             fcmae_error *error)
 {
     const fcmae_option *row = fcmae_option_find(&fcmae_model_option_set, name);
     const void *member = (const char *)config + row->offset;
@@ -46,7 +46,7 @@ static fcmae_status check_row(const fcmae_model_config *config, const char *name
     return FCMAE_OK;
 }
 
-static fcmae_status check_multiple(const char *field, int value, int unit, fcmae_error *error)
+fcmae_status fcmae_check_multiple(const char *field, int value, int unit, fcmae_error *error)
 {
     if (value % unit == 0) return FCMAE_OK;
     return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "%s is %d, but must be a multiple of %d", field,
@@ -55,25 +55,19 @@ static fcmae_status check_multiple(const char *field, int value, int unit, fcmae
 
 fcmae_status fcmae_config_check(const fcmae_model_config *config, fcmae_error *error)
 {
-    FCMAE_TRY(check_row(config, "version", error));
-    FCMAE_TRY(check_row(config, "depths", error));
-    FCMAE_TRY(check_row(config, "dims", error));
+    FCMAE_TRY(fcmae_check_row(config, "version", error));
+    FCMAE_TRY(fcmae_check_row(config, "depths", error));
+    FCMAE_TRY(fcmae_check_row(config, "dims", error));
     for (int stage = 0; stage < FCMAE_STAGES; stage++)
-        FCMAE_TRY(check_multiple("dims", config->dims[stage], 8, error));
-    FCMAE_TRY(check_row(config, "channels", error));
+        FCMAE_TRY(fcmae_check_multiple("dims", config->dims[stage], 8, error));
+    FCMAE_TRY(fcmae_check_row(config, "channels", error));
     if (config->stem_stride != 2 && config->stem_stride != 4 && config->stem_stride != 8)
         return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED,
                           "stem_stride is %d, but the stem is built for 2, 4 or 8 (patches of 16, "
                           "32 or 64 pixels)",
                           config->stem_stride);
-    if (config->kind == FCMAE_KIND_PRETRAIN) {
-        FCMAE_TRY(check_row(config, "decoder_depth", error));
-        FCMAE_TRY(check_row(config, "decoder_dim", error));
-        FCMAE_TRY(check_multiple("decoder_dim", config->decoder_dim, 16, error));
-    }
-    if (config->kind == FCMAE_KIND_CLASSIFIER) FCMAE_TRY(check_row(config, "classes", error));
     if (config->grn_scope != FCMAE_GRN_IMAGE && config->grn_scope != FCMAE_GRN_BATCH)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "grn_scope is %d", config->grn_scope);
-    if (config->version == 1) FCMAE_TRY(check_row(config, "layer_scale_init", error));
-    return FCMAE_OK;
+    if (config->version == 1) FCMAE_TRY(fcmae_check_row(config, "layer_scale_init", error));
+    return fcmae_objective_check(config, error);
 }

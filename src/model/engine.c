@@ -1,42 +1,82 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
+/** Making an engine, the values it computes with, and its gradients. */
 #include "model/engine.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/parallel.h"
 
+/** Takes everything from the two arenas: measuring, then for good. */
+static fcmae_status reserve(fcmae_engine *engine, const fcmae_lane_shape *shape, fcmae_error *error)
+{
+    const fcmae_engine_options *options = &engine->info.options;
+    size_t batch = (size_t)options->batch, block = (size_t)engine->model->block_size;
+    FCMAE_TRY(fcmae_network_reserve(&engine->network, &engine->packed, engine->model, shape->pairs,
+                                    shape->backward, error));
+    for (int l = 0; l < options->lanes; l++) {
+        if (!engine->lane[l].network)
+            FCMAE_TRY(fcmae_lane_create(&engine->lane[l], &engine->network, shape, l, error));
+        engine->lane_begin[l] = engine->buffers.used;
+        fcmae_lane_reserve(&engine->lane[l], &engine->buffers);
+    }
+    engine->lane_begin[options->lanes] = engine->buffers.used;
+    if (options->train)
+        engine->gradients = fcmae_arena_take(&engine->buffers, block * (size_t)options->lanes,
+                                             sizeof(float));
+    engine->piece_loss = fcmae_arena_take(&engine->buffers, batch, sizeof(double));
+    engine->sample_loss = fcmae_arena_take(&engine->buffers, batch, sizeof(double));
+    return FCMAE_OK;
+}
+
+static void zero_gradients(fcmae_engine *engine, int64_t lane)
+{
+    memset(engine->lane[lane].gradients, 0, (size_t)engine->model->block_size * sizeof(float));
+}
+
+static void zero_task(void *argument, int64_t lane, int worker)
+{
+    (void)worker;
+    zero_gradients(argument, lane);
+}
+
+/** The first touch of a lane's memory, by the thread that will run the lane. */
+static void touch_task(void *argument, int64_t lane, int worker)
+{
+    fcmae_engine *engine = argument;
+    const size_t *begin = engine->lane_begin + lane;
+    (void)worker;
+    memset(engine->buffers.base + begin[0], 0, begin[1] - begin[0]);
+    if (engine->gradients) zero_gradients(engine, lane);
+}
+
 static fcmae_status allocate(fcmae_engine *engine, fcmae_error *error)
 {
     const fcmae_engine_options *options = &engine->info.options;
-    bool backward = options->mode != FCMAE_MODE_INFERENCE;
+    const char *packed = "packed weights", *buffers = "gradients and activations";
+    size_t lanes = (size_t)options->lanes, batch = (size_t)options->batch;
     fcmae_lane_shape shape = fcmae_engine_lane_shape(&engine->model->config, options);
-    engine->lane = calloc((size_t)options->lanes, sizeof *engine->lane);
-    if (!engine->lane) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for the lanes");
-    for (int pass = 0; pass < 2; pass++) { /* measure, then take */
-        FCMAE_TRY(fcmae_network_reserve(&engine->network, &engine->packed, engine->model,
-                                        shape.pairs, backward, error));
-        for (int l = 0; l < options->lanes; l++) {
-            if (pass == 0)
-                FCMAE_TRY(fcmae_lane_create(&engine->lane[l], &engine->network, &shape, l, error));
-            fcmae_lane_reserve(&engine->lane[l], &engine->buffers);
-        }
-        size_t batch = (size_t)options->batch, block = (size_t)engine->model->block_size;
-        engine->piece_loss = fcmae_arena_take(&engine->buffers, batch, sizeof(double));
-        engine->sample_loss = fcmae_arena_take(&engine->buffers, batch, sizeof(double));
-        if (backward)
-            engine->gradients = fcmae_arena_take(&engine->buffers, block * (size_t)options->lanes,
-                                                 sizeof(float));
+    engine->lane = calloc(lanes, sizeof *engine->lane);
+    engine->lane_begin = calloc(lanes + 1, sizeof *engine->lane_begin);
+    if (!engine->lane || !engine->lane_begin)
+        return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for the lanes");
+    for (int pass = 0; pass < 2; pass++) {
+        FCMAE_TRY(reserve(engine, &shape, error));
         if (pass == 1) break;
-        FCMAE_TRY(fcmae_arena_allocate(&engine->packed, "packed weights", error));
-        FCMAE_TRY(fcmae_arena_allocate(&engine->buffers, "gradients and activations", error));
+        FCMAE_TRY(fcmae_arena_allocate(&engine->packed, packed, error));
+        FCMAE_TRY(fcmae_arena_allocate_bare(&engine->buffers, buffers, error));
     }
+    FCMAE_TRY(fcmae_arena_finish(&engine->packed, packed, error));
+    FCMAE_TRY(fcmae_arena_finish(&engine->buffers, buffers, error));
     for (int l = 0; l < options->lanes; l++) {
         engine->lane[l].workspace.kernels = engine->kernels;
-        if (backward) engine->lane[l].gradients = engine->gradients + l * engine->model->block_size;
+        if (engine->gradients)
+            engine->lane[l].gradients = engine->gradients + l * engine->model->block_size;
     }
+    fcmae_parallel_static(fcmae_engine_lane_threads(engine), options->lanes, touch_task, engine);
+    memset(engine->piece_loss, 0, batch * sizeof *engine->piece_loss);
+    memset(engine->sample_loss, 0, batch * sizeof *engine->sample_loss);
     return FCMAE_OK;
 }
 
@@ -46,6 +86,7 @@ fcmae_status fcmae_engine_create(fcmae_engine **out, fcmae_model *model,
     fcmae_engine *engine = calloc(1, sizeof *engine);
     if (!engine) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for an engine");
     engine->model = model;
+    engine->group = fcmae_group_of_one();
     fcmae_status status = fcmae_engine_plan(&model->config, options, &engine->info, error);
     if (status == FCMAE_OK) {
         engine->kernels = fcmae_kernels_get(
@@ -67,6 +108,7 @@ void fcmae_engine_destroy(fcmae_engine **engine)
     for (int l = 0; (*engine)->lane && l < (*engine)->info.options.lanes; l++)
         fcmae_lane_destroy(&(*engine)->lane[l]);
     free((*engine)->lane);
+    free((*engine)->lane_begin);
     fcmae_network_release(&(*engine)->network);
     fcmae_arena_release(&(*engine)->packed);
     fcmae_arena_release(&(*engine)->buffers);
@@ -84,175 +126,50 @@ void fcmae_engine_pack(fcmae_engine *engine)
     fcmae_network_pack(&engine->network, engine->kernels, engine->info.options.threads);
 }
 
-/* Checking a batch: everything a kernel relies on. */
-
-static fcmae_status check_masks(const fcmae_engine *engine, const fcmae_batch *batch, bool step,
-                                int64_t *removed_total, fcmae_error *error)
+void fcmae_engine_bind(fcmae_engine *engine, const float *values)
 {
-    const fcmae_lane_shape *shape = &engine->lane[0].shape;
-    int cells = shape->height * shape->width;
-    *removed_total = 0;
-    for (int64_t i = 0; i < batch->samples; i++) {
-        int removed = 0;
-        for (int c = 0; batch->removed && c < cells; c++)
-            removed += batch->removed[i * cells + c] != 0;
-        if (removed == cells)
-            return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
-                              "sample %lld: all %d cells are removed, nothing is left to encode",
-                              (long long)i, cells);
-        if (cells - removed > shape->visible_cells)
-            return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
-                              "sample %lld has %d visible cells, but the engine was made for %d",
-                              (long long)i, cells - removed, shape->visible_cells);
-        if (step && engine->model->config.kind == FCMAE_KIND_PRETRAIN && removed == 0)
-            return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
-                              "sample %lld: no cell is removed, nothing is left to predict",
-                              (long long)i);
-        *removed_total += removed;
-    }
+    fcmae_network_bind(&engine->network, values ? values : engine->model->values);
+    fcmae_engine_pack(engine);
+}
+
+fcmae_status fcmae_engine_join(fcmae_engine *engine, const fcmae_group *group, fcmae_error *error)
+{
+    int lanes = engine->info.options.lanes;
+    if (group->size > 1 && (lanes & (lanes - 1)) != 0)
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                          "%d lanes in each of %d processes: the same bits for any number of "
+                          "processes need a power of two in each",
+                          lanes, group->size);
+    engine->group = group;
     return FCMAE_OK;
 }
 
-static fcmae_status check_batch(const fcmae_engine *engine, const fcmae_batch *batch, bool step,
-                                int64_t *removed_total, fcmae_error *error)
+int fcmae_engine_lane_threads(const fcmae_engine *engine)
 {
     const fcmae_engine_options *options = &engine->info.options;
-    const fcmae_images *images = &batch->images;
-    if (batch->samples < 1 || batch->samples > options->batch)
-        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
-                          "%lld samples, but the engine was made for 1 to %d",
-                          (long long)batch->samples, options->batch);
-    if (!images->values == !images->bytes)
-        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "images must be given as bytes or as values");
-    if (images->bytes && (!images->mean || !images->deviation))
-        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "images as bytes need mean and deviation");
-    for (int64_t i = 0; i < batch->samples; i++) {
-        int64_t image = batch->image_of ? batch->image_of[i] : i;
-        if (image < 0 || image >= images->count)
-            return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
-                              "sample %lld is of image %lld, but there are %lld", (long long)i,
-                              (long long)image, (long long)images->count);
-    }
-    if (step && options->mode == FCMAE_MODE_INFERENCE)
-        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "an engine made for inference cannot train");
-    if (step && options->mode == FCMAE_MODE_CLASSIFY && !batch->targets)
-        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "a training step needs targets");
-    return check_masks(engine, batch, step, removed_total, error);
-}
-
-/* Running a batch: pieces of samples, dealt to the lanes in turn. */
-
-typedef struct batch_pass {
-    fcmae_engine *engine;
-    fcmae_call call;
-    int64_t pieces;
-} batch_pass;
-
-static void lane_task(void *argument, int64_t lane, int worker)
-{
-    const batch_pass *pass = argument;
-    int64_t samples = pass->call.batch->samples, lanes = pass->engine->info.options.lanes;
-    (void)worker;
-    for (int64_t piece = lane; piece < pass->pieces; piece += lanes) {
-        int64_t first = samples * piece / pass->pieces, last = samples * (piece + 1) / pass->pieces;
-        pass->engine->piece_loss[piece] = fcmae_lane_run(&pass->engine->lane[lane], &pass->call,
-                                                         first, (int)(last - first));
-    }
-}
-
-/** Returns the sum of the pieces' losses; their number depends on the options alone. */
-static double run_batch(batch_pass *pass)
-{
-    const fcmae_engine_options *options = &pass->engine->info.options;
-    int64_t samples = pass->call.batch->samples, lanes = options->lanes;
-    int64_t pieces = (samples + options->micro_batch - 1) / options->micro_batch;
-    pieces = (pieces + lanes - 1) / lanes * lanes; /* an equal number for every lane */
-    pass->pieces = pieces < samples ? pieces : samples;
-    fcmae_parallel_for(options->threads < lanes ? options->threads : (int)lanes, lanes, lane_task,
-                       pass);
-    double loss = 0;
-    for (int64_t piece = 0; piece < pass->pieces; piece++) loss += pass->engine->piece_loss[piece];
-    return loss;
-}
-
-/** Names the first sample whose own loss is not finite. */
-static fcmae_status report_not_finite(fcmae_engine *engine, const fcmae_batch *batch, double loss,
-                                      fcmae_error *error)
-{
-    fcmae_outputs outputs = {.sample_loss = engine->sample_loss};
-    if (fcmae_engine_forward(engine, batch, &outputs, NULL) == FCMAE_OK)
-        for (int64_t i = 0; i < batch->samples; i++)
-            if (!isfinite(engine->sample_loss[i]))
-                return fcmae_fail(error, FCMAE_ERR_NUMERIC,
-                                  "the loss is %g; the first sample that is not finite is %lld",
-                                  loss, (long long)i);
-    return fcmae_fail(error, FCMAE_ERR_NUMERIC, "the loss is %g", loss);
-}
-
-static void zero_task(void *argument, int64_t lane, int worker)
-{
-    fcmae_engine *engine = argument;
-    (void)worker;
-    memset(engine->lane[lane].gradients, 0, (size_t)engine->model->block_size * sizeof(float));
+    return options->threads < options->lanes ? options->threads : options->lanes;
 }
 
 void fcmae_engine_zero_gradients(fcmae_engine *engine)
 {
     if (!engine->gradients) return;
-    fcmae_parallel_for(engine->info.options.threads, engine->info.options.lanes, zero_task, engine);
+    fcmae_parallel_static(fcmae_engine_lane_threads(engine), engine->info.options.lanes, zero_task,
+                          engine);
 }
 
-fcmae_status fcmae_engine_step(fcmae_engine *engine, const fcmae_batch *batch, double weight,
-                               double *loss, fcmae_error *error)
+/* Lanes hold gradients of the folded weights: summed over lanes and processes first, then unfolded
+ * once. */
+fcmae_status fcmae_engine_gradients(fcmae_engine *engine, float **gradients, fcmae_error *error)
 {
-    batch_pass pass = {.engine = engine,
-                       .call = {.batch = batch, .backward = true, .weight = weight}};
-    FCMAE_TRY(check_batch(engine, batch, true, &pass.call.removed_total, error));
-    double sum = run_batch(&pass);
-    int64_t count = engine->info.options.mode == FCMAE_MODE_PRETRAIN ? pass.call.removed_total
-                                                                     : batch->samples;
-    *loss = sum / (double)count;
-    if (!isfinite(*loss)) return report_not_finite(engine, batch, *loss, error);
+    const fcmae_engine_options *options = &engine->info.options;
+    const fcmae_group *group = engine->group;
+    int64_t size = engine->model->block_size;
+    if (!engine->gradients)
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                          "an engine made for inference has no gradients");
+    fcmae_tree_sum(engine->kernels, options->threads, engine->gradients, size, options->lanes);
+    FCMAE_TRY(group->sum(group, engine->gradients, size, error));
+    fcmae_network_finish(&engine->network, engine->kernels, options->threads, engine->gradients);
+    *gradients = engine->gradients;
     return FCMAE_OK;
-}
-
-fcmae_status fcmae_engine_forward(fcmae_engine *engine, const fcmae_batch *batch,
-                                  const fcmae_outputs *outputs, fcmae_error *error)
-{
-    batch_pass pass = {.engine = engine, .call = {.batch = batch, .outputs = outputs, .weight = 1}};
-    FCMAE_TRY(check_batch(engine, batch, false, &pass.call.removed_total, error));
-    run_batch(&pass);
-    return FCMAE_OK;
-}
-
-/* Gradients: sum over lanes in their order, then from folded to real parameters. */
-
-#define SUM_CHUNK 65536
-
-static void sum_task(void *argument, int64_t chunk, int worker)
-{
-    fcmae_engine *engine = argument;
-    int64_t first = chunk * SUM_CHUNK, left = engine->model->block_size - first;
-    const float *block[64];
-    int lanes = engine->info.options.lanes;
-    (void)worker;
-    float *sum = engine->gradients + first;
-    for (int done = 1; done < lanes;) { /* 63 further lanes at a time */
-        int count = 1;
-        block[0] = sum;
-        while (count < 64 && done < lanes)
-            block[count++] = engine->gradients + done++ * engine->model->block_size + first;
-        engine->kernels->sum_blocks(left < SUM_CHUNK ? left : SUM_CHUNK, count, block, sum);
-    }
-}
-
-float *fcmae_engine_gradients(fcmae_engine *engine)
-{
-    if (!engine->gradients) return NULL;
-    int64_t chunks = (engine->model->block_size + SUM_CHUNK - 1) / SUM_CHUNK;
-    if (engine->info.options.lanes > 1)
-        fcmae_parallel_for(engine->info.options.threads, chunks, sum_task, engine);
-    fcmae_network_finish(&engine->network, engine->kernels, engine->info.options.threads,
-                         engine->gradients);
-    return engine->gradients;
 }

@@ -6,6 +6,8 @@
 
 #include "fcmae/model.h"
 
+typedef struct fcmae_objective fcmae_objective; /* model/objective.h */
+
 /** Parameters of one block; NULL where the version has none. */
 typedef struct fcmae_block_parameters {
     const fcmae_parameter *depthwise_weight, *depthwise_bias, *norm_weight, *norm_bias;
@@ -26,12 +28,11 @@ struct fcmae_model {
     int64_t parameter_count, block_size;
     float *values;
 
+    const fcmae_objective *objective;            /* NULL: the encoder alone */
     fcmae_patch_parameters patch[FCMAE_STAGES];  /* 0: stem */
     fcmae_block_parameters *stage[FCMAE_STAGES]; /* [depths[s]] */
-    fcmae_block_parameters *decoder;             /* [decoder_depth] */
-    fcmae_block_parameters *blocks;              /* owner of the four above */
-    const fcmae_parameter *mask_token, *proj_weight, *proj_bias, *pred_weight, *pred_bias;
-    const fcmae_parameter *norm_weight, *norm_bias, *head_weight, *head_bias;
+    fcmae_block_parameters *own_blocks;          /* of the objective */
+    fcmae_block_parameters *blocks;              /* owner of the five above */
 };
 
 /** Fills table, groups, counts; values stay NULL. Used alone to plan without memory for values. */

@@ -1,32 +1,27 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/**
- * Counts of arithmetic per sample, from the definitions.
- *
- * Necessary operations: linears and convolutions at the sites where their result is used (the last
- * decoder block's second linear and the prediction at removed cells only), depthwise taps that are
- * expected to be present under a random mask; 2 per multiply-add; backward twice forward, less the
- * stem's input gradient. Norms, GELU, GRN and AdamW are not counted.
- */
-#include "model/engine.h"
+#include "model/operations.h"
 
-/** Expected number of present taps per site: same cell always, other cells with probability p. */
-static double expected_taps(int cells_high, int cells_wide, int side, double p)
+#include "model/objective.h"
+
+/** Along one axis: pairs of a place and one at most 3 away, on the grid or in the same cell. */
+static double count_pairs(int cells, int side, bool same_cell)
 {
-    int height = cells_high * side, width = cells_wide * side;
-    double total = 0;
-    for (int y = 0; y < height; y++)
-        for (int x = 0; x < width; x++)
-            for (int dy = -3; dy <= 3; dy++)
-                for (int dx = -3; dx <= 3; dx++) {
-                    int v = y + dy, u = x + dx;
-                    if (v < 0 || u < 0 || v >= height || u >= width) continue;
-                    total += v / side == y / side && u / side == x / side ? 1 : p;
-                }
-    return total / (height * width);
+    double pairs = 0;
+    for (int y = 0; y < cells * side; y++)
+        for (int v = y - 3; v <= y + 3; v++)
+            pairs += v >= 0 && v < cells * side && (!same_cell || v / side == y / side);
+    return pairs;
 }
 
-static double block_macs(double rows, double reduced_rows, double taps, double channels)
+double fcmae_expected_taps(int cells_high, int cells_wide, int side, double p)
+{
+    double all = count_pairs(cells_high, side, false) * count_pairs(cells_wide, side, false);
+    double own = count_pairs(cells_high, side, true) * count_pairs(cells_wide, side, true);
+    return (own + (all - own) * p) / ((double)cells_high * cells_wide * side * side);
+}
+
+double fcmae_block_macs(double rows, double reduced_rows, double taps, double channels)
 {
     return rows * taps * channels + 4 * channels * channels * (rows + reduced_rows);
 }
@@ -45,31 +40,17 @@ void fcmae_count_operations(const fcmae_model_config *config, const fcmae_engine
         int side = 8 >> s;
         double sites = side * side, c = config->dims[s];
         double front = s == 0 ? stem : sites * 4 * config->dims[s - 1] * c;
-        double cell = front + config->depths[s] * block_macs(sites, sites, 49, c);
+        double cell = front + config->depths[s] * fcmae_block_macs(sites, sites, 49, c);
         info->encoder_macs += visible * cell;
         info->encoder_macs_dense += cells * cell;
-        double taps = expected_taps(high, wide, side, share);
-        necessary += visible * (front + config->depths[s] * block_macs(sites, sites, taps, c));
+        double taps = fcmae_expected_taps(high, wide, side, share);
+        necessary += visible *
+                     (front + config->depths[s] * fcmae_block_macs(sites, sites, taps, c));
     }
     info->decoder_macs = 0;
-    if (config->kind == FCMAE_KIND_PRETRAIN) {
-        double d = config->decoder_dim, values = fcmae_config_patch_values(config);
-        double proj = config->dims[3] * d, removed = cells - visible;
-        double taps = expected_taps(high, wide, 1, 1);
-        info->decoder_macs = cells * (proj + d * values) +
-                             config->decoder_depth * block_macs(cells, cells, 49, d);
-        necessary += visible * proj + removed * d * values +
-                     (config->decoder_depth - 1) * block_macs(cells, cells, taps, d) +
-                     block_macs(cells, removed, taps, d);
-    }
-    if (config->kind == FCMAE_KIND_CLASSIFIER) {
-        double head = (double)config->dims[3] * config->classes;
-        info->encoder_macs_dense += head;
-        info->encoder_macs += head;
-        necessary += head;
-    }
+    const fcmae_objective *objective = fcmae_objective_find(config->objective);
+    if (objective && objective->count)
+        objective->count(config, high, wide, visible, info, &necessary);
     info->forward_flops = 2 * necessary;
-    info->backward_flops = options->mode == FCMAE_MODE_INFERENCE
-                               ? 0
-                               : 4 * necessary - 2 * visible * stem;
+    info->backward_flops = options->train ? 4 * necessary - 2 * visible * stem : 0;
 }

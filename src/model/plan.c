@@ -7,30 +7,29 @@
 
 #include "core/parallel.h"
 #include "model/engine.h"
+#include "model/objective.h"
+#include "model/operations.h"
 
-#define MICRO_BATCH                                                              \
-    8 /* 4, 8 and 16 run within 3 % of each other; 1 moves the weights too often \
-       */
+/* 4, 8 and 16 run within 3 % of each other; 1 moves the weights too often. */
+enum { MICRO_BATCH = 8 };
 
 static int at_least_one(int64_t value)
 {
     return value < 1 ? 1 : (int)value;
 }
 
-static fcmae_status check_mode(const fcmae_model_config *config,
-                               const fcmae_engine_options *options, fcmae_error *error)
+static fcmae_status check_options(const fcmae_model_config *config,
+                                  const fcmae_engine_options *options, fcmae_error *error)
 {
-    if (options->mode == FCMAE_MODE_PRETRAIN && config->kind != FCMAE_KIND_PRETRAIN)
-        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "pretraining needs a model with a decoder");
-    if (options->mode == FCMAE_MODE_CLASSIFY && config->kind != FCMAE_KIND_CLASSIFIER)
+    const fcmae_objective *objective = fcmae_objective_find(config->objective);
+    if (options->train && !objective)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
-                          "supervised training needs a model with a head");
+                          "training needs a model with an objective, but this is an encoder alone");
     if (options->precision != FCMAE_FLOAT32 && options->precision != FCMAE_BFLOAT16)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "precision %d is unknown", options->precision);
-    int blocks = 0, patch = fcmae_config_patch(config);
-    for (int s = 0; s < FCMAE_STAGES; s++) blocks += config->depths[s];
+    int blocks = fcmae_config_blocks(config), patch = fcmae_config_patch(config);
     if (options->frozen_blocks < 0 || options->frozen_blocks > blocks ||
-        (options->frozen_blocks > 0 && options->mode != FCMAE_MODE_CLASSIFY))
+        (options->frozen_blocks > 0 && !(options->train && objective->frozen)))
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
                           "%d frozen blocks: supervised training can freeze 0 to %d",
                           options->frozen_blocks, blocks);
@@ -56,7 +55,7 @@ static fcmae_status check_mode(const fcmae_model_config *config,
 fcmae_status fcmae_engine_resolve(const fcmae_model_config *config, int64_t block_size,
                                   fcmae_engine_options *o, fcmae_error *error)
 {
-    FCMAE_TRY(check_mode(config, o, error));
+    FCMAE_TRY(check_options(config, o, error));
     int patch = fcmae_config_patch(config), cells = o->height / patch * (o->width / patch);
     int processors = fcmae_processor_count();
     if (o->visible_cells <= 0 || o->visible_cells > cells) o->visible_cells = cells;
@@ -69,8 +68,7 @@ fcmae_status fcmae_engine_resolve(const fcmae_model_config *config, int64_t bloc
          * one lane, with threads inside the operators. */
         uint64_t memory = fcmae_physical_memory(), block = (uint64_t)block_size * sizeof(float);
         o->lanes = processors < o->batch ? processors : o->batch;
-        if (o->mode != FCMAE_MODE_INFERENCE && memory && block * (uint64_t)o->lanes > memory / 8)
-            o->lanes = 1;
+        if (o->train && memory && block * (uint64_t)o->lanes > memory / 8) o->lanes = 1;
     }
     if (together) o->lanes = 1;
     if (o->lanes > o->batch) o->lanes = o->batch;
@@ -91,9 +89,45 @@ fcmae_lane_shape fcmae_engine_lane_shape(const fcmae_model_config *config,
                               .threads = options->lanes == 1 ? options->threads : 1,
                               .frozen_blocks = options->frozen_blocks,
                               .pairs = options->precision == FCMAE_BFLOAT16,
-                              .backward = options->mode != FCMAE_MODE_INFERENCE};
+                              .backward = options->train};
     fcmae_lane_chunks(config, &shape);
     return shape;
+}
+
+/** Fills the bytes of a plan from the arenas that were measured. */
+static fcmae_status add_up(fcmae_engine_plan_info *info, int64_t block_size, size_t packed,
+                           size_t buffers, fcmae_error *error)
+{
+    uint64_t lanes = (uint64_t)info->options.lanes, most = (uint64_t)1 << 60;
+    if (packed > most || buffers > most / lanes)
+        return fcmae_fail(error, FCMAE_ERR_MEMORY,
+                          "a micro-batch of %d images takes more memory than can be addressed",
+                          info->options.micro_batch);
+    info->parameter_bytes = (uint64_t)block_size * sizeof(float);
+    info->packed_bytes = packed;
+    info->gradient_bytes = info->options.train ? lanes * info->parameter_bytes : 0;
+    info->activation_bytes = lanes * buffers;
+    info->total_bytes = info->parameter_bytes + info->packed_bytes + info->gradient_bytes +
+                        info->activation_bytes;
+    return FCMAE_OK;
+}
+
+/** With a model whose table is built: options are resolved, everything is measured. */
+static fcmae_status measure(const struct fcmae_model *model, fcmae_network *network,
+                            fcmae_lane *lane, fcmae_engine_plan_info *info, fcmae_error *error)
+{
+    fcmae_arena packed = {0}, buffers = {0};
+    fcmae_engine_options *options = &info->options;
+    FCMAE_TRY(fcmae_engine_resolve(&model->config, model->block_size, options, error));
+    FCMAE_TRY(fcmae_network_reserve(network, &packed, model, options->precision == FCMAE_BFLOAT16,
+                                    options->train, error));
+    fcmae_lane_shape shape = fcmae_engine_lane_shape(&model->config, options);
+    FCMAE_TRY(fcmae_lane_check(network, &shape, error));
+    FCMAE_TRY(fcmae_lane_create(lane, network, &shape, 0, error));
+    fcmae_lane_reserve(lane, &buffers);
+    FCMAE_TRY(add_up(info, model->block_size, packed.used, buffers.used, error));
+    fcmae_count_operations(&model->config, options, info);
+    return FCMAE_OK;
 }
 
 fcmae_status fcmae_engine_plan(const fcmae_model_config *config,
@@ -103,31 +137,10 @@ fcmae_status fcmae_engine_plan(const fcmae_model_config *config,
     struct fcmae_model model = {.config = *config}; /* table without values */
     fcmae_network network = {0};
     fcmae_lane lane = {0};
-    fcmae_arena packed = {0}, buffers = {0};
     memset(info, 0, sizeof *info);
     info->options = *options;
     fcmae_status status = fcmae_model_build_table(&model, error);
-    if (status == FCMAE_OK)
-        status = fcmae_engine_resolve(config, model.block_size, &info->options, error);
-    bool backward = info->options.mode != FCMAE_MODE_INFERENCE;
-    if (status == FCMAE_OK)
-        status = fcmae_network_reserve(&network, &packed, &model,
-                                       info->options.precision == FCMAE_BFLOAT16, backward, error);
-    if (status == FCMAE_OK) {
-        fcmae_lane_shape shape = fcmae_engine_lane_shape(config, &info->options);
-        status = fcmae_lane_create(&lane, &network, &shape, 0, error);
-    }
-    if (status == FCMAE_OK) {
-        uint64_t lanes = (uint64_t)info->options.lanes;
-        fcmae_lane_reserve(&lane, &buffers);
-        info->parameter_bytes = (uint64_t)model.block_size * sizeof(float);
-        info->packed_bytes = packed.used;
-        info->gradient_bytes = backward ? lanes * info->parameter_bytes : 0;
-        info->activation_bytes = lanes * buffers.used;
-        info->total_bytes = info->parameter_bytes + info->packed_bytes + info->gradient_bytes +
-                            info->activation_bytes;
-        fcmae_count_operations(config, &info->options, info);
-    }
+    if (status == FCMAE_OK) status = measure(&model, &network, &lane, info, error);
     fcmae_lane_destroy(&lane);
     fcmae_network_release(&network);
     free(model.table);

@@ -9,6 +9,8 @@
 #ifndef FCMAE_MODEL_WORKSPACE_H
 #define FCMAE_MODEL_WORKSPACE_H
 
+#include <stdbool.h>
+
 #include "core/kernels.h"
 #include "core/memory.h"
 #include "core/parallel.h"
@@ -28,6 +30,23 @@ typedef struct fcmae_workspace {
     float *worker_scratch; /**< [threads][worker_floats]                                        */
     int64_t worker_floats;
 } fcmae_workspace;
+
+/** How much of everything the largest chunk needs, raised by all who use the workspace. */
+typedef struct fcmae_workspace_size {
+    int64_t hidden, rows, sums, feedback; /**< values */
+    int64_t narrow_hidden; /**< bfloat16 only: more than `hidden`, if anyone needs it */
+    int64_t scratch;       /**< floats per worker */
+} fcmae_workspace_size;
+
+/** Takes the buffers from the arena (twice: measure, take). */
+void fcmae_workspace_reserve(fcmae_workspace *workspace, const fcmae_workspace_size *size,
+                             int threads, bool pairs, bool backward, fcmae_arena *arena);
+
+/** The next rows x columns floats of an arena. */
+static inline float *fcmae_take_floats(fcmae_arena *arena, int64_t rows, int64_t columns)
+{
+    return fcmae_arena_take(arena, (size_t)(rows * columns), sizeof(float));
+}
 
 /** Runs tasks of an operator on the lane's threads. */
 static inline void fcmae_run(const fcmae_workspace *workspace, int64_t count, fcmae_task task,

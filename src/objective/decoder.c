@@ -6,11 +6,17 @@
 
 #include "model/pixels.h"
 
-void fcmae_decoder_reserve(fcmae_decoder *decoder, fcmae_arena *arena, const fcmae_model *model,
-                           bool pairs)
+void fcmae_decoder_reserve(fcmae_decoder *decoder, fcmae_arena *arena, const fcmae_network *network)
 {
+    const fcmae_model *model = network->model;
     const fcmae_model_config *config = &model->config;
-    *decoder = (fcmae_decoder){.model = model,
+    bool pairs = network->pairs;
+    *decoder = (fcmae_decoder){.network = network,
+                               .parameters = {fcmae_model_find(model, "mask_token"),
+                                              fcmae_model_find(model, "proj.weight"),
+                                              fcmae_model_find(model, "proj.bias"),
+                                              fcmae_model_find(model, "pred.weight"),
+                                              fcmae_model_find(model, "pred.bias")},
                                .channels = config->dims[3],
                                .stride = fcmae_stride(config->dims[3]),
                                .dim = config->decoder_dim,
@@ -39,8 +45,8 @@ int fcmae_decoder_pack_tasks(const fcmae_decoder *d)
 
 void fcmae_decoder_pack(const fcmae_decoder *d, const fcmae_kernels *kernels, int task)
 {
-    const fcmae_parameter *proj = d->model->proj_weight, *pred = d->model->pred_weight;
-    const float *v = d->model->values;
+    const fcmae_parameter *proj = d->parameters.proj_weight, *pred = d->parameters.pred_weight;
+    const float *v = d->network->values;
     if (task < d->proj.panels) {
         fcmae_packed_fill(kernels, &d->proj, task, v + proj->offset, proj->stride, 0);
         return;
@@ -79,7 +85,7 @@ static void embed_task(void *argument, int64_t panel, int worker)
     const fcmae_decoder *d = pass->decoder;
     (void)worker;
     int column = (int)panel * d->proj.width, visible = pass->map->rows - pass->map->removed;
-    const float *bias = d->model->values + d->model->proj_bias->offset + column;
+    const float *bias = d->network->values + d->parameters.proj_bias->offset + column;
     fcmae_linear_multiply(
         pass->workspace->kernels,
         &(fcmae_linear){
@@ -96,7 +102,7 @@ static void embed_task(void *argument, int64_t panel, int worker)
 void fcmae_decoder_embed(const fcmae_decoder *d, const fcmae_workspace *workspace,
                          const fcmae_site_map *map, const float *encoder, float *rows)
 {
-    const float *token = d->model->values + d->model->mask_token->offset;
+    const float *token = d->network->values + d->parameters.mask_token->offset;
     for (int row = 0; row < map->removed; row++)
         memcpy(rows + (int64_t)row * d->dim, token, (size_t)d->dim * sizeof(float));
     if (d->pairs)
@@ -111,7 +117,7 @@ void fcmae_decoder_embed_backward(const fcmae_decoder *d, const fcmae_workspace 
                                   const fcmae_site_map *map, const float *encoder,
                                   const float *gradient, float *dencoder, float *gradients)
 {
-    const fcmae_model *m = d->model;
+    const fcmae_decoder_parameters *m = &d->parameters;
     const fcmae_kernels *kernels = workspace->kernels;
     int visible = map->rows - map->removed;
     const float *tail = gradient + (int64_t)map->removed * d->dim;
@@ -157,7 +163,7 @@ static void target_task(void *argument, int64_t row, int worker)
     const decoder_pass *pass = argument;
     const fcmae_decoder *d = pass->decoder;
     const fcmae_site_map *map = pass->map;
-    const fcmae_model_config *config = &d->model->config;
+    const fcmae_model_config *config = &d->network->model->config;
     (void)worker;
     int side = fcmae_config_patch(config);
     int y = map->position[row] / map->width * side, x = map->position[row] % map->width * side;
@@ -175,7 +181,7 @@ void fcmae_decoder_targets(const fcmae_decoder *decoder, const fcmae_workspace *
                          .map = map,
                          .out = targets,
                          .image_index = image_index};
-    const fcmae_model_config *config = &decoder->model->config;
+    const fcmae_model_config *config = &decoder->network->model->config;
     int side = fcmae_config_patch(config);
     pass.pixels = fcmae_pixels_of(images, workspace->kernels, config->channels, map->height * side,
                                   map->width * side);
@@ -196,14 +202,14 @@ static void predict_panel(const decoder_pass *pass, int panel, float *out)
 {
     const fcmae_decoder *d = pass->decoder;
     const float *rows = fcmae_operand(d->pairs, pass->rows, pass->workspace->narrow_rows, 0);
+    const float *bias = d->network->values + d->parameters.pred_bias->offset;
     fcmae_linear_multiply(pass->workspace->kernels,
                           &(fcmae_linear){.weights = &d->pred,
                                           .panel = panel,
                                           .rows = pass->live,
                                           .a = rows,
                                           .a_row = fcmae_operand_row(d->pairs, d->dim),
-                                          .bias = d->model->values + d->model->pred_bias->offset +
-                                                  panel * d->pred.width,
+                                          .bias = bias + panel * d->pred.width,
                                           .c = out,
                                           .c_row = d->pred.width});
 }
@@ -230,7 +236,7 @@ static void loss_task(void *argument, int64_t panel, int worker)
 {
     const decoder_pass *pass = argument;
     const fcmae_decoder *d = pass->decoder;
-    const fcmae_model *m = d->model;
+    const fcmae_decoder_parameters *m = &d->parameters;
     int width = d->pred.width, column = (int)panel * width;
     float *error = pass->error + panel * pass->live * width;
     predict_panel(pass, (int)panel, error);

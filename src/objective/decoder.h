@@ -15,12 +15,15 @@
 
 #include "dense/linear.h"
 #include "fcmae/engine.h"
-#include "model/model.h"
-#include "model/workspace.h"
-#include "sparse/site_map.h"
+#include "model/network.h"
+
+typedef struct fcmae_decoder_parameters {
+    const fcmae_parameter *mask_token, *proj_weight, *proj_bias, *pred_weight, *pred_bias;
+} fcmae_decoder_parameters;
 
 typedef struct fcmae_decoder {
-    const fcmae_model *model;
+    const fcmae_network *network; /**< whose values it computes with */
+    fcmae_decoder_parameters parameters;
     int channels, stride;     /**< of the encoder output             */
     int dim;                  /**< width of the decoder = its stride */
     int values, value_stride; /**< of one predicted patch          */
@@ -28,8 +31,8 @@ typedef struct fcmae_decoder {
     fcmae_packed proj, proj_back, pred, pred_back;
 } fcmae_decoder;
 
-void fcmae_decoder_reserve(fcmae_decoder *decoder, fcmae_arena *arena, const fcmae_model *model,
-                           bool pairs);
+void fcmae_decoder_reserve(fcmae_decoder *decoder, fcmae_arena *arena,
+                           const fcmae_network *network);
 /** Takes room for the weights that only backward reads. */
 void fcmae_decoder_reserve_backward(fcmae_decoder *decoder, fcmae_arena *arena);
 int fcmae_decoder_pack_tasks(const fcmae_decoder *decoder);

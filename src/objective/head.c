@@ -3,27 +3,32 @@
 #include "objective/head.h"
 
 #include <math.h>
-#include <string.h>
 
-void fcmae_head_reserve(fcmae_head *head, fcmae_arena *arena, const fcmae_model *model,
-                        bool backward)
+void fcmae_head_reserve(fcmae_head *head, fcmae_arena *arena, const fcmae_network *network)
 {
+    const fcmae_model *model = network->model;
     const fcmae_model_config *config = &model->config;
-    *head = (fcmae_head){.model = model,
+    *head = (fcmae_head){.network = network,
+                         .parameters = {fcmae_model_find(model, "norm.weight"),
+                                        fcmae_model_find(model, "norm.bias"),
+                                        fcmae_model_find(model, "head.weight"),
+                                        fcmae_model_find(model, "head.bias")},
                          .channels = config->dims[3],
                          .stride = fcmae_stride(config->dims[3]),
                          .classes = config->classes,
                          .class_stride = fcmae_stride(config->classes)};
     fcmae_packed_reserve(&head->weight, arena, head->channels, head->classes, false);
-    if (backward)
-        fcmae_packed_reserve(&head->weight_back, arena, head->classes, head->channels, false);
+}
+
+void fcmae_head_reserve_backward(fcmae_head *head, fcmae_arena *arena)
+{
+    fcmae_packed_reserve(&head->weight_back, arena, head->classes, head->channels, false);
 }
 
 void fcmae_head_reserve_state(const fcmae_head *head, fcmae_arena *arena, int images,
                               fcmae_head_state *state)
 {
     size_t rows = (size_t)images, stride = (size_t)head->stride;
-    state->pooled = fcmae_arena_take(arena, rows * stride, sizeof(float));
     state->normalised = fcmae_arena_take(arena, rows * stride, sizeof(float));
     state->affine = fcmae_arena_take(arena, rows * stride, sizeof(float));
     state->dpooled = fcmae_arena_take(arena, rows * stride, sizeof(float));
@@ -33,36 +38,23 @@ void fcmae_head_reserve_state(const fcmae_head *head, fcmae_arena *arena, int im
 
 void fcmae_head_pack(const fcmae_head *head, const fcmae_kernels *kernels)
 {
-    const fcmae_parameter *w = head->model->head_weight;
-    const float *values = head->model->values + w->offset;
+    const fcmae_parameter *w = head->parameters.head_weight;
+    const float *values = head->network->values + w->offset;
     for (int panel = 0; panel < head->weight.panels; panel++)
         fcmae_packed_fill(kernels, &head->weight, panel, values, w->stride, 0);
     for (int panel = 0; panel < head->weight_back.panels; panel++)
         fcmae_packed_fill_transposed(kernels, &head->weight_back, panel, values, w->stride, 0);
 }
 
-void fcmae_pool(const fcmae_kernels *kernels, const fcmae_site_map *map, const float *x, int stride,
-                float *pooled)
-{
-    for (int first = 0; first < map->rows;) {
-        int last = first, image = map->image[first];
-        while (last < map->rows && map->image[last] == image) last++;
-        float *mean = pooled + (int64_t)image * stride;
-        memset(mean, 0, (size_t)stride * sizeof *mean);
-        kernels->column_sum(last - first, stride, stride, x + (int64_t)first * stride,
-                            1.0f / (float)(last - first), mean);
-        first = last;
-    }
-}
-
 void fcmae_head_forward(const fcmae_head *head, const fcmae_kernels *kernels, int images,
                         const fcmae_head_state *state)
 {
-    const fcmae_model *m = head->model;
+    const fcmae_head_parameters *m = &head->parameters;
+    const float *values = head->network->values;
     kernels->layernorm(images, head->channels, head->stride, state->pooled, state->normalised,
                        state->rstd,
-                       &(fcmae_affine){m->values + m->norm_weight->offset,
-                                       m->values + m->norm_bias->offset, state->affine});
+                       &(fcmae_affine){values + m->norm_weight->offset,
+                                       values + m->norm_bias->offset, state->affine});
     for (int panel = 0; panel < head->weight.panels; panel++) {
         int column = panel * head->weight.width;
         fcmae_linear_multiply(kernels,
@@ -71,7 +63,7 @@ void fcmae_head_forward(const fcmae_head *head, const fcmae_kernels *kernels, in
                                               .rows = images,
                                               .a = state->affine,
                                               .a_row = head->stride,
-                                              .bias = m->values + m->head_bias->offset + column,
+                                              .bias = values + m->head_bias->offset + column,
                                               .c = state->logits + column,
                                               .c_row = head->class_stride});
     }
@@ -95,7 +87,8 @@ double fcmae_cross_entropy(int classes, float *z, const float *target)
 void fcmae_head_backward(const fcmae_head *head, const fcmae_kernels *kernels, int images,
                          const fcmae_head_state *state, float *gradients)
 {
-    const fcmae_model *m = head->model;
+    const fcmae_head_parameters *m = &head->parameters;
+    const float *values = head->network->values;
     int stride = head->stride, classes = head->class_stride;
     const float *dlogits = state->logits;
     float *d = state->dpooled;
@@ -124,7 +117,7 @@ void fcmae_head_backward(const fcmae_head *head, const fcmae_kernels *kernels, i
     kernels->column_dot(images, stride, stride, d, state->normalised,
                         gradients + m->norm_weight->offset);
     kernels->column_sum(images, stride, stride, d, 1.0f, gradients + m->norm_bias->offset);
-    kernels->scale_panel(images, stride, d, m->values + m->norm_weight->offset, d);
+    kernels->scale_panel(images, stride, d, values + m->norm_weight->offset, d);
     kernels->layernorm_backward(images, head->channels, stride, state->normalised, state->rstd, d,
                                 d);
 }

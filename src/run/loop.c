@@ -87,11 +87,11 @@ static double average_decay(const fcmae_run *run)
 static fcmae_status optimise(fcmae_run *run, fcmae_train_progress *progress, fcmae_error *error)
 {
     fcmae_run_state *state = &run->state;
-    float *values = fcmae_model_values(state->model);
+    float *values = fcmae_model_values(state->model), *gradients;
     int threads = run->values->threads;
-    fcmae_status status = fcmae_adamw_step(state->adamw, values,
-                                           fcmae_engine_gradients(run->engine), progress->lr,
-                                           threads, &progress->grad_norm, error);
+    FCMAE_TRY(fcmae_engine_gradients(run->engine, &gradients, error));
+    fcmae_status status = fcmae_adamw_step(state->adamw, values, gradients, progress->lr, threads,
+                                           &progress->grad_norm, error);
     if (status == FCMAE_ERR_NUMERIC) return fcmae_run_not_finite(run, state->step + 1, NULL, error);
     if (status != FCMAE_OK) return status;
     if (run->average)

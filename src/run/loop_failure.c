@@ -14,17 +14,14 @@ enum { NAMED = 3 }; /* images in the sentence; the log has all of them */
  * told. */
 static void find_culprits(fcmae_run *run, const fcmae_batch *batch)
 {
-    double *losses = calloc((size_t)batch->samples, sizeof *losses);
-    fcmae_outputs outputs = {.sample_loss = losses};
+    const double *losses = fcmae_engine_failed_losses(run->engine);
     int64_t first = run->used_count - batch->images.count, kept = 0;
-    if (losses) fcmae_engine_forward(run->engine, batch, &outputs, NULL);
     for (int64_t i = 0; losses && first >= 0 && i < batch->samples; i++) {
         if (isfinite(losses[i])) continue;
         int64_t image = run->used[first + (batch->image_of ? batch->image_of[i] : i)];
         if (kept == 0 || run->used[kept - 1] != image) run->used[kept++] = image;
     }
     if (kept > 0) run->used_count = kept;
-    free(losses);
 }
 
 static void log_images(fcmae_run *run, int64_t step, const char *message)

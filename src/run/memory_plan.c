@@ -15,8 +15,8 @@ fcmae_status fcmae_plan_memory(const fcmae_model_config *config, const fcmae_mem
     fcmae_memory_plan p = {0};
     FCMAE_TRY(fcmae_engine_plan(config, &use->engine, &p.engine, error));
     const fcmae_engine_options *o = &p.engine.options;
-    bool trains = o->mode != FCMAE_MODE_INFERENCE, classifies = o->mode == FCMAE_MODE_CLASSIFY;
-    uint64_t blocks = !trains ? 0 : !use->average ? 2 : classifies ? 4 : 3;
+    bool classifies = o->train && fcmae_config_has_part(config, FCMAE_PART_HEAD);
+    uint64_t blocks = !o->train ? 0 : use->average ? 3 : 2; /* moments, average */
     uint64_t views = use->masks_per_image > 1 ? (uint64_t)use->masks_per_image : 1;
     uint64_t images = ((uint64_t)o->batch + views - 1) / views;
     uint64_t picture = (uint64_t)config->channels * (uint64_t)o->height * (uint64_t)o->width;
@@ -30,14 +30,16 @@ fcmae_status fcmae_plan_memory(const fcmae_model_config *config, const fcmae_mem
     return FCMAE_OK;
 }
 
+/** More than can be addressed or numbered counts as all memory there could be. */
 static fcmae_status total_at(const fcmae_model_config *config, const fcmae_memory_use *use,
                              int batch, uint64_t *total, fcmae_error *error)
 {
     fcmae_memory_use at = *use;
     fcmae_memory_plan plan;
     at.engine.batch = batch;
-    FCMAE_TRY(fcmae_plan_memory(config, &at, &plan, error));
-    *total = plan.total_bytes;
+    fcmae_status status = fcmae_plan_memory(config, &at, &plan, error);
+    if (status != FCMAE_OK && status != FCMAE_ERR_MEMORY) return status;
+    *total = status == FCMAE_OK ? plan.total_bytes : UINT64_MAX;
     return FCMAE_OK;
 }
 
@@ -76,6 +78,7 @@ fcmae_status fcmae_plan_largest_batch(const fcmae_model_config *config, const fc
                                       uint64_t bytes, int *batch, fcmae_error *error)
 {
     uint64_t total = 0;
+    if (bytes == UINT64_MAX) bytes--; /* which stands for the impossible */
     /* Below one sample per processor the number of lanes may change from batch to batch, and memory
      * with it: those few are tried one by one. Above, memory only grows. */
     int fits = fcmae_processor_count();

@@ -130,7 +130,7 @@ static void cut_segments(fcmae_site_map *map, int first, int last)
         while (end < last && map->image[end] == map->image[begin]) end++;
         int rows = end - begin, pieces = (rows + FCMAE_SEGMENT_ROWS - 1) / FCMAE_SEGMENT_ROWS;
         for (int i = 0; i < pieces; i++) {
-            map->segment_begin[map->segments] = begin + rows * i / pieces;
+            map->segment_begin[map->segments] = begin + (int)((int64_t)rows * i / pieces);
             map->segment_image[map->segments++] = map->image[begin];
         }
         begin = end;

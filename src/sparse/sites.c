@@ -26,12 +26,12 @@ static fcmae_sites *make_sites(int images, int height, int width, int rows, bool
     }
     sites->threads = threads > 0 ? threads : fcmae_processor_count();
     sites->kernels = fcmae_kernels_get(fcmae_isa_choose(0, false));
-    reserve(sites, images, height, width, rows, coarse);
-    if (fcmae_arena_allocate(&sites->arena, "a map of sites", error) != FCMAE_OK) {
+    for (int pass = 0; pass < 2; pass++) {
+        reserve(sites, images, height, width, rows, coarse);
+        if (fcmae_arena_end_pass(&sites->arena, "a map of sites", error) == FCMAE_OK) continue;
         free(sites);
         return NULL;
     }
-    reserve(sites, images, height, width, rows, coarse);
     return sites;
 }
 

@@ -147,8 +147,7 @@ fcmae_status fcmae_sites_depthwise_forward(const fcmae_sites *sites, int channel
         call.bias = take(&call, 1, call.in_stride);
         x_room = take_rows(&call, channels);
         y_room = take_rows(&call, channels);
-        if (pass == 0)
-            FCMAE_TRY(fcmae_arena_allocate(&call.arena, "a depthwise convolution", error));
+        FCMAE_TRY(fcmae_arena_end_pass(&call.arena, "a depthwise convolution", error));
     }
     fill_taps(&call, weight);
     if (bias) memcpy(call.bias, bias, (size_t)channels * sizeof *bias);
@@ -202,8 +201,7 @@ fcmae_status fcmae_sites_depthwise_backward(const fcmae_sites *sites, int channe
         dy_room = take_rows(&call, channels);
         if (dweight) x_room = take_rows(&call, channels);
         if (dx) dx_room = take_rows(&call, channels);
-        if (pass == 0)
-            FCMAE_TRY(fcmae_arena_allocate(&call.arena, "a depthwise convolution", error));
+        FCMAE_TRY(fcmae_arena_end_pass(&call.arena, "a depthwise convolution", error));
     }
     if (dx) fill_taps(&call, weight);
     call.dy = padded(&call, dy, channels, dy_room);
@@ -303,7 +301,7 @@ fcmae_status fcmae_sites_downsample_forward(const fcmae_sites *coarse, int in, i
         call.bias = take(&call, 1, call.out_stride);
         call.merged = take(&call, coarse->map.rows, 4 * call.in_stride);
         y_room = take_rows(&call, out);
-        if (pass == 0) FCMAE_TRY(fcmae_arena_allocate(&call.arena, "a downsampling", error));
+        FCMAE_TRY(fcmae_arena_end_pass(&call.arena, "a downsampling", error));
     }
     fill_weight(&call, weight);
     if (bias) memcpy(call.bias, bias, (size_t)out * sizeof *bias);
@@ -359,7 +357,7 @@ fcmae_status fcmae_sites_downsample_backward(const fcmae_sites *coarse, int in, 
         if (dweight) call.merged = take(&call, rows, 4 * call.in_stride);
         call.dbias = take(&call, 1, call.out_stride);
         dy_room = take_rows(&call, out);
-        if (pass == 0) FCMAE_TRY(fcmae_arena_allocate(&call.arena, "a downsampling", error));
+        FCMAE_TRY(fcmae_arena_end_pass(&call.arena, "a downsampling", error));
     }
     call.x = x;
     call.dy = padded(&call, dy, out, dy_room);

@@ -193,7 +193,7 @@ static bool makes_values(const fcmae_finetune_values *v)
 
 static void plan(const fcmae_run *run, fcmae_memory_use *use)
 {
-    use->engine.mode = FCMAE_MODE_CLASSIFY;
+    use->engine.train = true;
     use->mixing = makes_values(fcmae_finetune_values_of(run));
     use->validation = true;
 }
@@ -221,11 +221,6 @@ static fcmae_status prepare(fcmae_run *run, fcmae_error *error)
     if (v->drop_path > 0) {
         own->branch = fcmae_allocate_aligned(batch * (size_t)own->blocks, sizeof *own->branch);
         good = good && own->branch;
-    }
-    if (v->run.ema > 0) {
-        own->backup = fcmae_allocate_aligned((size_t)fcmae_model_block_size(run->model),
-                                             sizeof *own->backup);
-        good = good && own->backup;
     }
     if (good && own->targets) return FCMAE_OK;
     return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for batches of %zu images", batch);
@@ -288,7 +283,6 @@ static void release(fcmae_run *run)
     fcmae_class_names_release(&own->names);
     free(own->names_text);
     free(own->output_of);
-    free(own->backup);
     free(own->values);
     free(own->targets);
     free(own->branch);

@@ -40,7 +40,6 @@ typedef struct fcmae_finetuning {
     int classes, blocks;
     float *values, *targets, *branch; /* of one batch; values NULL: bytes as they come; branch NULL:
                                          no drop path */
-    float *backup;                    /* the weights while the average is evaluated */
     int32_t *output_of;               /* class of each class of the validation folder */
     fcmae_finetune_result last;
 } fcmae_finetuning;

@@ -78,7 +78,7 @@ static fcmae_status save_best(const fcmae_run *run, bool average, fcmae_error *e
 
 /* ---- evaluations ---- */
 
-/** With the weights that are packed in the engine now. */
+/** With the weights that are bound to the engine now. */
 static fcmae_status evaluate(fcmae_run *run, fcmae_evaluation *evaluation, fcmae_error *error)
 {
     fcmae_finetuning *own = run->own;
@@ -122,19 +122,14 @@ static void take_figures(const fcmae_evaluation *e, double *top1, double *top5, 
     *loss = e->loss;
 }
 
-/** Evaluates the average of the weights; the weights are back in their place afterwards. */
+/** Evaluates the average of the weights. */
 static fcmae_status evaluate_average(fcmae_run *run, fcmae_error *error)
 {
     fcmae_finetuning *own = run->own;
-    size_t bytes = (size_t)fcmae_model_block_size(run->model) * sizeof(float);
-    float *values = fcmae_model_values(run->model);
     fcmae_evaluation evaluation = {0};
-    memcpy(own->backup, values, bytes);
-    memcpy(values, run->average, bytes);
-    fcmae_engine_pack(run->engine);
+    fcmae_engine_bind(run->engine, run->average);
     fcmae_status status = evaluate(run, &evaluation, error);
-    memcpy(values, own->backup, bytes);
-    fcmae_engine_pack(run->engine);
+    fcmae_engine_bind(run->engine, NULL);
     fcmae_finetune_result *r = &own->last;
     if (status == FCMAE_OK)
         take_figures(&evaluation, &r->average_top1, &r->average_top5, &r->average_loss);

@@ -118,7 +118,7 @@ fcmae_status fcmae_finetune_configure(fcmae_run *run, fcmae_error *error)
     fcmae_finetune_values *v = fcmae_finetune_values_of(run);
     fcmae_model_config *model = &run->values->model;
     if (own->start[0]) FCMAE_TRY(read_config(run, error));
-    model->kind = FCMAE_KIND_CLASSIFIER;
+    model->objective = "classify";
     model->classes = own->classes;
     model->grn_scope = FCMAE_GRN_IMAGE;
     own->blocks = 0;

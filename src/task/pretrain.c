@@ -88,7 +88,7 @@ static fcmae_status resolve(fcmae_run *run, fcmae_error *error)
     fcmae_status status = fcmae_preset_apply(preset, run->options, error);
     memcpy(run->values->model.name, fcmae_preset_config(preset)->name,
            sizeof run->values->model.name);
-    run->values->model.kind = FCMAE_KIND_PRETRAIN;
+    run->values->model.objective = "masked";
     fcmae_preset_close(&preset);
     if (status != FCMAE_OK) return status;
     own->recipe_warmup = v->run.warmup_epochs;
@@ -142,7 +142,7 @@ static double warmup(const fcmae_run *run, double epochs)
 static void plan(const fcmae_run *run, fcmae_memory_use *use)
 {
     const pretraining *own = run->own;
-    use->engine.mode = FCMAE_MODE_PRETRAIN;
+    use->engine.train = true;
     use->engine.visible_cells = own->visible;
 }
 

@@ -39,7 +39,8 @@ int fcmae_layer_id(const fcmae_model_config *config, const fcmae_parameter *para
         return single ? blocks_before(config, parameter->stage) + parameter->block + 1
                       : group_of_block(parameter->stage, parameter->block);
     case FCMAE_PART_DECODER:
-    case FCMAE_PART_HEAD: break;
+    case FCMAE_PART_HEAD:
+    case FCMAE_PART_OTHER: break;
     }
     return fcmae_layer_count(config, kind) - 1;
 }

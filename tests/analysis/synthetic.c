@@ -19,7 +19,7 @@ typedef struct forward_task {
 fcmae_model_config synthetic_config(int version)
 {
     fcmae_model_config config = {.name = "synthetic",
-                                 .kind = FCMAE_KIND_ENCODER,
+                                 .objective = NULL,
                                  .version = version,
                                  .depths = {1, 2, 3, 1},
                                  .dims = {8, 16, 24, 32},

@@ -8,25 +8,27 @@
 #include "support/files.h"
 #include "support/suite.h"
 
-static fcmae_model_config small_config(fcmae_model_kind kind, int version)
+static const char *const objectives[] = {"masked", "classify", NULL};
+
+static fcmae_model_config small_config(const char *objective, int version)
 {
     fcmae_model_config config;
     fcmae_config_default(&config);
     const int depths[] = {1, 2, 1, 1}, dims[] = {8, 16, 24, 40};
     memcpy(config.depths, depths, sizeof depths);
     memcpy(config.dims, dims, sizeof dims);
-    config.kind = kind;
+    config.objective = objective;
     config.version = version;
-    config.classes = kind == FCMAE_KIND_CLASSIFIER ? 7 : 0;
+    config.classes = fcmae_config_has_part(&config, FCMAE_PART_HEAD) ? 7 : 0;
     config.decoder_dim = 32;
     config.decoder_depth = 2;
     strcpy(config.name, "custom");
     return config;
 }
 
-static fcmae_model *small_model(fcmae_model_kind kind, int version, uint64_t seed)
+static fcmae_model *small_model(const char *objective, int version, uint64_t seed)
 {
-    fcmae_model_config config = small_config(kind, version);
+    fcmae_model_config config = small_config(objective, version);
     fcmae_model *model = NULL;
     fcmae_error error = {0};
     ck_assert_msg(fcmae_model_create(&model, &config, &error) == FCMAE_OK, "%s", error.message);
@@ -70,18 +72,18 @@ START_TEST(every_layout_gives_the_model_back)
 {
     const char *path = test_path("layout.safetensors");
     for (int version = 1; version <= 2; version++)
-        for (int kind = FCMAE_KIND_PRETRAIN; kind <= FCMAE_KIND_ENCODER; kind++)
+        for (int o = 0; o < 3; o++)
             for (int layout = FCMAE_LAYOUT_AUTO; layout <= FCMAE_LAYOUT_HUGGINGFACE; layout++) {
-                if (kind == FCMAE_KIND_PRETRAIN && layout >= FCMAE_LAYOUT_TIMM) continue;
-                fcmae_model *model = small_model((fcmae_model_kind)kind, version, 1), *back = NULL;
+                if (o == 0 && layout >= FCMAE_LAYOUT_TIMM) continue;
+                fcmae_model *model = small_model(objectives[o], version, 1), *back = NULL;
                 fcmae_checkpoint_contents contents = {
                     .layout = (fcmae_layout)layout,
                     .container = layout % 2 ? FCMAE_CONTAINER_TORCH : FCMAE_CONTAINER_SAFETENSORS};
                 fcmae_load_report report = {0};
                 fcmae_error error = {0};
                 save(path, model, &contents);
-                ck_assert_msg(fcmae_checkpoint_load_model(&back, path, NULL, (fcmae_model_kind)kind,
-                                                          0, 0, NULL, &report, &error) == FCMAE_OK,
+                ck_assert_msg(fcmae_checkpoint_load_model(&back, path, NULL, objectives[o], 0, 0,
+                                                          NULL, &report, &error) == FCMAE_OK,
                               "%s", error.message);
                 ck_assert(same_values(model, back));
                 int count;
@@ -97,16 +99,16 @@ END_TEST
 
 START_TEST(a_file_describes_itself)
 {
-    fcmae_model *model = small_model(FCMAE_KIND_PRETRAIN, 2, 1);
+    fcmae_model *model = small_model("masked", 2, 1);
     const fcmae_metadata texts[] = {{"class_names", "[\"a\",\"b\"]"}};
     fcmae_checkpoint_contents contents = {.metadata = texts, .metadata_count = 1};
     save(test_path("self.safetensors"), model, &contents);
     fcmae_checkpoint *c = open_checkpoint(test_path("self.safetensors"), NULL);
     const fcmae_checkpoint_info *info = fcmae_checkpoint_describe(c);
-    fcmae_model_config expected = small_config(FCMAE_KIND_PRETRAIN, 2);
+    fcmae_model_config expected = small_config("masked", 2);
     ck_assert(info->recognised);
     ck_assert_int_eq(info->layout, FCMAE_LAYOUT_SPARSE);
-    ck_assert_int_eq(info->config.kind, FCMAE_KIND_PRETRAIN);
+    ck_assert_str_eq(info->config.objective, "masked");
     ck_assert_mem_eq(info->config.depths, expected.depths, sizeof expected.depths);
     ck_assert_mem_eq(info->config.dims, expected.dims, sizeof expected.dims);
     ck_assert_int_eq(info->config.decoder_depth, 2);
@@ -124,7 +126,7 @@ END_TEST
 
 START_TEST(a_run_folder_means_its_newest_checkpoint)
 {
-    fcmae_model *model = small_model(FCMAE_KIND_PRETRAIN, 2, 1);
+    fcmae_model *model = small_model("masked", 2, 1);
     ck_assert_int_eq(mkdir(test_path("run"), 0700), 0);
     save(test_path("run/checkpoint-7.safetensors"), model, NULL);
     write_bytes(test_path("run/latest"), "checkpoint-7.safetensors\n", 25);
@@ -174,7 +176,7 @@ START_TEST(the_official_names_and_shapes)
         {"decoder.1.grn.beta", 4, {1, 1, 1, 128}},
         {"pred.weight", 4, {3072, 32, 1, 1}},
     };
-    fcmae_model *model = small_model(FCMAE_KIND_PRETRAIN, 2, 1);
+    fcmae_model *model = small_model("masked", 2, 1);
     save(test_path("names.safetensors"), model, NULL);
     fcmae_checkpoint *c = open_checkpoint(test_path("names.safetensors"), NULL);
     for (size_t i = 0; i < sizeof sparse / sizeof *sparse; i++) {
@@ -192,7 +194,7 @@ END_TEST
 START_TEST(kernel_order_is_minkowskis)
 {
     /* the table of positions: k = kw * 7 + kh, and k = kw * 2 + kh for the 2x2 */
-    fcmae_model *model = small_model(FCMAE_KIND_PRETRAIN, 2, 1);
+    fcmae_model *model = small_model("masked", 2, 1);
     fcmae_error error = {0};
     save(test_path("kernel.safetensors"), model, NULL);
     fcmae_checkpoint *c = open_checkpoint(test_path("kernel.safetensors"), NULL);
@@ -224,9 +226,9 @@ END_TEST
 
 START_TEST(blocks_of_the_optimiser)
 {
-    fcmae_model *model = small_model(FCMAE_KIND_PRETRAIN, 2, 1);
-    fcmae_model *first = small_model(FCMAE_KIND_PRETRAIN, 2, 1000);
-    fcmae_model *second = small_model(FCMAE_KIND_PRETRAIN, 2, 5000);
+    fcmae_model *model = small_model("masked", 2, 1);
+    fcmae_model *first = small_model("masked", 2, 1000);
+    fcmae_model *second = small_model("masked", 2, 5000);
     const fcmae_named_block blocks[] = {{"exp_avg.", fcmae_model_values(first)},
                                         {"exp_avg_sq.", fcmae_model_values(second)}};
     const int64_t step = 77;
@@ -263,27 +265,27 @@ END_TEST
 
 START_TEST(averaged_weights_on_request)
 {
-    fcmae_model *model = small_model(FCMAE_KIND_CLASSIFIER, 2, 1);
-    fcmae_model *average = small_model(FCMAE_KIND_CLASSIFIER, 2, 1000), *back = NULL;
+    fcmae_model *model = small_model("classify", 2, 1);
+    fcmae_model *average = small_model("classify", 2, 1000), *back = NULL;
     const fcmae_named_block blocks[] = {{"", fcmae_model_values(model)},
                                         {"ema.", fcmae_model_values(average)}};
     fcmae_checkpoint_contents contents = {.blocks = blocks, .block_count = 2};
     const char *path = test_path("ema.safetensors");
     fcmae_error error = {0};
     save(path, model, &contents);
-    ck_assert_int_eq(fcmae_checkpoint_load_model(&back, path, NULL, FCMAE_KIND_CLASSIFIER, 0, 0,
-                                                 NULL, NULL, &error),
-                     FCMAE_OK);
+    ck_assert_int_eq(
+        fcmae_checkpoint_load_model(&back, path, NULL, "classify", 0, 0, NULL, NULL, &error),
+        FCMAE_OK);
     ck_assert(same_values(back, model));
     fcmae_model_destroy(&back);
-    ck_assert_int_eq(fcmae_checkpoint_load_model(&back, path, "ema", FCMAE_KIND_CLASSIFIER, 0, 0,
-                                                 NULL, NULL, &error),
-                     FCMAE_OK);
+    ck_assert_int_eq(
+        fcmae_checkpoint_load_model(&back, path, "ema", "classify", 0, 0, NULL, NULL, &error),
+        FCMAE_OK);
     ck_assert(same_values(back, average));
     fcmae_model_destroy(&back);
-    ck_assert_int_eq(fcmae_checkpoint_load_model(&back, path, "teacher", FCMAE_KIND_CLASSIFIER, 0,
-                                                 0, NULL, NULL, &error),
-                     FCMAE_ERR_NOT_FOUND);
+    ck_assert_int_eq(
+        fcmae_checkpoint_load_model(&back, path, "teacher", "classify", 0, 0, NULL, NULL, &error),
+        FCMAE_ERR_NOT_FOUND);
     fcmae_model_destroy(&model);
     fcmae_model_destroy(&average);
 }
@@ -291,21 +293,21 @@ END_TEST
 
 START_TEST(a_pretrained_encoder_gets_a_fresh_head)
 {
-    fcmae_model *model = small_model(FCMAE_KIND_PRETRAIN, 2, 1), *classifier = NULL;
+    fcmae_model *model = small_model("masked", 2, 1), *classifier = NULL;
     fcmae_load_options options = {.fresh_head = true};
     fcmae_load_report report = {0};
     const char *path = test_path("encoder.safetensors");
     fcmae_error error = {0};
     save(path, model, NULL);
-    ck_assert_int_eq(fcmae_checkpoint_load_model(&classifier, path, NULL, FCMAE_KIND_CLASSIFIER, 5,
-                                                 1, NULL, NULL, &error),
-                     FCMAE_ERR_MISMATCH);
+    ck_assert_int_eq(
+        fcmae_checkpoint_load_model(&classifier, path, NULL, "classify", 5, 1, NULL, NULL, &error),
+        FCMAE_ERR_MISMATCH);
     ck_assert_ptr_null(classifier);
     ck_assert_msg(strstr(error.message, "missing head.bias") ||
                       strstr(error.message, "missing norm."),
                   "%s", error.message);
-    ck_assert_msg(fcmae_checkpoint_load_model(&classifier, path, NULL, FCMAE_KIND_CLASSIFIER, 5, 1,
-                                              &options, &report, &error) == FCMAE_OK,
+    ck_assert_msg(fcmae_checkpoint_load_model(&classifier, path, NULL, "classify", 5, 1, &options,
+                                              &report, &error) == FCMAE_OK,
                   "%s", error.message);
     int kept = 0, ignored = 0;
     for (int i = 0; i < report.count; i++) {
@@ -329,9 +331,9 @@ END_TEST
 
 START_TEST(a_file_that_does_not_fit_changes_nothing)
 {
-    fcmae_model *model = small_model(FCMAE_KIND_CLASSIFIER, 2, 1);
-    fcmae_model *other = small_model(FCMAE_KIND_CLASSIFIER, 1, 1000);
-    fcmae_model *same = small_model(FCMAE_KIND_CLASSIFIER, 1, 1000);
+    fcmae_model *model = small_model("classify", 2, 1);
+    fcmae_model *other = small_model("classify", 1, 1000);
+    fcmae_model *same = small_model("classify", 1, 1000);
     fcmae_error error = {0};
     fcmae_load_report report = {0};
     save(test_path("v2.safetensors"), model, NULL);
@@ -352,7 +354,7 @@ END_TEST
 
 START_TEST(half_precision_files)
 {
-    fcmae_model *model = small_model(FCMAE_KIND_ENCODER, 2, 1), *back = NULL;
+    fcmae_model *model = small_model(NULL, 2, 1), *back = NULL;
     fcmae_error error = {0};
     const char *path = test_path("half.safetensors");
     float *values = fcmae_model_values(model);
@@ -361,9 +363,9 @@ START_TEST(half_precision_files)
     for (int dtype = FCMAE_DTYPE_F16; dtype <= FCMAE_DTYPE_F64; dtype++) {
         fcmae_checkpoint_contents contents = {.dtype = (fcmae_dtype)dtype};
         save(path, model, &contents);
-        ck_assert_int_eq(fcmae_checkpoint_load_model(&back, path, NULL, FCMAE_KIND_ENCODER, 0, 0,
-                                                     NULL, NULL, &error),
-                         FCMAE_OK);
+        ck_assert_int_eq(
+            fcmae_checkpoint_load_model(&back, path, NULL, NULL, 0, 0, NULL, NULL, &error),
+            FCMAE_OK);
         ck_assert(same_values(model, back));
         fcmae_model_destroy(&back);
     }

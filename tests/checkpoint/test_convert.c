@@ -15,7 +15,9 @@
 #include "support/files.h"
 #include "support/suite.h"
 
-static fcmae_model_config sized(const char *name, int version, fcmae_model_kind kind)
+static const char *const objectives[] = {"masked", "classify"};
+
+static fcmae_model_config sized(const char *name, int version, const char *objective)
 {
     fcmae_model_config config;
     fcmae_error error = {0};
@@ -28,8 +30,8 @@ static fcmae_model_config sized(const char *name, int version, fcmae_model_kind 
         ck_assert_msg(fcmae_preset_load(name, &config, &error) == FCMAE_OK, "%s",
                       error.message);
     config.version = version;
-    config.kind = kind;
-    config.classes = kind == FCMAE_KIND_CLASSIFIER ? 11 : 0;
+    config.objective = objective;
+    config.classes = fcmae_config_has_part(&config, FCMAE_PART_HEAD) ? 11 : 0;
     return config;
 }
 
@@ -75,7 +77,7 @@ static void drop(const char *name)
 /** The ring; files that are no longer needed go at once. */
 static void go_round(const char *size, int version)
 {
-    fcmae_model_config config = sized(size, version, FCMAE_KIND_CLASSIFIER);
+    fcmae_model_config config = sized(size, version, "classify");
     save_network(&config, test_path("official.safetensors"));
     double start = fcmae_measure_seconds();
     convert(test_path("official.safetensors"), test_path("timm.pt"),
@@ -112,7 +114,7 @@ END_TEST
 
 START_TEST(a_pretraining_checkpoint_folds_and_unfolds)
 {
-    fcmae_model_config config = sized("small", _i, FCMAE_KIND_PRETRAIN);
+    fcmae_model_config config = sized("small", _i, "masked");
     const char *sparse = test_path("pre.safetensors"), *again = test_path("pre-again.safetensors");
     save_network(&config, sparse);
     convert(sparse, test_path("pre.pt"), (fcmae_convert_options){.sparse = true});
@@ -121,11 +123,11 @@ START_TEST(a_pretraining_checkpoint_folds_and_unfolds)
     convert(sparse, test_path("fold.pt"), (fcmae_convert_options){0});
     fcmae_model *whole = NULL, *encoder = NULL;
     fcmae_error error = {0};
-    ck_assert_int_eq(fcmae_checkpoint_load_model(&whole, sparse, NULL, FCMAE_KIND_ENCODER, 0, 0,
+    ck_assert_int_eq(
+        fcmae_checkpoint_load_model(&whole, sparse, NULL, NULL, 0, 0, NULL, NULL, &error),
+        FCMAE_OK);
+    ck_assert_int_eq(fcmae_checkpoint_load_model(&encoder, test_path("fold.pt"), NULL, NULL, 0, 0,
                                                  NULL, NULL, &error),
-                     FCMAE_OK);
-    ck_assert_int_eq(fcmae_checkpoint_load_model(&encoder, test_path("fold.pt"), NULL,
-                                                 FCMAE_KIND_ENCODER, 0, 0, NULL, NULL, &error),
                      FCMAE_OK);
     ck_assert_mem_eq(fcmae_model_values(whole), fcmae_model_values(encoder),
                      (size_t)fcmae_model_block_size(whole) * sizeof(float));
@@ -136,7 +138,7 @@ END_TEST
 
 START_TEST(a_fresh_head_is_drawn_from_the_seed)
 {
-    fcmae_model_config config = sized("small", 2, FCMAE_KIND_PRETRAIN);
+    fcmae_model_config config = sized("small", 2, "masked");
     fcmae_convert_result result = {0};
     fcmae_error error = {0};
     const char *from = test_path("head.safetensors");
@@ -144,14 +146,14 @@ START_TEST(a_fresh_head_is_drawn_from_the_seed)
     fcmae_convert_options options = {.classes = 5, .seed = 1};
     ck_assert_int_eq(fcmae_convert(from, test_path("h1.safetensors"), &options, &result, &error),
                      FCMAE_OK);
-    ck_assert_int_eq(result.config.kind, FCMAE_KIND_CLASSIFIER);
+    ck_assert_str_eq(result.config.objective, "classify");
     ck_assert_int_eq(result.config.classes, 5);
     ck_assert_int_eq(result.report.errors, 0);
     convert(from, test_path("h2.safetensors"), options);
     assert_same_files(test_path("h1.safetensors"), test_path("h2.safetensors"));
     fcmae_model *model = NULL;
     ck_assert_int_eq(fcmae_checkpoint_load_model(&model, test_path("h1.safetensors"), NULL,
-                                                 FCMAE_KIND_CLASSIFIER, 0, 0, NULL, NULL, &error),
+                                                 "classify", 0, 0, NULL, NULL, &error),
                      FCMAE_OK);
     float head[5 * 40], sum = 0;
     fcmae_parameter_export(fcmae_model_find(model, "head.weight"), fcmae_model_values(model), head);
@@ -168,8 +170,8 @@ START_TEST(every_size_in_every_layout)
     static const char *const sizes[] = {"atto", "femto", "pico",  "nano",
                                         "tiny", "base",  "large", "huge"};
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
-        for (int kind = FCMAE_KIND_PRETRAIN; kind <= FCMAE_KIND_CLASSIFIER; kind++) {
-            fcmae_model_config config = sized(sizes[s], _i, (fcmae_model_kind)kind);
+        for (int o = 0; o < 2; o++) {
+            fcmae_model_config config = sized(sizes[s], _i, objectives[o]);
             struct fcmae_model plan = {.config = config};
             ck_assert_int_eq(fcmae_model_build_table(&plan, NULL), FCMAE_OK);
             for (int layout = FCMAE_LAYOUT_SPARSE; layout <= FCMAE_LAYOUT_HUGGINGFACE; layout++)
@@ -237,7 +239,7 @@ END_TEST
 
 START_TEST(options_that_make_no_sense)
 {
-    fcmae_model_config config = sized("small", 2, FCMAE_KIND_ENCODER);
+    fcmae_model_config config = sized("small", 2, NULL);
     char from[300];
     fcmae_error error = {0};
     snprintf(from, sizeof from, "%s", test_path("sense.safetensors"));
@@ -268,7 +270,7 @@ END_TEST
 
 START_TEST(onnx_is_written)
 {
-    fcmae_model_config config = sized("small", _i, FCMAE_KIND_CLASSIFIER);
+    fcmae_model_config config = sized("small", _i, "classify");
     fcmae_convert_result result = {0};
     fcmae_error error = {0};
     fcmae_convert_options options = {.format = FCMAE_FORMAT_ONNX};

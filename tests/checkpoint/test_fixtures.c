@@ -33,25 +33,25 @@ static void check_values(fcmae_model *model, const char *file)
 
 static const struct {
     const char *file, *key;
-    fcmae_model_kind kind;
+    const char *objective;
     int version;
     fcmae_layout layout;
 } files[] = {
-    {"torch113-training.pth", "ema", FCMAE_KIND_CLASSIFIER, 2, FCMAE_LAYOUT_DENSE},
-    {"torch113-training.pth", "model_ema", FCMAE_KIND_CLASSIFIER, 2, FCMAE_LAYOUT_DENSE},
-    {"torch2-training.pth", "ema", FCMAE_KIND_CLASSIFIER, 2, FCMAE_LAYOUT_DENSE},
-    {"torch113-legacy.pth", NULL, FCMAE_KIND_CLASSIFIER, 2, FCMAE_LAYOUT_DENSE},
-    {"torch2-legacy.pth", "state_dict", FCMAE_KIND_CLASSIFIER, 2, FCMAE_LAYOUT_DENSE},
-    {"torch113-sparse.pth", NULL, FCMAE_KIND_PRETRAIN, 2, FCMAE_LAYOUT_SPARSE},
-    {"torch2-sparse.pth", "model", FCMAE_KIND_PRETRAIN, 2, FCMAE_LAYOUT_SPARSE},
-    {"torch113-views.bin", NULL, FCMAE_KIND_ENCODER, 2, FCMAE_LAYOUT_DENSE},
-    {"torch2-views.bin", NULL, FCMAE_KIND_ENCODER, 2, FCMAE_LAYOUT_DENSE},
-    {"dense.npz", NULL, FCMAE_KIND_CLASSIFIER, 1, FCMAE_LAYOUT_DENSE},
-    {"dense-bf16.safetensors", NULL, FCMAE_KIND_CLASSIFIER, 2, FCMAE_LAYOUT_DENSE},
-    {"timm-v2.safetensors", NULL, FCMAE_KIND_CLASSIFIER, 2, FCMAE_LAYOUT_TIMM},
-    {"timm-v1.safetensors", NULL, FCMAE_KIND_CLASSIFIER, 1, FCMAE_LAYOUT_TIMM},
-    {"huggingface-v2", NULL, FCMAE_KIND_CLASSIFIER, 2, FCMAE_LAYOUT_HUGGINGFACE},
-    {"huggingface-v1", NULL, FCMAE_KIND_CLASSIFIER, 1, FCMAE_LAYOUT_HUGGINGFACE},
+    {"torch113-training.pth", "ema", "classify", 2, FCMAE_LAYOUT_DENSE},
+    {"torch113-training.pth", "model_ema", "classify", 2, FCMAE_LAYOUT_DENSE},
+    {"torch2-training.pth", "ema", "classify", 2, FCMAE_LAYOUT_DENSE},
+    {"torch113-legacy.pth", NULL, "classify", 2, FCMAE_LAYOUT_DENSE},
+    {"torch2-legacy.pth", "state_dict", "classify", 2, FCMAE_LAYOUT_DENSE},
+    {"torch113-sparse.pth", NULL, "masked", 2, FCMAE_LAYOUT_SPARSE},
+    {"torch2-sparse.pth", "model", "masked", 2, FCMAE_LAYOUT_SPARSE},
+    {"torch113-views.bin", NULL, NULL, 2, FCMAE_LAYOUT_DENSE},
+    {"torch2-views.bin", NULL, NULL, 2, FCMAE_LAYOUT_DENSE},
+    {"dense.npz", NULL, "classify", 1, FCMAE_LAYOUT_DENSE},
+    {"dense-bf16.safetensors", NULL, "classify", 2, FCMAE_LAYOUT_DENSE},
+    {"timm-v2.safetensors", NULL, "classify", 2, FCMAE_LAYOUT_TIMM},
+    {"timm-v1.safetensors", NULL, "classify", 1, FCMAE_LAYOUT_TIMM},
+    {"huggingface-v2", NULL, "classify", 2, FCMAE_LAYOUT_HUGGINGFACE},
+    {"huggingface-v1", NULL, "classify", 1, FCMAE_LAYOUT_HUGGINGFACE},
 };
 
 START_TEST(files_of_the_real_libraries)
@@ -67,11 +67,11 @@ START_TEST(files_of_the_real_libraries)
     ck_assert(info->recognised);
     ck_assert_int_eq(info->layout, files[_i].layout);
     ck_assert_int_eq(info->config.version, files[_i].version);
-    ck_assert_int_eq(info->config.kind, files[_i].kind);
+    ck_assert_pstr_eq(info->config.objective, files[_i].objective);
     ck_assert_int_eq(info->report.count, 0);
     fcmae_checkpoint_close(&checkpoint);
-    fcmae_status status = fcmae_checkpoint_load_model(&model, path, files[_i].key, files[_i].kind,
-                                                      0, 0, NULL, &report, &error);
+    fcmae_status status = fcmae_checkpoint_load_model(
+        &model, path, files[_i].key, files[_i].objective, 0, 0, NULL, &report, &error);
     ck_assert_msg(status == FCMAE_OK, "%s", error.message);
     ck_assert_int_eq(report.count, 0);
     check_values(model, files[_i].file);
@@ -86,8 +86,7 @@ START_TEST(the_plain_weights_of_a_training_checkpoint)
     fcmae_model *model = NULL;
     fcmae_error error = {0};
     ck_assert_msg(fcmae_checkpoint_load_model(&model, fixture("torch2-training.pth"), NULL,
-                                              FCMAE_KIND_CLASSIFIER, 0, 0, NULL, NULL,
-                                              &error) == FCMAE_OK,
+                                              "classify", 0, 0, NULL, NULL, &error) == FCMAE_OK,
                   "%s", error.message);
     for (int64_t i = 0; i < fcmae_model_block_size(model); i++)
         ck_assert(fcmae_model_values(model)[i] == 0);

@@ -380,7 +380,7 @@ END_TEST
 static unsigned char *good_archive(fcmae_container container, size_t *size)
 {
     fcmae_model_config config = {.name = "custom",
-                                 .kind = FCMAE_KIND_ENCODER,
+                                 .objective = NULL,
                                  .version = 2,
                                  .depths = {1, 1, 1, 1},
                                  .dims = {8, 8, 8, 8},
@@ -454,8 +454,8 @@ START_TEST(a_hostile_checkpoint_is_no_model)
     write_bytes(test_path("huge.safetensors"), data, 8 + sizeof header - 1);
     free(data);
     fcmae_model *model = NULL;
-    ck_assert_int_eq(fcmae_checkpoint_load_model(&model, test_path("huge.safetensors"), NULL,
-                                                 FCMAE_KIND_ENCODER, 0, 0, NULL, NULL, &error),
+    ck_assert_int_eq(fcmae_checkpoint_load_model(&model, test_path("huge.safetensors"), NULL, NULL,
+                                                 0, 0, NULL, NULL, &error),
                      FCMAE_ERR_MISMATCH);
 }
 END_TEST
@@ -472,7 +472,7 @@ START_TEST(a_few_tensors_that_claim_a_giant)
                                         "downsample_layers.2.1.bias", "downsample_layers.3.1.bias",
                                         "stages.3.255.dwconv.bias",   "stages.2.255.dwconv.bias"};
     fcmae_model_config config = {.name = "x",
-                                 .kind = FCMAE_KIND_ENCODER,
+                                 .objective = NULL,
                                  .version = 2,
                                  .channels = 3,
                                  .depths = {1, 1, 1, 1},
@@ -495,9 +495,9 @@ START_TEST(a_few_tensors_that_claim_a_giant)
     ck_assert_msg(fcmae_checkpoint_save(path, model, &contents, &error) == FCMAE_OK, "%s",
                   error.message);
     fcmae_model_destroy(&model);
-    ck_assert_int_eq(fcmae_checkpoint_load_model(&model, path, NULL, FCMAE_KIND_ENCODER, 0, 0, NULL,
-                                                 NULL, &error),
-                     FCMAE_ERR_MISMATCH);
+    ck_assert_int_eq(
+        fcmae_checkpoint_load_model(&model, path, NULL, NULL, 0, 0, NULL, NULL, &error),
+        FCMAE_ERR_MISMATCH);
     ck_assert_msg(strstr(error.message, "missing"), "%s", error.message);
 }
 END_TEST

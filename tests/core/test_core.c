@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "core/file.h"
 #include "core/json.h"
@@ -55,9 +57,10 @@ static void square(void *argument, int64_t index, int worker)
 START_TEST(parallel_covers_every_index)
 {
     for (int threads = 0; threads <= 5; threads++) {
-        int64_t out[37] = {0};
+        int64_t out[37] = {0}, bound[37] = {0};
         fcmae_parallel_for(threads, 37, square, out);
-        for (int64_t i = 0; i < 37; i++) ck_assert_int_eq(out[i], i * i);
+        fcmae_parallel_static(threads, 37, square, bound);
+        for (int64_t i = 0; i < 37; i++) ck_assert(out[i] == i * i && bound[i] == i * i);
     }
 }
 END_TEST
@@ -72,6 +75,7 @@ START_TEST(arena_measures_then_hands_out)
     char *a = fcmae_arena_take(&arena, 10, 4), *b = fcmae_arena_take(&arena, 1, 1);
     ck_assert_int_eq(b - a, 64);
     ck_assert_uint_eq((uintptr_t)a % 64, 0);
+    ck_assert_int_eq(fcmae_arena_finish(&arena, "test", &error), FCMAE_OK);
     fcmae_arena_release(&arena);
     fcmae_arena_take(&arena, SIZE_MAX / 4, 8);
     ck_assert_int_eq(fcmae_arena_allocate(&arena, "test", &error), FCMAE_ERR_MEMORY);
@@ -152,6 +156,84 @@ START_TEST(errors_of_the_system_in_threads)
 }
 END_TEST
 
+/* A second pass that is not the first: nothing is handed out beyond the block, and it is said. */
+START_TEST(arena_passes_must_agree)
+{
+    for (int more = 0; more < 2; more++) {
+        fcmae_arena arena = {0};
+        fcmae_error error = {0};
+        fcmae_arena_take(&arena, 100, 4);
+        if (!more) fcmae_arena_take(&arena, 100, 4);
+        ck_assert_int_eq(fcmae_arena_allocate_bare(&arena, "a thing", &error), FCMAE_OK);
+        ck_assert_ptr_nonnull(fcmae_arena_take(&arena, 100, 4));
+        if (more) ck_assert_ptr_null(fcmae_arena_take(&arena, 100, 4));
+        ck_assert_int_eq(fcmae_arena_finish(&arena, "a thing", &error), FCMAE_ERR_MEMORY);
+        ck_assert_str_eq(error.message, more ? "a thing: 448 bytes were measured, but 896 taken"
+                                             : "a thing: 896 bytes were measured, but 448 taken");
+        fcmae_arena_release(&arena);
+    }
+}
+END_TEST
+
+typedef struct ownership {
+    pthread_t thread[13];
+    int worker[13];
+} ownership;
+
+static void own(void *argument, int64_t index, int worker)
+{
+    ownership *o = argument;
+    struct timespec pause = {.tv_nsec = index % 3 * 200000}; /* uneven work tempts a scheduler */
+    nanosleep(&pause, NULL);
+    o->thread[index] = pthread_self();
+    o->worker[index] = worker;
+}
+
+/* Every loop gives an index to the same thread, and neighbours to one. */
+START_TEST(static_loops_bind_indices_to_threads)
+{
+    ownership first, again;
+    fcmae_parallel_static(3, 13, own, &first);
+    int threads = first.worker[12] + 1; /* the system may give fewer than were asked for */
+    for (int64_t t = 0; t < threads; t++)
+        for (int64_t i = t * 13 / threads; i < (t + 1) * 13 / threads; i++)
+            ck_assert_int_eq(first.worker[i], t);
+    for (int round = 0; round < 20; round++) {
+        fcmae_parallel_static(3, 13, own, &again);
+        for (int i = 0; i < 13; i++) ck_assert(pthread_equal(first.thread[i], again.thread[i]));
+    }
+}
+END_TEST
+
+START_TEST(control_groups_limit_processors)
+{
+    static const struct {
+        const char *text;
+        int processors;
+    } cases[] = {
+        {"max 100000\n", 0},
+        {"200000 100000\n", 2},
+        {"150000 100000\n", 2},
+        {"100 100000\n", 1},
+        {"3200000 100000\n", 32},
+        {"400000 100000", 4},
+        {"", 0},
+        {"100000", 0},
+        {"100000 ", 0},
+        {"-1 100000\n", 0},
+        {"100000 0\n", 0},
+        {"1e5 100000\n", 0},
+        {"100000 100000x\n", 0},
+        {"99999999999999999999 1\n", 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        ck_assert_msg(fcmae_processor_limit(cases[i].text) == cases[i].processors,
+                      "\"%s\" allows %d", cases[i].text, fcmae_processor_limit(cases[i].text));
+    ck_assert_int_ge(fcmae_processor_count(), 1);
+    ck_assert_int_le(fcmae_processor_count(), (int)sysconf(_SC_NPROCESSORS_CONF));
+}
+END_TEST
+
 static void add_tests(TCase *cases)
 {
     tcase_add_test(cases, random_known_answer);
@@ -162,6 +244,9 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, buffers_grow_and_remember_failures);
     tcase_add_test(cases, names_need_not_be_utf8);
     tcase_add_test(cases, errors_of_the_system_in_threads);
+    tcase_add_test(cases, arena_passes_must_agree);
+    tcase_add_test(cases, static_loops_bind_indices_to_threads);
+    tcase_add_test(cases, control_groups_limit_processors);
 }
 
 int main(void)

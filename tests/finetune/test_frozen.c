@@ -292,7 +292,7 @@ START_TEST(names_travel_in_checkpoints)
     char *text = fcmae_class_names_text(&names);
     const fcmae_metadata metadata = {"class_names", text};
     const fcmae_checkpoint_contents contents = {.metadata = &metadata, .metadata_count = 1};
-    config.kind = FCMAE_KIND_CLASSIFIER;
+    config.objective = "classify";
     config.classes = 2;
     snprintf(path, sizeof path, "%s/model.safetensors", folder);
     ck_assert_int_eq(fcmae_model_create(&model, &config, NULL), FCMAE_OK);

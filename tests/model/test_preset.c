@@ -26,29 +26,31 @@ static const struct size {
     {"huge", 657467008, 660289640, 718998737, 662616192, 376, 380, 391},
 };
 
-static void check_count(const char *name, fcmae_model_kind kind, int classes, int64_t parameters,
+static void check_count(const char *name, const char *objective, int classes, int64_t parameters,
                         int tensors)
 {
     fcmae_model_config config;
     fcmae_error error = {0};
     ck_assert_msg(fcmae_preset_load(name, &config, &error) == FCMAE_OK, "%s", error.message);
-    config.kind = kind;
+    config.objective = objective;
     config.classes = classes;
     int count = 0;
     int64_t found = 0;
     ck_assert_msg(fcmae_config_parameters(&config, NULL, &count, &found, &error) == FCMAE_OK, "%s",
                   error.message);
-    ck_assert_msg(found == parameters, "%s kind %d: %lld parameters", name, kind, (long long)found);
-    ck_assert_msg(count == tensors, "%s kind %d: %d tensors", name, kind, count);
+    ck_assert_msg(found == parameters, "%s %s: %lld parameters", name,
+                  objective ? objective : "encoder", (long long)found);
+    ck_assert_msg(count == tensors, "%s %s: %d tensors", name, objective ? objective : "encoder",
+                  count);
 }
 
 START_TEST(published_sizes_are_met)
 {
     const struct size *s = &sizes[_i];
-    check_count(s->name, FCMAE_KIND_ENCODER, 1000, s->encoder, s->encoder_tensors);
-    check_count(s->name, FCMAE_KIND_CLASSIFIER, 1000, s->classifier, s->classifier_tensors);
-    check_count(s->name, FCMAE_KIND_CLASSIFIER, 21841, s->classifier_22k, s->classifier_tensors);
-    check_count(s->name, FCMAE_KIND_PRETRAIN, 1000, s->pretrain, s->pretrain_tensors);
+    check_count(s->name, NULL, 1000, s->encoder, s->encoder_tensors);
+    check_count(s->name, "classify", 1000, s->classifier, s->classifier_tensors);
+    check_count(s->name, "classify", 21841, s->classifier_22k, s->classifier_tensors);
+    check_count(s->name, "masked", 1000, s->pretrain, s->pretrain_tensors);
 }
 END_TEST
 
@@ -62,7 +64,7 @@ START_TEST(version_1_differs_by_grn_and_layer_scale)
     ck_assert_int_eq(one.version, 1);
     ck_assert_double_eq(one.layer_scale_init, 1e-6);
     for (int s = 0; s < FCMAE_STAGES; s++) blocks += two.depths[s] * two.dims[s];
-    check_count("tiny-v1", FCMAE_KIND_PRETRAIN, 1000, 31965568 - 7 * blocks, 211 - 19);
+    check_count("tiny-v1", "masked", 1000, 31965568 - 7 * blocks, 211 - 19);
 }
 END_TEST
 

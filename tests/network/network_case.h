@@ -10,13 +10,18 @@
 #include "fcmae/engine.h"
 #include "reference/network.h"
 
+#define ENCODER_ALONE "none"
+
+/** "masked", "classify", ENCODER_ALONE. */
+extern const char *const network_objectives[3];
+
 /** What a test writes down; zero means "the plain choice". */
 typedef struct network_case {
     const char *name;
-    fcmae_model_kind kind;
-    int version;                                                    /* 0: 2 */
-    int dims[FCMAE_STAGES];                                         /* 0: 8, 16, 24, 40 */
-    int depths[FCMAE_STAGES];                                       /* 0: 1, 1, 2, 1 */
+    const char *objective;    /* 0: "masked"; ENCODER_ALONE: none */
+    int version;              /* 0: 2 */
+    int dims[FCMAE_STAGES];   /* 0: 8, 16, 24, 40 */
+    int depths[FCMAE_STAGES]; /* 0: 1, 1, 2, 1 */
     int channels, stem_stride, decoder_depth, decoder_dim, classes; /* 0: 3, 2, 1, 16, 5 */
     bool plain_targets;                                             /* norm_pix off */
     fcmae_grn_scope scope;
@@ -51,10 +56,11 @@ network_setup make_setup(const network_case *c, uint64_t stream);
 network_setup make_setup_without_engine(const network_case *c, uint64_t stream);
 void release_setup(network_setup *setup);
 
-/** Options of the case for a mode. */
-fcmae_engine_options case_options(const network_setup *setup, fcmae_engine_mode mode);
-/** The training mode of the model's kind. */
-fcmae_engine_mode training_mode(const network_setup *setup);
+/** Options of the case; training only if there is an objective. */
+fcmae_engine_options case_options(const network_setup *setup, bool train);
+/** Whether the network has a decoder, or a head. */
+bool has_decoder(const network_setup *setup);
+bool has_head(const network_setup *setup);
 /** After the model's values were changed: packs the weights and copies them to the reference. */
 void refresh_parameters(network_setup *setup);
 

@@ -21,6 +21,13 @@ static fcmae_engine *engine_of(const network_setup *s, fcmae_engine_options opti
     return engine;
 }
 
+static float *gradients_of(const network_setup *s)
+{
+    float *gradients;
+    ck_assert_int_eq(fcmae_engine_gradients(s->engine, &gradients, NULL), FCMAE_OK);
+    return gradients;
+}
+
 static size_t block_bytes(const network_setup *s)
 {
     return (size_t)fcmae_model_block_size(s->model) * sizeof(float);
@@ -46,9 +53,8 @@ static observed_outputs run_forward(fcmae_engine *engine, const network_setup *s
     o.outputs.sample_loss = (double *)o.values;
     o.outputs.encoder = next;
     o.outputs.pooled = next + sizes[0];
-    if (s->config.kind == FCMAE_KIND_CLASSIFIER) o.outputs.logits = next + sizes[0] + sizes[1];
-    if (s->config.kind == FCMAE_KIND_PRETRAIN)
-        o.outputs.prediction = next + sizes[0] + sizes[1] + sizes[2];
+    if (has_head(s)) o.outputs.logits = next + sizes[0] + sizes[1];
+    if (has_decoder(s)) o.outputs.prediction = next + sizes[0] + sizes[1] + sizes[2];
     fcmae_error error = {0};
     ck_assert_msg(fcmae_engine_forward(engine, &s->batch, &o.outputs, &error) == FCMAE_OK, "%s",
                   error.message);
@@ -62,13 +68,13 @@ START_TEST(threads_change_nothing)
         {.name = "lanes", .samples = 7, .lanes = 3, .micro_batch = 2, .drop_path = true},
         {.name = "one lane", .samples = 3, .lanes = 1, .micro_batch = 3, .dims = {16, 32, 48, 64}},
         {.name = "batch scope", .samples = 3, .scope = FCMAE_GRN_BATCH},
-        {.name = "classifier", .samples = 4, .lanes = 2, .kind = FCMAE_KIND_CLASSIFIER},
-        {.name = "classifier, one lane", .samples = 4, .kind = FCMAE_KIND_CLASSIFIER},
+        {.name = "classifier", .samples = 4, .lanes = 2, .objective = "classify"},
+        {.name = "classifier, one lane", .samples = 4, .objective = "classify"},
         {.name = "bfloat16", .samples = 3, .precision = FCMAE_BFLOAT16, .dims = {16, 32, 48, 64}},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         network_setup s = make_setup(&cases[i], 1);
-        fcmae_engine_options options = case_options(&s, training_mode(&s));
+        fcmae_engine_options options = case_options(&s, true);
         double loss, again;
         float *gradients = step_gradients(s.engine, s.model, &s.batch, &loss);
         observed_outputs o = run_forward(s.engine, &s);
@@ -120,17 +126,25 @@ END_TEST
 
 START_TEST(a_loss_that_is_not_finite_names_its_sample)
 {
-    for (int kind = FCMAE_KIND_PRETRAIN; kind <= FCMAE_KIND_CLASSIFIER; kind++) {
+    for (int o = 0; o < 2; o++) {
         const network_case c = {
-            .name = "not finite", .kind = (fcmae_model_kind)kind, .samples = 5, .lanes = 2};
+            .name = "not finite", .objective = network_objectives[o], .samples = 5, .lanes = 2};
         network_setup s = make_setup(&c, 1);
         int64_t pixels = (int64_t)s.config.channels * s.height * s.width;
         for (int64_t i = 0; i < pixels; i++) s.values[3 * pixels + i] = INFINITY;
         double loss;
         fcmae_error error = {0};
+        ck_assert_ptr_null(fcmae_engine_failed_losses(s.engine));
         ck_assert_int_eq(fcmae_engine_step(s.engine, &s.batch, 1, &loss, &error),
                          FCMAE_ERR_NUMERIC);
-        ck_assert_msg(strstr(error.message, "3") != NULL, "%s", error.message);
+        ck_assert_msg(strstr(error.message, "is 3") != NULL, "%s", error.message);
+        const double *losses = fcmae_engine_failed_losses(s.engine);
+        ck_assert_ptr_nonnull(losses);
+        for (int i = 0; i < 5; i++) ck_assert_int_eq(isfinite(losses[i]) != 0, i != 3);
+        for (int64_t i = 0; i < pixels; i++) s.values[3 * pixels + i] = 1;
+        fcmae_engine_zero_gradients(s.engine);
+        ck_assert_int_eq(fcmae_engine_step(s.engine, &s.batch, 1, &loss, &error), FCMAE_OK);
+        ck_assert_ptr_null(fcmae_engine_failed_losses(s.engine));
         release_setup(&s);
     }
 }
@@ -186,12 +200,12 @@ START_TEST(wrong_options_are_refused)
 {
     const network_case c = {.name = "options"};
     network_setup s = make_setup_without_engine(&c, 1);
-    const fcmae_engine_options good = case_options(&s, FCMAE_MODE_PRETRAIN);
+    const fcmae_engine_options good = case_options(&s, true);
     fcmae_engine_options bad[8];
     for (size_t i = 0; i < COUNT(bad); i++) bad[i] = good;
     bad[0].height = 33;
     bad[1].width = 0;
-    bad[2].mode = FCMAE_MODE_CLASSIFY;
+    bad[2].frozen_blocks = 1;
     bad[3].batch = -1;
     bad[4].lanes = -1;
     bad[5].threads = -2;
@@ -216,7 +230,7 @@ START_TEST(visible_cells_are_a_limit)
 {
     const network_case c = {.name = "visible", .visible = 2};
     network_setup s = make_setup_without_engine(&c, 1);
-    fcmae_engine_options options = case_options(&s, FCMAE_MODE_PRETRAIN);
+    fcmae_engine_options options = case_options(&s, true);
     options.visible_cells = 2;
     s.engine = engine_of(&s, options);
     check_setup(&s, 2e-5);
@@ -243,9 +257,9 @@ static void check_blocks_close(const network_setup *s, const float *a, const flo
 /* Two halves of a batch with weight 1/2 each are the batch. */
 START_TEST(accumulation)
 {
-    for (int kind = FCMAE_KIND_PRETRAIN; kind <= FCMAE_KIND_CLASSIFIER; kind++) {
+    for (int o = 0; o < 2; o++) {
         const network_case c = {.name = "accumulate",
-                                .kind = (fcmae_model_kind)kind,
+                                .objective = network_objectives[o],
                                 .samples = 4,
                                 .visible = 2,
                                 .lanes = 2};
@@ -262,13 +276,13 @@ START_TEST(accumulation)
             if (part.targets) part.targets += 2 * i * s.config.classes;
             ck_assert_int_eq(fcmae_engine_step(s.engine, &part, 0.5, &half[i], NULL), FCMAE_OK);
         }
-        check_blocks_close(&s, fcmae_engine_gradients(s.engine), gradients, 1);
+        check_blocks_close(&s, gradients_of(&s), gradients, 1);
         ck_assert_double_eq_tol((half[0] + half[1]) / 2, whole, 1e-6 * whole);
 
         fcmae_engine_zero_gradients(s.engine); /* twice without clearing: doubled */
         for (int i = 0; i < 2; i++)
             ck_assert_int_eq(fcmae_engine_step(s.engine, &s.batch, 1, &whole, NULL), FCMAE_OK);
-        check_blocks_close(&s, fcmae_engine_gradients(s.engine), gradients, 2);
+        check_blocks_close(&s, gradients_of(&s), gradients, 2);
         free(gradients);
         release_setup(&s);
     }
@@ -307,8 +321,8 @@ END_TEST
 START_TEST(dead_channels)
 {
     for (int everything = 0; everything < 2; everything++)
-        for (int kind = FCMAE_KIND_PRETRAIN; kind <= FCMAE_KIND_CLASSIFIER; kind++) {
-            const network_case c = {.name = "dead", .kind = (fcmae_model_kind)kind};
+        for (int o = 0; o < 2; o++) {
+            const network_case c = {.name = "dead", .objective = network_objectives[o]};
             network_setup s = make_setup(&c, 1);
             const fcmae_parameter *weight = fcmae_model_find(s.model, "stages.2.1.pwconv1.weight");
             const fcmae_parameter *bias = fcmae_model_find(s.model, "stages.2.1.pwconv1.bias");
@@ -349,9 +363,9 @@ END_TEST
 /* Bytes are values: (byte / 255 - mean) / deviation. */
 START_TEST(bytes_are_values)
 {
-    for (int kind = FCMAE_KIND_PRETRAIN; kind <= FCMAE_KIND_CLASSIFIER; kind++) {
+    for (int o = 0; o < 2; o++) {
         const network_case c = {.name = "bytes",
-                                .kind = (fcmae_model_kind)kind,
+                                .objective = network_objectives[o],
                                 .samples = 3,
                                 .images = 2,
                                 .channels = 2};
@@ -377,24 +391,24 @@ START_TEST(bytes_are_values)
 }
 END_TEST
 
-/* An engine for inference gives what the training engine gives, kind by kind. */
+/* An engine for inference gives what the training engine gives, for every objective. */
 START_TEST(inference)
 {
-    for (int kind = FCMAE_KIND_PRETRAIN; kind <= FCMAE_KIND_ENCODER; kind++) {
+    for (int o = 0; o < 3; o++) {
         const network_case c = {.name = "inference",
-                                .kind = (fcmae_model_kind)kind,
+                                .objective = network_objectives[o],
                                 .samples = 5,
                                 .lanes = 2,
                                 .micro_batch = 2,
                                 .depths = {2, 1, 3, 2}};
         network_setup s = make_setup(&c, 1);
         observed_outputs expected = run_forward(s.engine, &s);
-        fcmae_engine *engine = engine_of(&s, case_options(&s, FCMAE_MODE_INFERENCE));
+        fcmae_engine *engine = engine_of(&s, case_options(&s, false));
         observed_outputs got = run_forward(engine, &s);
         ck_assert_int_eq(memcmp(expected.values, got.values, got.bytes), 0);
         double loss;
         ck_assert_int_eq(fcmae_engine_step(engine, &s.batch, 1, &loss, NULL), FCMAE_ERR_ARGUMENT);
-        if (kind != FCMAE_KIND_ENCODER)
+        if (s.config.objective)
             ck_assert(fcmae_engine_info(engine)->activation_bytes <
                       fcmae_engine_info(s.engine)->activation_bytes);
         free(expected.values);
@@ -468,9 +482,9 @@ static void witness_block(void *cookie, const fcmae_observation *o)
 START_TEST(observers)
 {
     for (int version = 1; version <= 2; version++)
-        for (int kind = FCMAE_KIND_PRETRAIN; kind <= FCMAE_KIND_ENCODER; kind++) {
+        for (int o = 0; o < 3; o++) {
             const network_case c = {.name = "observers",
-                                    .kind = (fcmae_model_kind)kind,
+                                    .objective = network_objectives[o],
                                     .version = version,
                                     .samples = 4,
                                     .micro_batch = 3};
@@ -479,7 +493,7 @@ START_TEST(observers)
                                                               1);
             witness w = {.setup = &s, .expected = &expected};
             fcmae_outputs outputs = {.observe = witness_block, .cookie = &w};
-            fcmae_engine *engine = engine_of(&s, case_options(&s, FCMAE_MODE_INFERENCE));
+            fcmae_engine *engine = engine_of(&s, case_options(&s, false));
             ck_assert_int_eq(fcmae_engine_forward(engine, &s.batch, &outputs, NULL), FCMAE_OK);
             ck_assert_int_eq(fcmae_engine_forward(s.engine, &s.batch, &outputs, NULL), FCMAE_OK);
             for (int point = 0; point < 4; point++) /* two passes, five blocks, four samples */

@@ -262,14 +262,14 @@ reference_result reference_network_run(reference_network *network, const referen
     pass_encoder_forward(&p);
     describe_encoder(&p, &result);
     describe_blocks(&p, &result);
-    if (network->config.kind == FCMAE_KIND_PRETRAIN) {
+    if (fcmae_config_has_part(&network->config, FCMAE_PART_DECODER)) {
         decoder_forward(&p);
         result.prediction = p.predicted;
         int64_t values = fcmae_config_patch_values(&network->config);
         double *dpredicted = backward ? pass_take(&p, pass_rows(&p, DECODER) * values) : NULL;
         pretraining_loss(&p, &result, weight, dpredicted);
         if (backward) pass_encoder_backward(&p, decoder_backward(&p, dpredicted));
-    } else if (network->config.kind == FCMAE_KIND_CLASSIFIER) {
+    } else if (fcmae_config_has_part(&network->config, FCMAE_PART_HEAD)) {
         head_forward(&p, &result);
         double *dlogits = backward ? pass_take(&p, batch->samples * network->config.classes) : NULL;
         if (batch->targets) classification_loss(&p, &result, weight, dlogits);

@@ -18,7 +18,7 @@
 enum { HEIGHT = 32, WIDTH = 48, CELLS = 6, SAMPLES = 3 };
 
 static const fcmae_model_config tiny = {
-    .kind = FCMAE_KIND_PRETRAIN,
+    .objective = "masked",
     .version = 2,
     .depths = {1, 2, 1, 1},
     .dims = {8, 8, 16, 8},
@@ -68,7 +68,7 @@ static problem make_problem(const fcmae_model_config *config, uint64_t stream)
                                 .images = p.images,
                                 .image_of = image_of,
                                 .branch_scale = p.branch_scale};
-    if (config->kind == FCMAE_KIND_PRETRAIN)
+    if (fcmae_config_has_part(config, FCMAE_PART_DECODER))
         p.batch.removed = removed;
     else
         p.batch.targets = p.targets;
@@ -135,7 +135,7 @@ END_TEST
 START_TEST(classification)
 {
     fcmae_model_config config = tiny;
-    config.kind = FCMAE_KIND_CLASSIFIER;
+    config.objective = "classify";
     check_network(&config);
     config.version = 1;
     check_network(&config);

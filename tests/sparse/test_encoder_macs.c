@@ -97,8 +97,7 @@ static work_count count_forward(fcmae_model *model, const uint8_t *removed, int 
 {
     const fcmae_model_config *config = fcmae_model_configuration(model);
     fcmae_random random = test_random(1);
-    fcmae_engine_options options = {.mode = FCMAE_MODE_INFERENCE,
-                                    .height = 224,
+    fcmae_engine_options options = {.height = 224,
                                     .width = 224,
                                     .visible_cells = visible,
                                     .batch = 1,
@@ -177,7 +176,7 @@ static void compare(const fcmae_model_config *config, bool exact)
 START_TEST(counts_are_those_of_the_plan)
 {
     fcmae_model_config config = {.name = "dims of 16",
-                                 .kind = FCMAE_KIND_ENCODER,
+                                 .objective = NULL,
                                  .version = 2,
                                  .depths = {1, 1, 2, 1},
                                  .dims = {16, 32, 48, 64},
@@ -195,7 +194,7 @@ START_TEST(presets)
         fcmae_error error = {0};
         ck_assert_msg(fcmae_preset_load(names[i], &config, &error) == FCMAE_OK, "%s",
                       error.message);
-        config.kind = FCMAE_KIND_ENCODER;
+        config.objective = NULL;
         compare(&config, false);
     }
 }

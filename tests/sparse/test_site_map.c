@@ -226,6 +226,18 @@ START_TEST(decoder_map)
 }
 END_TEST
 
+/* 544 x 544 sites, the first stage at 2176 pixels: rows times segments go beyond 32 bits. */
+START_TEST(large_maps_are_cut)
+{
+    enum { SIDE = 544, CELL = 8 };
+    owned_map owned = reserve_map(1, SIDE, SIDE, SIDE * SIDE, CELL);
+    fcmae_site_map_from_cells(&owned.map, 1, NULL);
+    ck_assert_int_eq(owned.map.rows, SIDE * SIDE);
+    check_segments(&owned.map);
+    release_map(&owned);
+}
+END_TEST
+
 static void add_tests(TCase *cases)
 {
     tcase_add_test(cases, map_of_a_picture);
@@ -233,6 +245,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, maps_of_cells);
     tcase_add_test(cases, stages_line_up);
     tcase_add_test(cases, complete_maps_are_kept);
+    tcase_add_test(cases, large_maps_are_cut);
     tcase_add_test(cases, decoder_map);
 }
 

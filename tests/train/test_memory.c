@@ -10,22 +10,22 @@
 
 static const uint64_t mib = 1 << 20;
 
-static fcmae_model_config config_of(const char *name, fcmae_model_kind kind)
+static fcmae_model_config config_of(const char *name, const char *objective)
 {
     fcmae_model_config config;
     fcmae_error error = {0};
     ck_assert_msg(fcmae_preset_load(name, &config, &error) == FCMAE_OK, "%s", error.message);
-    config.kind = kind;
+    config.objective = objective;
     return config;
 }
 
-static fcmae_memory_use use_of(fcmae_engine_mode mode, int lanes, int micro_batch)
+static fcmae_memory_use use_of(bool train, bool masked, int lanes, int micro_batch)
 {
-    return (fcmae_memory_use){.engine = {.mode = mode,
+    return (fcmae_memory_use){.engine = {.train = train,
                                          .height = 64,
                                          .width = 96,
                                          .batch = 1,
-                                         .visible_cells = mode == FCMAE_MODE_PRETRAIN ? 2 : 0,
+                                         .visible_cells = masked ? 2 : 0,
                                          .lanes = lanes,
                                          .micro_batch = micro_batch}};
 }
@@ -49,27 +49,25 @@ static int largest_of(const fcmae_model_config *config, fcmae_memory_use use, ui
 }
 
 typedef struct memory_case {
-    fcmae_engine_mode mode;
-    fcmae_model_kind kind;
+    bool train;
+    const char *objective;
     int lanes, micro_batch, views;
     bool together;
 } memory_case;
 
 static const memory_case cases[] = {
-    {FCMAE_MODE_PRETRAIN, FCMAE_KIND_PRETRAIN, 0, 0, 1, false},
-    {FCMAE_MODE_PRETRAIN, FCMAE_KIND_PRETRAIN, 1, 4, 1, false},
-    {FCMAE_MODE_PRETRAIN, FCMAE_KIND_PRETRAIN, 0, 0, 3, false},
-    {FCMAE_MODE_PRETRAIN, FCMAE_KIND_PRETRAIN, 0, 0, 1, true},
-    {FCMAE_MODE_CLASSIFY, FCMAE_KIND_CLASSIFIER, 3, 2, 1, false},
-    {FCMAE_MODE_INFERENCE, FCMAE_KIND_CLASSIFIER, 0, 0, 1, false},
+    {true, "masked", 0, 0, 1, false},   {true, "masked", 1, 4, 1, false},
+    {true, "masked", 0, 0, 3, false},   {true, "masked", 0, 0, 1, true},
+    {true, "classify", 3, 2, 1, false}, {false, "classify", 0, 0, 1, false},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
 static fcmae_model_config prepare(int i, fcmae_memory_use *use)
 {
-    fcmae_model_config config = config_of("atto", cases[i].kind);
+    fcmae_model_config config = config_of("atto", cases[i].objective);
     if (cases[i].together) config.grn_scope = FCMAE_GRN_BATCH;
-    *use = use_of(cases[i].mode, cases[i].lanes, cases[i].micro_batch);
+    *use = use_of(cases[i].train, fcmae_config_has_part(&config, FCMAE_PART_DECODER),
+                  cases[i].lanes, cases[i].micro_batch);
     use->masks_per_image = cases[i].views;
     use->average = use->mixing = true;
     return config;
@@ -107,7 +105,8 @@ START_TEST(growth_predicts_plans)
                       "batch %d: %.0f bytes predicted, %.0f planned", batch, predicted, planned);
     }
     uint64_t picture = 64 * 96 * 3, kept = 4;
-    if (cases[_i].mode == FCMAE_MODE_CLASSIFY) kept = 8; /* as floats too */
+    if (cases[_i].train && fcmae_config_has_part(&config, FCMAE_PART_HEAD))
+        kept = 8; /* as floats too */
     if (cases[_i].together)
         ck_assert_uint_gt(growth.sample_bytes, 20 * kept * picture);
     else /* nothing but prepared pixels */
@@ -118,8 +117,8 @@ END_TEST
 /* What finetune holds beside the engine: blocks of weights, and images in several forms. */
 START_TEST(every_part_counts)
 {
-    fcmae_model_config config = config_of("atto", FCMAE_KIND_CLASSIFIER);
-    fcmae_memory_use use = use_of(FCMAE_MODE_CLASSIFY, 1, 2);
+    fcmae_model_config config = config_of("atto", "classify");
+    fcmae_memory_use use = use_of(true, false, 1, 2);
     uint64_t picture = 64 * 96 * 3;
     fcmae_memory_plan plain, more;
     use.engine.batch = 10;
@@ -128,9 +127,9 @@ START_TEST(every_part_counts)
     ck_assert_uint_eq(plain.image_bytes, 4 * 10 * picture);
     use.average = use.validation = use.mixing = true;
     ck_assert_int_eq(fcmae_plan_memory(&config, &use, &more, NULL), FCMAE_OK);
-    ck_assert_uint_eq(more.optimiser_bytes, 4 * plain.engine.parameter_bytes);
+    ck_assert_uint_eq(more.optimiser_bytes, 3 * plain.engine.parameter_bytes);
     ck_assert_uint_eq(more.image_bytes, (4 + 4 + 4) * 10 * picture);
-    use.engine.mode = FCMAE_MODE_INFERENCE;
+    use.engine.train = false;
     ck_assert_int_eq(fcmae_plan_memory(&config, &use, &more, NULL), FCMAE_OK);
     ck_assert_uint_eq(more.optimiser_bytes, 0);
     ck_assert_uint_eq(more.image_bytes, 4 * 10 * picture);
@@ -144,11 +143,50 @@ START_TEST(every_part_counts)
 }
 END_TEST
 
+/* GRN over the batch carries it in one piece: more sites than 32 bits can number are refused, and
+ * the largest batch is below, whatever the memory. */
+START_TEST(what_cannot_be_numbered_is_refused)
+{
+    fcmae_model_config config = config_of("atto", "masked");
+    fcmae_memory_use use = use_of(_i, true, 0, 0);
+    fcmae_memory_plan plan;
+    fcmae_error error = {0};
+    config.grn_scope = FCMAE_GRN_BATCH;
+    use.engine.height = use.engine.width = 4096;
+    use.engine.visible_cells = 6553;
+    use.engine.batch = 5124;
+    ck_assert_int_eq(fcmae_plan_memory(&config, &use, &plan, &error), FCMAE_ERR_MEMORY);
+    ck_assert_msg(strstr(error.message, "5372903424 sites") != NULL, "%s", error.message);
+    ck_assert_int_eq(largest_of(&config, use, UINT64_MAX), 2047); /* of 2^20 sites, below 2^31 */
+    ck_assert_uint_gt(total_of(&config, use, 2047), (uint64_t)1 << 40);
+}
+END_TEST
+
+/* A micro-batch of which no machine could hold the activations: no sum wraps around. */
+START_TEST(what_cannot_be_addressed_is_refused)
+{
+    fcmae_model_config config = config_of("huge", "classify");
+    fcmae_memory_use use = use_of(true, false, 1, 1 << 14);
+    fcmae_memory_plan plan;
+    fcmae_error error = {0};
+    for (int s = 0; s < FCMAE_STAGES; s++) {
+        config.depths[s] = 256;
+        config.dims[s] = 16384;
+    }
+    use.engine.height = use.engine.width = 8192;
+    use.engine.batch = 1 << 14;
+    ck_assert_int_eq(fcmae_plan_memory(&config, &use, &plan, &error), FCMAE_ERR_MEMORY);
+    ck_assert_msg(strstr(error.message, "micro-batch of 16384") != NULL, "%s", error.message);
+}
+END_TEST
+
 static void add_tests(TCase *tests)
 {
     tcase_add_loop_test(tests, the_largest_batch_fits_and_the_next_does_not, 0, CASES);
     tcase_add_loop_test(tests, growth_predicts_plans, 0, CASES);
     tcase_add_test(tests, every_part_counts);
+    tcase_add_loop_test(tests, what_cannot_be_numbered_is_refused, 0, 2);
+    tcase_add_test(tests, what_cannot_be_addressed_is_refused);
 }
 
 int main(void)
