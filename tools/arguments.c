@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fcmae/train.h"
+#include "common_options.h"
+#include "help.h"
 
 /* ---- messages ---- */
 
@@ -41,47 +42,6 @@ int cli_flush(const char *name)
 int cli_finish(const cli_arguments *arguments)
 {
     return cli_flush(arguments->command->set->name);
-}
-
-/* ---- common options ---- */
-
-#define CONFIG_ROW                                                                                \
-    {                                                                                             \
-        "config", FCMAE_OPTION_TEXT, .unit = "FILE",                                              \
-                                     .help = "Options from a file: the config.json of a run, or " \
-                                             "lines \"mask_ratio = 0.75\". What "                 \
-                                             "is given on the command line wins."                 \
-    }
-#define QUIET_ROW                                                                           \
-    {                                                                                       \
-        "quiet", FCMAE_OPTION_FLAG, .help = "No progress and no remarks on standard error." \
-    }
-#define HELP_ROW                                             \
-    {                                                        \
-        "help", FCMAE_OPTION_FLAG, .help = "Show this text." \
-    }
-
-static const fcmae_option common_rows[] = {CONFIG_ROW, QUIET_ROW, HELP_ROW};
-static const fcmae_option training_rows[] = {
-    {"json", FCMAE_OPTION_FLAG, .help = "Print the result as one JSON object."},
-    CONFIG_ROW,
-    QUIET_ROW,
-    HELP_ROW,
-};
-const fcmae_option_set cli_common_set = {
-    .name = "common", .options = common_rows, .count = FCMAE_COUNT(common_rows)};
-const fcmae_option_set cli_training_set = {
-    .name = "common", .options = training_rows, .count = FCMAE_COUNT(training_rows)};
-
-const fcmae_option_set *cli_common_of(const fcmae_option_set *set)
-{
-    return fcmae_task_options(set->name) ? &cli_training_set : &cli_common_set;
-}
-
-bool cli_is_typed(const fcmae_option *option)
-{
-    return option->type != FCMAE_OPTION_HEADING && !option->positional &&
-           option->source == FCMAE_SOURCE_ANY;
 }
 
 /* ---- words ---- */

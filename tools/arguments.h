@@ -10,8 +10,7 @@
  *     #define AT(member) offsetof(struct bench_values, member)
  *     static const fcmae_option options[] = {
  *         {"model", FCMAE_OPTION_TEXT, AT(model), .fallback = "atto", .unit = "NAME|FILE", ...},
- *         {"steps", FCMAE_OPTION_INTEGER, AT(steps), .fallback = "20", .range = "[1, 1000000]",
- * ...},
+ *         {"steps", FCMAE_OPTION_INTEGER, AT(steps), .fallback = "20", .range = "[1, 1000]", ...},
  *         {"json", FCMAE_OPTION_FLAG, AT(json), .help = "print one JSON object instead of text"},
  *     };
  *     static int run(const cli_arguments *arguments)
@@ -19,8 +18,8 @@
  *         const struct bench_values *o = arguments->values;
  *         ...
  *     }
- *     const cli_command cli_command_bench = {.set = &(const fcmae_option_set){"bench", ...}, .run =
- * run};
+ *     const cli_command cli_command_bench = {.set = &(const fcmae_option_set){"bench", ...},
+ *                                            .run = run};
  *
  * and adds its name to CLI_COMMANDS in tools/commands.h and to tools/meson.build.
  * Names shared between the files of the program begin with cli_, those of the library with fcmae_.
@@ -51,13 +50,6 @@ typedef struct cli_arguments {
     bool json;    /**< --json, where it is one of the common options: of kinds of training */
 } cli_arguments;
 
-/** Options that every command has, behind its own: --config, --quiet, --help. */
-extern const fcmae_option_set cli_common_set;
-/** The same for kinds of training, with --json. */
-extern const fcmae_option_set cli_training_set;
-/** Which of the two a command has. */
-const fcmae_option_set *cli_common_of(const fcmae_option_set *set);
-
 /**
  * Fills `arguments` from the words after the command's name.
  * @return CLI_SUCCESS; CLI_USAGE after printing the reason; -1 if help was asked for and shown.
@@ -68,18 +60,6 @@ void cli_arguments_release(cli_arguments *arguments);
 
 /** Whether the user set this option, on the command line or in a file. */
 bool cli_given(const cli_arguments *arguments, const char *name);
-
-/** Help of one command on `stream`. */
-void cli_help(FILE *stream, const fcmae_option_set *set);
-/** Text wrapped at 80 columns, every line after the first indented; continues at column `column`.
- */
-void cli_wrap(FILE *stream, const char *text, int column, int indent);
-/** What stands for the value of an option in help: "PX", "on|off". */
-const char *cli_placeholder(const fcmae_option *option);
-/** What follows the help sentence: range and default, in up to `size` bytes. Returns `text`. */
-const char *cli_remainder(const fcmae_option *option, char *text, size_t size);
-/** Whether a row is an option that a command line may hold. */
-bool cli_is_typed(const fcmae_option *option);
 
 /** "fcmae bench: sentence" on standard error, with a pointer to the help; returns CLI_USAGE. */
 int cli_usage_error(const cli_command *command, const char *format, ...) FCMAE_PRINTF(2, 3);

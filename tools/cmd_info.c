@@ -7,6 +7,7 @@
 
 #include "commands.h"
 #include "fcmae/checkpoint.h"
+#include "help.h"
 #include "json.h"
 #include "memory_report.h"
 #include "shared.h"

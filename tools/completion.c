@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "common_options.h"
 #include "fcmae/preset.h"
 #include "manual.h"
 

@@ -1,10 +1,11 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/* Help texts, made from the option tables. */
-#include "arguments.h"
+#include "help.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "common_options.h"
 
 enum { WIDTH = 80, HELP_COLUMN = 26 };
 

@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "commands.h"
+#include "common_options.h"
 #include "fcmae/train.h"
+#include "help.h"
 
 /* ---- roff ---- */
 
@@ -221,5 +223,6 @@ void cli_markdown(FILE *out)
     for (int i = 0; cli_command_at(i, &command); i++) cli_markdown_command(out, command.set);
     fputs("\n## Of every command\n", out);
     put_table(out, "Common options");
-    for (int i = 0; i < cli_training_set.count; i++) put_row(out, &cli_training_set.options[i]);
+    const fcmae_option_set *common = cli_common_of(fcmae_task_at(0));
+    for (int i = 0; i < common->count; i++) put_row(out, &common->options[i]);
 }

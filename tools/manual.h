@@ -4,7 +4,9 @@
 #ifndef TOOLS_MANUAL_H
 #define TOOLS_MANUAL_H
 
-#include "arguments.h"
+#include <stdio.h>
+
+#include "fcmae/options.h"
 
 /** fcmae.1 and fcmae-COMMAND.1, in roff. */
 void cli_manual(FILE *out);

@@ -15,9 +15,7 @@
 #ifndef FCMAE_CORE_BLAS_H
 #define FCMAE_CORE_BLAS_H
 
-#include <stdbool.h>
-
-#include "core/status.h"
+#include "core/blas_fault.h"
 
 /** FCMAE_OK, or FCMAE_ERR_UNSUPPORTED: which kernels compute what wrongly, and the remedy. The test
  *  is made once in a process; any thread may call. */
@@ -27,21 +25,12 @@ const char *fcmae_blas_core(void);
 /** `threads`, but no more than may be inside OpenBLAS at a time. */
 int fcmae_blas_threads(int threads);
 
-/** Matrices are rows `stride` elements apart. */
-typedef struct fcmae_matrix {
-    const float *values;
-    int stride;
-    bool transposed; /**< the matrix meant is the transposed one of what `values` holds */
-} fcmae_matrix;
-
 /** c[m][n] = a[m][k] b[k][n], or c += a b if `add`. */
 void fcmae_blas_product(int m, int n, int k, fcmae_matrix a, fcmae_matrix b, bool add, float *c,
                         int stride);
 /** gram[n][n] += a[n][k] a^T, the lower triangle only. */
 void fcmae_blas_gram(int n, int k, const double *a, int stride, double *gram);
 
-/** Doubles of scratch memory of fcmae_blas_eigenvalues(). */
-#define FCMAE_EIGENVALUES_WORK(n) (32 * (size_t)(n))
 /**
  * All eigenvalues of a symmetric matrix, ascending.
  * @param matrix  [n][n], of which the lower triangle is read; destroyed
@@ -50,17 +39,5 @@ void fcmae_blas_gram(int n, int k, const double *a, int stride, double *gram);
  */
 fcmae_status fcmae_blas_eigenvalues(int n, double *matrix, double *work, double *values,
                                     fcmae_error *error);
-
-/** What is tested, so that tests can put something wrong in its place. */
-typedef struct fcmae_blas_calls {
-    void (*product)(int m, int n, int k, fcmae_matrix a, fcmae_matrix b, bool add, float *c,
-                    int stride);
-    void (*gram)(int n, int k, const double *a, int stride, double *gram);
-    fcmae_status (*eigenvalues)(int n, double *matrix, double *work, double *values,
-                                fcmae_error *error);
-} fcmae_blas_calls;
-
-/** Name of the first call that disagrees with plain loops; NULL: none. */
-const char *fcmae_blas_fault(const fcmae_blas_calls *calls);
 
 #endif

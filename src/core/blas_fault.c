@@ -5,10 +5,10 @@
  * their edges are tried too; the matrices are small enough for the stack and the test takes a few
  * milliseconds.
  */
+#include "core/blas_fault.h"
+
 #include <math.h>
 #include <stdint.h>
-
-#include "core/blas.h"
 
 enum { M = 67, N = 53, K = 131, ORDER = 43 };
 

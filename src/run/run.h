@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
 /**
- * A run and its task. The run owns the sequence (run.c): folder, data, network, schedule, memory,
+ * A run and its task. The run owns the sequence (sequence.c): folder, data, network, schedule, memory,
  * resume, engine, updates, evaluations, checkpoints, failure. A task supplies the parts, each
  * called once and in the order in which they stand here, and keeps what is its own in `run->own`.
  */

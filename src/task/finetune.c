@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
 /** Supervised training of the dense network: the options, and batches of labelled images. */
-#include "task/finetune.h"
+#include "task/finetuning.h"
 
 #include <inttypes.h>
 #include <stdio.h>

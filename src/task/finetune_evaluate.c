@@ -10,7 +10,7 @@
 #include "core/json.h"
 #include "evaluate/dense_pass.h"
 #include "evaluate/evaluate.h"
-#include "task/finetune.h"
+#include "task/finetuning.h"
 
 #define BEST "best.safetensors"
 

@@ -6,7 +6,7 @@
 
 #include "core/random.h"
 #include "fcmae/preset.h"
-#include "task/finetune.h"
+#include "task/finetuning.h"
 
 /** A recipe for short runs on small sets (up to some ten thousand images), where the published
  * ones, made for 1024 images per update and hundreds of epochs, hardly move. */

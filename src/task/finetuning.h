@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: MIT */
 /** Values and state of a fine-tuning run, shared by finetune.c (options, data), finetune_network.c
  *  (where the weights come from) and finetune_evaluate.c. */
-#ifndef FCMAE_TASK_FINETUNE_H
-#define FCMAE_TASK_FINETUNE_H
+#ifndef FCMAE_TASK_FINETUNING_H
+#define FCMAE_TASK_FINETUNING_H
 
 #include "fcmae/augment.h"
 #include "fcmae/evaluate.h"
