@@ -1,9 +1,10 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
 /**
- * A run and its task. The run owns the sequence (sequence.c): folder, data, network, schedule, memory,
- * resume, engine, updates, evaluations, checkpoints, failure. A task supplies the parts, each
- * called once and in the order in which they stand here, and keeps what is its own in `run->own`.
+ * A run and its task. The run owns the sequence (sequence.c): folder, data, network, schedule,
+ * memory, resume, engine, updates, evaluations, checkpoints, failure. A task supplies the parts,
+ * each called once and in the order in which they stand here, and keeps what is its own in
+ * `run->own`.
  */
 #ifndef FCMAE_RUN_RUN_H
 #define FCMAE_RUN_RUN_H
