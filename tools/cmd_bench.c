@@ -176,10 +176,14 @@ static fcmae_status make_batch(bench *b, fcmae_error *error)
         int patch = fcmae_config_patch(&b->config);
         b->removed = malloc(batch * cells);
         if (!b->removed) return no_memory(error);
+        const fcmae_mask_shape shape = {.seed = (uint64_t)b->o->seed,
+                                        .height = e->height / patch,
+                                        .width = e->width / patch,
+                                        .unit = 1,
+                                        .visible = e->visible_cells,
+                                        .views = 1};
         for (size_t i = 0; i < batch; i++) {
-            fcmae_status status = fcmae_mask_generate((uint64_t)b->o->seed, 0, i, e->height / patch,
-                                                      e->width / patch, 1, e->visible_cells, 1,
-                                                      b->removed + i * cells, error);
+            fcmae_status status = fcmae_mask_generate(&shape, 0, i, b->removed + i * cells, error);
             if (status != FCMAE_OK) return status;
         }
     } else {

@@ -45,8 +45,8 @@ static fcmae_status load_model(const struct reconstruct_values *o, fcmae_model *
                                fcmae_error *error)
 {
     fcmae_load_options lenient = {.ignore_unexpected = true};
-    return fcmae_checkpoint_load_model(model, o->checkpoint, o->key, "masked", 0, 0, &lenient, NULL,
-                                       error);
+    const fcmae_model_source source = {.path = o->checkpoint, .key = o->key, .objective = "masked"};
+    return fcmae_checkpoint_load_model(model, &source, &lenient, NULL, error);
 }
 
 static fcmae_status predict(const struct reconstruct_values *o, fcmae_model *model,

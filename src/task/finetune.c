@@ -255,10 +255,13 @@ static fcmae_status batch(fcmae_run *run, const fcmae_samples *samples, fcmae_ba
                                  .cutmix_probability = v->mix_switch,
                                  .smoothing = v->label_smoothing,
                                  .erase_probability = v->random_erasing,
-                                 .seed = (uint64_t)v->run.seed};
-    FCMAE_TRY(fcmae_mix_samples(&mixing, samples, v->run.input_size, own->classes,
-                                fcmae_imagenet_mean, fcmae_imagenet_deviation, v->run.threads,
-                                own->values, own->targets, error));
+                                 .seed = (uint64_t)v->run.seed,
+                                 .classes = own->classes,
+                                 .mean = fcmae_imagenet_mean,
+                                 .deviation = fcmae_imagenet_deviation,
+                                 .threads = v->run.threads};
+    FCMAE_TRY(
+        fcmae_mix_samples(&mixing, samples, v->run.input_size, own->values, own->targets, error));
     if (own->branch) draw_branches(run, samples);
     *batch = (fcmae_batch){.images = {.count = samples->count},
                            .samples = samples->count,
