@@ -374,22 +374,21 @@ static int print_json(const bench *b, const summary *s)
         plan->options.micro_batch, "instruction_set", instruction_set(b), "steps",
         (json_int_t)b->o->steps);
     static const char *const keys[PART_COUNT] = {"pack_s", "network_s", "sum_s", "update_s"};
-    json_object_set_new(object, "step_s", json_real(s->step));
+    cli_json_set(&object, "step_s", cli_json_figure(s->step));
     for (int part = 0; part < PART_COUNT; part++)
-        json_object_set_new(object, keys[part], json_real(s->parts[part]));
-    json_object_set_new(object, "images_per_s", json_real(s->images_per_s));
-    json_object_set_new(object, "best_images_per_s", json_real(s->best_images_per_s));
-    json_object_set_new(object, "gflops", json_real(s->flops * 1e-9));
-    json_object_set_new(object, "fma_peak_gflops", json_real(s->peak * 1e-9));
-    json_object_set_new(object, "peak_fraction", json_real(s->flops / s->peak));
+        cli_json_set(&object, keys[part], cli_json_figure(s->parts[part]));
+    cli_json_set(&object, "images_per_s", cli_json_figure(s->images_per_s));
+    cli_json_set(&object, "best_images_per_s", cli_json_figure(s->best_images_per_s));
+    cli_json_set(&object, "gflops", cli_json_figure(s->flops * 1e-9));
+    cli_json_set(&object, "fma_peak_gflops", cli_json_figure(s->peak * 1e-9));
+    cli_json_set(&object, "peak_fraction", cli_json_figure(s->flops / s->peak));
     if (b->o->precision == FCMAE_BFLOAT16) {
-        json_object_set_new(object, "bf16_peak_gflops", json_real(s->pair_peak * 1e-9));
-        json_object_set_new(object, "peak_fraction_bf16", json_real(s->flops / s->pair_peak));
+        cli_json_set(&object, "bf16_peak_gflops", cli_json_figure(s->pair_peak * 1e-9));
+        cli_json_set(&object, "peak_fraction_bf16", cli_json_figure(s->flops / s->pair_peak));
     }
-    json_object_set_new(object, "memory_bandwidth_gb_s", json_real(s->bandwidth * 1e-9));
-    json_object_set_new(object, "planned_memory_bytes",
-                        json_integer((json_int_t)plan->total_bytes));
-    json_object_set_new(object, "peak_memory_bytes", json_integer((json_int_t)b->peak_memory));
+    cli_json_set(&object, "memory_bandwidth_gb_s", cli_json_figure(s->bandwidth * 1e-9));
+    cli_json_set(&object, "planned_memory_bytes", json_integer((json_int_t)plan->total_bytes));
+    cli_json_set(&object, "peak_memory_bytes", json_integer((json_int_t)b->peak_memory));
     return cli_print_json(b->arguments, object);
 }
 

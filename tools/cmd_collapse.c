@@ -215,8 +215,9 @@ static int print_results(const session *s)
         fcmae_collapse_state state = fcmae_collapse_verdict(s->models[i].collapse, verdict,
                                                             sizeof verdict);
         if (!s->o->json) printf("%s\n    %s\n", s->models[i].label, verdict);
-        json_array_append_new(models, json_pack("{s:s, s:s, s:s}", "label", s->models[i].label,
-                                                "state", states[state], "verdict", verdict));
+        cli_json_append(&models,
+                        json_pack("{s:o, s:s, s:s}", "label", cli_json_text(s->models[i].label),
+                                  "state", states[state], "verdict", verdict));
     }
     if (s->o->json)
         return cli_print_json(s->arguments, json_pack("{s:s, s:I, s:f, s:o}", "output",

@@ -80,8 +80,8 @@ static int print_json(const cli_arguments *arguments, const fcmae_convert_result
     json_t *left = json_array(), *fresh = json_array();
     for (int i = 0; i < result->report.count; i++) {
         const fcmae_mismatch *line = &result->report.entries[i];
-        json_array_append_new(line->kind == FCMAE_TENSOR_KEPT ? fresh : left,
-                              json_string(line->name));
+        cli_json_append(line->kind == FCMAE_TENSOR_KEPT ? &fresh : &left,
+                        cli_json_text(line->name));
     }
     return cli_print_json(
         arguments,

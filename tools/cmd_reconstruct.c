@@ -74,13 +74,14 @@ static int print_result(const cli_arguments *arguments, const fcmae_reconstructi
         char name[1024];
         double one = fcmae_reconstruction_image(r, i, name, sizeof name);
         sum += one;
-        json_t *entry = json_pack("{s:s, s:f}", "image", name, "loss", one);
-        json_array_append_new(list, entry ? entry : json_null());
+        cli_json_append(&list, json_pack("{s:o, s:o}", "image", cli_json_text(name), "loss",
+                                         cli_json_figure(one)));
     }
     double loss = sum / count;
     if (o->json)
-        return cli_print_json(arguments, json_pack("{s:s, s:i, s:f, s:o}", "output", o->output,
-                                                   "count", count, "loss", loss, "images", list));
+        return cli_print_json(arguments,
+                              json_pack("{s:s, s:i, s:o, s:o}", "output", o->output, "count", count,
+                                        "loss", cli_json_figure(loss), "images", list));
     json_decref(list);
     printf("%s: %d images, mean loss %.4f on removed patches\n", o->output, count, loss);
     return cli_finish(arguments);

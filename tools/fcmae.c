@@ -105,8 +105,8 @@ int main(int count, char **words)
     if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
         return help(count - 2, words + 2);
     if (strcmp(name, "version") == 0 || strcmp(name, "--version") == 0) {
-        printf("fcmae %s\n", fcmae_version());
-        return CLI_SUCCESS;
+        printf("fcmae %s\nOpenBLAS kernels: %s\n", fcmae_version(), fcmae_measure_blas());
+        return cli_flush("version");
     }
     if (strcmp(name, "completion") == 0) return completion(count - 2, words + 2);
     cli_command command;
