@@ -51,8 +51,8 @@ int cli_finish(const cli_arguments *arguments)
     {                                                                                             \
         "config", FCMAE_OPTION_TEXT, .unit = "FILE",                                              \
                                      .help = "Options from a file: the config.json of a run, or " \
-                                             "lines \"mask_ratio = 0.75\". What "                 \
-                                             "is given on the command line wins."                 \
+                                             "lines \"mask_ratio = 0.75\". What is given on the " \
+                                             "command line wins."                                 \
     }
 #define QUIET_ROW                                                                           \
     {                                                                                       \

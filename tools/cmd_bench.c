@@ -28,8 +28,7 @@ static const fcmae_option options[] = {
      .choices = "pretrain|classify|inference|encoder",
      .help = "pretrain: masked step with gradients and AdamW. classify: the same for supervised "
              "training, every cell visible. inference: forward pass of the classifier. encoder: "
-             "forward "
-             "pass of the encoder over the visible cells."},
+             "forward pass of the encoder over the visible cells."},
     {"input-size", FCMAE_OPTION_TEXT, AT(input_size), .fallback = "224", .unit = "PX",
      .help = "Side of an image in pixels, or HEIGHTxWIDTH."},
     {"batch-size", FCMAE_OPTION_INTEGER, AT(batch_size), .fallback = "64", .range = "[1, 65536]",
@@ -449,16 +448,13 @@ const cli_command cli_command_bench = {
             .name = "bench",
             .purpose = "measure whole steps and how near they come to the machine's limit",
             .description = "Runs whole training steps on noise: packing the weights, forward and "
-                           "backward, the sum of "
-                           "the gradients, AdamW. Between the steps it measures what the processor "
-                           "can do at best, so "
-                           "that the fraction of the peak means the same on a busy machine as on "
-                           "an idle one.\n\n"
+                           "backward, the sum of the gradients, AdamW. Between the steps it "
+                           "measures what the processor can do at best, so that the fraction of "
+                           "the peak means the same on a busy machine as on an idle one.\n\n"
                            "Speed counts the operations the method needs (visible sites only, two "
-                           "per multiply-add); "
-                           "work that an implementation adds does not count. Reading and decoding "
-                           "images is not part "
-                           "of it: a run's log shows how long it waits for data.",
+                           "per multiply-add); work that an implementation adds does not count. "
+                           "Reading and decoding images is not part of it: a run's log shows how "
+                           "long it waits for data.",
             .example = "fcmae bench --model atto --batch-size 64\n"
                        "fcmae bench --model tiny --mode inference --batch-size 1 --json",
             .options = options,

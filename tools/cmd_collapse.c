@@ -259,17 +259,13 @@ const cli_command cli_command_collapse = {
             .name = "collapse",
             .purpose = "measure feature collapse: how alike the channels are",
             .description = "For every block, the mean pairwise cosine distance between channels "
-                           "(0: all alike, at "
-                           "most "
-                           "0.5), averaged over images, as in section 4 of the ConvNeXt V2 paper; "
-                           "with it the shares "
-                           "of dead and saturated channels, the effective rank of the features "
-                           "and, with --labels, "
-                           "the class selectivity index.\n\n"
+                           "(0: all alike, at most 0.5), averaged over images, as in section 4 of "
+                           "the ConvNeXt V2 paper; with it the shares of dead and saturated "
+                           "channels, the effective rank of the features and, with --labels, the "
+                           "class selectivity index.\n\n"
                            "Writes collapse.json, collapse.csv, distance.png, distance.svg "
-                           "(distance against relative "
-                           "depth, one curve per model) and activations-MODEL-TENSOR.png (channel "
-                           "maps of one image). "
+                           "(distance against relative depth, one curve per model) and "
+                           "activations-MODEL-TENSOR.png (channel maps of one image). "
                            "docs/collapse.md explains the numbers and their conventions.",
             .example =
                 "fcmae collapse --checkpoint runs/v1 runs/v2 --data photos --output collapse\n"

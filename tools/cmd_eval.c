@@ -144,10 +144,9 @@ const cli_command cli_command_eval = {
             .name = "eval",
             .purpose = "measure the accuracy of a classifier on a labelled folder",
             .description =
-                "Images are resized and cropped as for the published networks. Class folders "
-                "are matched with "
-                "the class names in the checkpoint; one that stands for no class is an error "
-                "that names it.",
+                "Images are resized and cropped as for the published networks. Class folders are "
+                "matched with the class names in the checkpoint; one that stands for no class is "
+                "an error that names it.",
             .example = "fcmae eval --checkpoint run --data photos\n"
                        "fcmae eval --checkpoint convnextv2_atto.pt --data imagenet/val --per-class",
             .options = options,

@@ -423,12 +423,9 @@ const cli_command cli_command_info = {
             .purpose = "describe a preset or a checkpoint file: tensors, size, cost, memory",
             .description =
                 "For a preset: the network, its parameters, the multiply-adds of one image (dense "
-                "and "
-                "masked), the memory a run needs and the largest batch that fits, and the recipe "
-                "of the "
-                "paper. For a checkpoint file: what it holds, in whose naming, whether anything is "
-                "missing, "
-                "and then the same.\n\n"
+                "and masked), the memory a run needs and the largest batch that fits, and the "
+                "recipe of the paper. For a checkpoint file: what it holds, in whose naming, "
+                "whether anything is missing, and then the same.\n\n"
                 "Multiply-adds count convolutions and linear layers, as papers do.",
             .example = "fcmae info atto\n"
                        "fcmae info base --input-size 384 --batch-size 32\n"

@@ -212,19 +212,15 @@ const cli_command cli_command_parity = {
             .purpose = "run a reference file of another framework and compare",
             .description =
                 "A parity file holds a batch, the parameters of a network and what another "
-                "implementation "
-                "made of them. fcmae runs the same batch and prints, per expected tensor, the "
-                "largest "
-                "error and where it is. Exit status 1 if one is outside the tolerance.\n\n"
+                "implementation made of them. fcmae runs the same batch and prints, per expected "
+                "tensor, the largest error and where it is. Exit status 1 if one is outside the "
+                "tolerance.\n\n"
                 "Tensors: image [N,C,H,W], normalised; mask [N,cells], 1 = removed (absent: every "
-                "cell "
-                "visible); labels [N], classes; the parameters under official names, sparse or "
-                "dense. "
-                "Compared are those of expected.loss [1], expected.pred [N,cells,P], "
-                "expected.encoder "
-                "[N,C,h,w], expected.logits [N,K] and expected.grad.<parameter> that are there. "
-                "Metadata: "
-                "model (a preset) or depths and dims; norm_pix on|off; grn_scope image|batch.",
+                "cell visible); labels [N], classes; the parameters under official names, sparse "
+                "or dense. Compared are those of expected.loss [1], expected.pred [N,cells,P], "
+                "expected.encoder [N,C,h,w], expected.logits [N,K] and expected.grad.<parameter> "
+                "that are there. Metadata: model (a preset) or depths and dims; norm_pix on|off; "
+                "grn_scope image|batch.",
             .example = "fcmae parity tests/golden/pretrain-dense.safetensors\n"
                        "fcmae parity reference.safetensors --tolerance 1e-5 --lanes 2 --json",
             .options = options,

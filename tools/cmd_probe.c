@@ -190,10 +190,9 @@ const cli_command cli_command_probe = {
             .purpose = "train a linear classifier on frozen features",
             .description =
                 "Computes the features of every image once, then trains BatchNorm and a linear "
-                "layer on them "
-                "for several learning rates at a time. The rate is chosen on a held-out share "
-                "of the training "
-                "images, the accuracy is that of the validation images.",
+                "layer on them for several learning rates at a time. The rate is chosen on a "
+                "held-out share of the training images, the accuracy is that of the validation "
+                "images.",
             .example = "fcmae probe --checkpoint run --data photos\n"
                        "fcmae probe --checkpoint run --data photos --label-fraction 0.1 --output "
                        "probe.safetensors",

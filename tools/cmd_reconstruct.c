@@ -121,16 +121,12 @@ const cli_command cli_command_reconstruct = {
             .name = "reconstruct",
             .purpose = "picture grid: masked, reconstructed, original",
             .description = "Draws images from a folder, removes patches, lets a pretrained network "
-                           "predict them and "
-                           "writes a grid: the masked image, the visible patches with the "
-                           "predicted ones between "
-                           "them, the original.\n\n"
+                           "predict them and writes a grid: the masked image, the visible patches "
+                           "with the predicted ones between them, the original.\n\n"
                            "A network trained on normalised targets predicts every patch up to its "
-                           "mean and contrast; "
-                           "these are taken from the original for the picture. Colours of "
-                           "neighbouring patches "
-                           "therefore match better than the network alone could do; shapes and "
-                           "edges are its own.",
+                           "mean and contrast; these are taken from the original for the picture. "
+                           "Colours of neighbouring patches therefore match better than the "
+                           "network alone could do; shapes and edges are its own.",
             .example =
                 "fcmae reconstruct --checkpoint run/checkpoint-1000.safetensors --data photos "
                 "--output grid.png",

@@ -38,7 +38,7 @@ static void print_overview(FILE *stream)
         fprintf(stream, "  %-13s %s\n", command.set->name, command.set->purpose);
     fputs("\n'fcmae help COMMAND' explains a command and all its options; --man and --markdown\n"
           "between the two words give the same as a manual page or a document.\n"
-          "'fcmae --version' prints the version.\n"
+          "'fcmae --version' prints the version and which kernels OpenBLAS chose.\n"
           "Results go to standard output, progress to standard error. Exit status: 0 success,\n"
           "1 failure, 2 a command line that makes no sense.\n",
           stream);

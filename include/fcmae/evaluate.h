@@ -200,7 +200,7 @@ typedef struct fcmae_features_options {
  * Computes features once, to be used many times.
  * @param pass      how images reach the network
  * @param options   borrowed for the call
- * @param features  [out] released and filled again; empty after a failure
+ * @param features  [out] released and filled again; empty after a failure of the pass
  * @return FCMAE_ERR_ARGUMENT: a member outside its range; FCMAE_ERR_FORMAT: no image could be read;
  *         else as fcmae_pass_run().
  */

@@ -78,6 +78,10 @@ fcmae_status fcmae_features_collect(fcmae_model *model, const fcmae_dataset *dat
     if (views < 0 || views > 10000)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "%d views, but there must be 0 to 10000",
                           views);
+    if (views > 0 && !(options->crop_scale > 0 && options->crop_scale <= 1))
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                          "the crop scale is %g, but must be above 0 and at most 1",
+                          options->crop_scale);
     fcmae_features_release(features);
     features->dimension = fcmae_model_configuration(model)->dims[3];
     features->views = views > 0 ? views : 1;

@@ -300,9 +300,8 @@ const fcmae_run_task fcmae_task_finetune = {
              "out) with a fresh head, and trains it with the model's published recipe, every value "
              "of which can be changed. --recipe short suits small sets and few epochs.\n\n"
              "Like pretraining, a run can be stopped at any moment; the same command line "
-             "continues "
-             "it, and it ends in the same bytes. best.safetensors in the run folder holds the "
-             "weights, or their moving average, with the highest accuracy on val.",
+             "continues it, and it ends in the same bytes. best.safetensors in the run folder "
+             "holds the weights, or their moving average, with the highest accuracy on val.",
          .example =
              "fcmae finetune --checkpoint pretrained --data photos --output tuned --recipe short\n"
              "fcmae finetune --checkpoint none --model atto --data photos --output scratch --lr "
