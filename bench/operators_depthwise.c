@@ -99,12 +99,15 @@ void bench_depthwise(const stage_case *stage)
     const uint8_t *removed[MOST_IMAGES];
     depthwise d = {.stage = stage,
                    .kernels = fcmae_kernels_get(fcmae_isa_choose(stage->instruction_set, false))};
+    const fcmae_mask_shape shape = {.seed = 1,
+                                    .height = CELLS,
+                                    .width = CELLS,
+                                    .unit = 1,
+                                    .visible = fcmae_mask_visible(CELLS * CELLS, 0.6),
+                                    .views = 1};
     for (int i = 0; i < stage->images; i++) {
         removed[i] = masks[i];
-        if (fcmae_mask_generate(1, 0, (uint64_t)i, CELLS, CELLS, 1,
-                                fcmae_mask_visible(CELLS * CELLS, 0.6), 1, masks[i],
-                                NULL) != FCMAE_OK)
-            exit(1);
+        if (fcmae_mask_generate(&shape, 0, (uint64_t)i, masks[i], NULL) != FCMAE_OK) exit(1);
     }
     fcmae_arena arena = {0};
     int side = CELLS * stage->cell;

@@ -60,9 +60,10 @@ static fcmae_status open_subject(subject *s, const char *name, const step_option
     uint32_t state = 1;
     for (size_t i = 0; i < bytes; i++)
         s->images[i] = (uint8_t)((state = state * 1664525 + 1013904223) >> 24);
+    const fcmae_mask_shape shape = {
+        .seed = 1, .height = GRID, .width = GRID, .unit = 1, .visible = visible, .views = 1};
     for (int i = 0; i < o->batch && status == FCMAE_OK; i++)
-        status = fcmae_mask_generate(1, 0, (uint64_t)i, GRID, GRID, 1, visible, 1,
-                                     s->removed + i * CELLS, error);
+        status = fcmae_mask_generate(&shape, 0, (uint64_t)i, s->removed + i * CELLS, error);
     return status;
 }
 

@@ -52,8 +52,8 @@ int main(int count, char **words)
     fcmae_engine_options options = {.height = SIDE, .width = SIDE, .batch = BATCH};
     fcmae_loader_options loading = {.transform = fcmae_transform_evaluate(SIDE, 0), .batch = BATCH};
 
-    fcmae_status status = fcmae_checkpoint_load_model(&model, words[1], NULL, NULL, 0, 0, NULL,
-                                                      NULL, &error);
+    const fcmae_model_source source = {.path = words[1]}; /* its encoder alone */
+    fcmae_status status = fcmae_checkpoint_load_model(&model, &source, NULL, NULL, &error);
     if (status == FCMAE_OK) status = fcmae_engine_create(&engine, model, &options, &error);
     if (status == FCMAE_OK)
         status = fcmae_dataset_from_files(&dataset, (const char *const *)words + 2, count - 2,

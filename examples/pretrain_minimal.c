@@ -64,12 +64,18 @@ int main(void)
                                     .deviation = fcmae_imagenet_deviation},
                          .samples = IMAGES,
                          .removed = &removed[0][0]};
+    const fcmae_mask_shape shape = {.seed = 1,
+                                    .height = SIDE / 32,
+                                    .width = SIDE / 32,
+                                    .unit = 1,
+                                    .visible = visible,
+                                    .views = 1};
     double first = 0, loss = 0;
     float *gradients;
     for (int step = 0; step < STEPS; step++) {
         for (int i = 0; i < IMAGES; i++)
-            if (fcmae_mask_generate(1, (uint32_t)step, (uint64_t)i, SIDE / 32, SIDE / 32, 1,
-                                    visible, 1, removed[i], &error) != FCMAE_OK)
+            if (fcmae_mask_generate(&shape, (uint32_t)step, (uint64_t)i, removed[i], &error) !=
+                FCMAE_OK)
                 return stop(&error);
         fcmae_engine_zero_gradients(engine);
         if (fcmae_engine_step(engine, &batch, 1, &loss, &error) != FCMAE_OK ||

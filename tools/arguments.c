@@ -35,7 +35,9 @@ int cli_flush(const char *name)
 {
     if (fflush(stdout) == 0 && !ferror(stdout)) return CLI_SUCCESS;
     if (errno == EPIPE) return CLI_FAILURE; /* the reader has seen enough, as in `... | head` */
-    fprintf(stderr, "fcmae %s: writing to standard output failed: %s\n", name, strerror(errno));
+    char reason[100];
+    fprintf(stderr, "fcmae %s: writing to standard output failed: %s\n", name,
+            strerror_r(errno, reason, sizeof reason)); /* GNU's: returns the text */
     return CLI_FAILURE;
 }
 

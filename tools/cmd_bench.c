@@ -28,8 +28,7 @@ static const fcmae_option options[] = {
      .choices = "pretrain|classify|inference|encoder",
      .help = "pretrain: masked step with gradients and AdamW. classify: the same for supervised "
              "training, every cell visible. inference: forward pass of the classifier. encoder: "
-             "forward "
-             "pass of the encoder over the visible cells."},
+             "forward pass of the encoder over the visible cells."},
     {"input-size", FCMAE_OPTION_TEXT, AT(input_size), .fallback = "224", .unit = "PX",
      .help = "Side of an image in pixels, or HEIGHTxWIDTH."},
     {"batch-size", FCMAE_OPTION_INTEGER, AT(batch_size), .fallback = "64", .range = "[1, 65536]",
@@ -176,10 +175,14 @@ static fcmae_status make_batch(bench *b, fcmae_error *error)
         int patch = fcmae_config_patch(&b->config);
         b->removed = malloc(batch * cells);
         if (!b->removed) return no_memory(error);
+        const fcmae_mask_shape shape = {.seed = (uint64_t)b->o->seed,
+                                        .height = e->height / patch,
+                                        .width = e->width / patch,
+                                        .unit = 1,
+                                        .visible = e->visible_cells,
+                                        .views = 1};
         for (size_t i = 0; i < batch; i++) {
-            fcmae_status status = fcmae_mask_generate((uint64_t)b->o->seed, 0, i, e->height / patch,
-                                                      e->width / patch, 1, e->visible_cells, 1,
-                                                      b->removed + i * cells, error);
+            fcmae_status status = fcmae_mask_generate(&shape, 0, i, b->removed + i * cells, error);
             if (status != FCMAE_OK) return status;
         }
     } else {
@@ -370,22 +373,21 @@ static int print_json(const bench *b, const summary *s)
         plan->options.micro_batch, "instruction_set", instruction_set(b), "steps",
         (json_int_t)b->o->steps);
     static const char *const keys[PART_COUNT] = {"pack_s", "network_s", "sum_s", "update_s"};
-    json_object_set_new(object, "step_s", json_real(s->step));
+    cli_json_set(&object, "step_s", cli_json_figure(s->step));
     for (int part = 0; part < PART_COUNT; part++)
-        json_object_set_new(object, keys[part], json_real(s->parts[part]));
-    json_object_set_new(object, "images_per_s", json_real(s->images_per_s));
-    json_object_set_new(object, "best_images_per_s", json_real(s->best_images_per_s));
-    json_object_set_new(object, "gflops", json_real(s->flops * 1e-9));
-    json_object_set_new(object, "fma_peak_gflops", json_real(s->peak * 1e-9));
-    json_object_set_new(object, "peak_fraction", json_real(s->flops / s->peak));
+        cli_json_set(&object, keys[part], cli_json_figure(s->parts[part]));
+    cli_json_set(&object, "images_per_s", cli_json_figure(s->images_per_s));
+    cli_json_set(&object, "best_images_per_s", cli_json_figure(s->best_images_per_s));
+    cli_json_set(&object, "gflops", cli_json_figure(s->flops * 1e-9));
+    cli_json_set(&object, "fma_peak_gflops", cli_json_figure(s->peak * 1e-9));
+    cli_json_set(&object, "peak_fraction", cli_json_figure(s->flops / s->peak));
     if (b->o->precision == FCMAE_BFLOAT16) {
-        json_object_set_new(object, "bf16_peak_gflops", json_real(s->pair_peak * 1e-9));
-        json_object_set_new(object, "peak_fraction_bf16", json_real(s->flops / s->pair_peak));
+        cli_json_set(&object, "bf16_peak_gflops", cli_json_figure(s->pair_peak * 1e-9));
+        cli_json_set(&object, "peak_fraction_bf16", cli_json_figure(s->flops / s->pair_peak));
     }
-    json_object_set_new(object, "memory_bandwidth_gb_s", json_real(s->bandwidth * 1e-9));
-    json_object_set_new(object, "planned_memory_bytes",
-                        json_integer((json_int_t)plan->total_bytes));
-    json_object_set_new(object, "peak_memory_bytes", json_integer((json_int_t)b->peak_memory));
+    cli_json_set(&object, "memory_bandwidth_gb_s", cli_json_figure(s->bandwidth * 1e-9));
+    cli_json_set(&object, "planned_memory_bytes", json_integer((json_int_t)plan->total_bytes));
+    cli_json_set(&object, "peak_memory_bytes", json_integer((json_int_t)b->peak_memory));
     return cli_print_json(b->arguments, object);
 }
 
@@ -446,16 +448,13 @@ const cli_command cli_command_bench = {
             .name = "bench",
             .purpose = "measure whole steps and how near they come to the machine's limit",
             .description = "Runs whole training steps on noise: packing the weights, forward and "
-                           "backward, the sum of "
-                           "the gradients, AdamW. Between the steps it measures what the processor "
-                           "can do at best, so "
-                           "that the fraction of the peak means the same on a busy machine as on "
-                           "an idle one.\n\n"
+                           "backward, the sum of the gradients, AdamW. Between the steps it "
+                           "measures what the processor can do at best, so that the fraction of "
+                           "the peak means the same on a busy machine as on an idle one.\n\n"
                            "Speed counts the operations the method needs (visible sites only, two "
-                           "per multiply-add); "
-                           "work that an implementation adds does not count. Reading and decoding "
-                           "images is not part "
-                           "of it: a run's log shows how long it waits for data.",
+                           "per multiply-add); work that an implementation adds does not count. "
+                           "Reading and decoding images is not part of it: a run's log shows how "
+                           "long it waits for data.",
             .example = "fcmae bench --model atto --batch-size 64\n"
                        "fcmae bench --model tiny --mode inference --batch-size 1 --json",
             .options = options,

@@ -215,8 +215,9 @@ static int print_results(const session *s)
         fcmae_collapse_state state = fcmae_collapse_verdict(s->models[i].collapse, verdict,
                                                             sizeof verdict);
         if (!s->o->json) printf("%s\n    %s\n", s->models[i].label, verdict);
-        json_array_append_new(models, json_pack("{s:s, s:s, s:s}", "label", s->models[i].label,
-                                                "state", states[state], "verdict", verdict));
+        cli_json_append(&models,
+                        json_pack("{s:o, s:s, s:s}", "label", cli_json_text(s->models[i].label),
+                                  "state", states[state], "verdict", verdict));
     }
     if (s->o->json)
         return cli_print_json(s->arguments, json_pack("{s:s, s:I, s:f, s:o}", "output",
@@ -258,17 +259,13 @@ const cli_command cli_command_collapse = {
             .name = "collapse",
             .purpose = "measure feature collapse: how alike the channels are",
             .description = "For every block, the mean pairwise cosine distance between channels "
-                           "(0: all alike, at "
-                           "most "
-                           "0.5), averaged over images, as in section 4 of the ConvNeXt V2 paper; "
-                           "with it the shares "
-                           "of dead and saturated channels, the effective rank of the features "
-                           "and, with --labels, "
-                           "the class selectivity index.\n\n"
+                           "(0: all alike, at most 0.5), averaged over images, as in section 4 of "
+                           "the ConvNeXt V2 paper; with it the shares of dead and saturated "
+                           "channels, the effective rank of the features and, with --labels, the "
+                           "class selectivity index.\n\n"
                            "Writes collapse.json, collapse.csv, distance.png, distance.svg "
-                           "(distance against relative "
-                           "depth, one curve per model) and activations-MODEL-TENSOR.png (channel "
-                           "maps of one image). "
+                           "(distance against relative depth, one curve per model) and "
+                           "activations-MODEL-TENSOR.png (channel maps of one image). "
                            "docs/collapse.md explains the numbers and their conventions.",
             .example =
                 "fcmae collapse --checkpoint runs/v1 runs/v2 --data photos --output collapse\n"

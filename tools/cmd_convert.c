@@ -20,12 +20,11 @@ struct convert_values {
 static const fcmae_option options[] = {
     {"input", FCMAE_OPTION_TEXT, AT(input), .required = true, .unit = "FILE",
      .help = "Any checkpoint: safetensors, PyTorch (.pt, .pth, .bin, old or new), .npz; a Hugging "
-             "Face or "
-             "timm folder; a run's folder."},
+             "Face or timm folder; a run's folder."},
     {"output", FCMAE_OPTION_TEXT, AT(output), .required = true, .unit = "FILE|DIR",
      .help = "The ending says what is written: .safetensors, .pt, .pth, .bin, .onnx. With --format "
-             "timm "
-             "or huggingface anything else is a folder, which also gets the configuration files."},
+             "timm or huggingface anything else is a folder, which also gets the configuration "
+             "files."},
     {"to", FCMAE_OPTION_CHOICE, AT(to), .fallback = "dense", .choices = "dense|sparse",
      .help = "dense: the ordinary network; a decoder is left behind. sparse: the FCMAE training "
              "checkpoint with MinkowskiEngine kernels."},
@@ -80,8 +79,8 @@ static int print_json(const cli_arguments *arguments, const fcmae_convert_result
     json_t *left = json_array(), *fresh = json_array();
     for (int i = 0; i < result->report.count; i++) {
         const fcmae_mismatch *line = &result->report.entries[i];
-        json_array_append_new(line->kind == FCMAE_TENSOR_KEPT ? fresh : left,
-                              json_string(line->name));
+        cli_json_append(line->kind == FCMAE_TENSOR_KEPT ? &fresh : &left,
+                        cli_json_text(line->name));
     }
     return cli_print_json(
         arguments,
@@ -154,17 +153,13 @@ const cli_command cli_command_convert = {
             .purpose = "fold sparse to dense; change file format, naming and number type",
             .description =
                 "Reads any ConvNeXt V1, V2 or FCMAE weights and writes them in any form. f32 "
-                "weights come "
-                "out "
-                "bit for bit as they went in, through any chain of conversions. The input's size "
-                "is found "
-                "from its tensors; one that is not a complete network is refused, tensor by "
-                "tensor.\n\n"
+                "weights come out bit for bit as they went in, through any chain of conversions. "
+                "The input's size is found from its tensors; one that is not a complete network is "
+                "refused, tensor by tensor.\n\n"
                 "Folders written with --format timm and huggingface load with "
-                "timm.create_model(NAME, "
-                "checkpoint_path=...) or 'local-dir:DIR', and with from_pretrained(DIR). The final "
-                "LayerNorm's "
-                "epsilon is noted as 1e-6 there, as everywhere else.",
+                "timm.create_model(NAME, checkpoint_path=...) or 'local-dir:DIR', and with "
+                "from_pretrained(DIR). The final LayerNorm's epsilon is noted as 1e-6 there, as "
+                "everywhere else.",
             .example =
                 "fcmae convert --input run/ --output encoder.safetensors\n"
                 "fcmae convert --input convnextv2_tiny_1k_224_ema.pt --output tiny-hf --format "

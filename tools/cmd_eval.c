@@ -51,25 +51,26 @@ static int print_json(const cli_dense *d, const struct eval_values *o, const fcm
     char a[64], b[64];
     for (int k = 0; k < e->classes; k++)
         if (e->class_images[k] > 0)
-            json_array_append_new(classes,
-                                  json_pack("{s:s, s:i, s:I, s:I, s:f}", "class",
-                                            cli_class_name(d, k, a, 64), "output", k, "images",
-                                            (json_int_t)e->class_images[k], "correct",
-                                            (json_int_t)e->class_top1[k], "top1",
-                                            percent(e->class_top1[k], e->class_images[k])));
+            cli_json_append(&classes,
+                            json_pack("{s:o, s:i, s:I, s:I, s:f}", "class",
+                                      cli_json_text(cli_class_name(d, k, a, 64)), "output", k,
+                                      "images", (json_int_t)e->class_images[k], "correct",
+                                      (json_int_t)e->class_top1[k], "top1",
+                                      percent(e->class_top1[k], e->class_images[k])));
     for (int64_t i = 0; i < e->confusion_count && i < o->confusions; i++)
-        json_array_append_new(
-            confusions,
-            json_pack("{s:s, s:s, s:I}", "class", cli_class_name(d, e->confusions[i].label, a, 64),
-                      "predicted", cli_class_name(d, e->confusions[i].predicted, b, 64), "images",
+        cli_json_append(
+            &confusions,
+            json_pack("{s:o, s:o, s:I}", "class",
+                      cli_json_text(cli_class_name(d, e->confusions[i].label, a, 64)), "predicted",
+                      cli_json_text(cli_class_name(d, e->confusions[i].predicted, b, 64)), "images",
                       (json_int_t)e->confusions[i].images));
     double images = (double)e->pass.images;
     return cli_print_json(
         d->arguments,
-        json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:I, s:f, s:f, s:o, s:o}", "checkpoint", d->path,
+        json_pack("{s:s, s:I, s:f, s:f, s:f, s:o, s:I, s:f, s:f, s:o, s:o}", "checkpoint", d->path,
                   "images", (json_int_t)e->pass.images, "top1", percent(e->top1, e->pass.images),
                   "top1_error", cli_binomial_error((double)e->top1, images), "top5",
-                  percent(e->top5, e->pass.images), "loss", e->loss, "bad_files",
+                  percent(e->top5, e->pass.images), "loss", cli_json_figure(e->loss), "bad_files",
                   (json_int_t)e->pass.bad_files, "images_per_s", e->pass.images_per_s, "seconds",
                   e->pass.seconds, "classes", classes, "confusions", confusions));
 }
@@ -143,10 +144,9 @@ const cli_command cli_command_eval = {
             .name = "eval",
             .purpose = "measure the accuracy of a classifier on a labelled folder",
             .description =
-                "Images are resized and cropped as for the published networks. Class folders "
-                "are matched with "
-                "the class names in the checkpoint; one that stands for no class is an error "
-                "that names it.",
+                "Images are resized and cropped as for the published networks. Class folders are "
+                "matched with the class names in the checkpoint; one that stands for no class is "
+                "an error that names it.",
             .example = "fcmae eval --checkpoint run --data photos\n"
                        "fcmae eval --checkpoint convnextv2_atto.pt --data imagenet/val --per-class",
             .options = options,

@@ -213,8 +213,8 @@ static void print_tensor(const char *name, const int64_t *shape, int rank, const
 static json_t *tensor_json(const char *name, const int64_t *shape, int rank, const char *type)
 {
     json_t *sides = json_array();
-    for (int i = 0; i < rank; i++) json_array_append_new(sides, json_integer((json_int_t)shape[i]));
-    return json_pack("{s:s, s:o, s:s}", "name", name, "shape", sides, "dtype", type);
+    for (int i = 0; i < rank; i++) cli_json_append(&sides, json_integer((json_int_t)shape[i]));
+    return json_pack("{s:o, s:o, s:s}", "name", cli_json_text(name), "shape", sides, "dtype", type);
 }
 
 /* ------------------------------------------------------------------------------------ json */
@@ -233,18 +233,17 @@ static json_t *description_json(const description *d)
                                c->stem_stride, "decoder_depth", c->decoder_depth, "decoder_dim",
                                c->decoder_dim, "classes", c->classes, "norm_pix", c->norm_pix,
                                "grn_scope", c->grn_scope == FCMAE_GRN_BATCH ? "batch" : "image");
-    json_object_set_new(object, "parameters",
-                        json_pack("{s:I, s:I, s:I, s:I}", "encoder", (json_int_t)d->encoder,
-                                  "decoder", (json_int_t)d->decoder, "pretrain",
-                                  (json_int_t)d->pretrain, "classifier",
-                                  (json_int_t)d->classifier));
+    cli_json_set(&object, "parameters",
+                 json_pack("{s:I, s:I, s:I, s:I}", "encoder", (json_int_t)d->encoder, "decoder",
+                           (json_int_t)d->decoder, "pretrain", (json_int_t)d->pretrain,
+                           "classifier", (json_int_t)d->classifier));
     const fcmae_engine_plan_info *plan = &d->memory.use[CLI_USE_PRETRAIN].plan.engine;
-    json_object_set_new(object, "macs",
-                        json_pack("{s:i, s:i, s:i, s:i, s:f, s:f, s:f}", "height", d->height,
-                                  "width", d->width, "cells", d->cells, "visible_cells", d->visible,
-                                  "encoder_dense", plan->encoder_macs_dense, "encoder",
-                                  plan->encoder_macs, "decoder", plan->decoder_macs));
-    json_object_set_new(object, "memory_bytes", cli_memory_json(&d->memory));
+    cli_json_set(&object, "macs",
+                 json_pack("{s:i, s:i, s:i, s:i, s:f, s:f, s:f}", "height", d->height, "width",
+                           d->width, "cells", d->cells, "visible_cells", d->visible,
+                           "encoder_dense", plan->encoder_macs_dense, "encoder", plan->encoder_macs,
+                           "decoder", plan->decoder_macs));
+    cli_json_set(&object, "memory_bytes", cli_memory_json(&d->memory));
     return object;
 }
 
@@ -265,10 +264,12 @@ static int info_preset(const cli_arguments *arguments)
     if (o->json) {
         json_t *object = description_json(&d), *list = json_array();
         for (int i = 0; i < count; i++)
-            json_array_append_new(list,
-                                  tensor_json(table[i].name, table[i].shape, table[i].rank, "f32"));
-        if (o->tensors) json_object_set(object, "tensors", list);
-        json_decref(list);
+            cli_json_append(&list,
+                            tensor_json(table[i].name, table[i].shape, table[i].rank, "f32"));
+        if (o->tensors)
+            cli_json_set(&object, "tensors", list);
+        else
+            json_decref(list);
         free(table);
         return cli_print_json(arguments, object);
     }
@@ -332,10 +333,10 @@ static json_t *file_json(const char *path, const fcmae_checkpoint *checkpoint)
 {
     const fcmae_checkpoint_info *info = fcmae_checkpoint_describe(checkpoint);
     json_t *file = json_pack(
-        "{s:s, s:s, s:i, s:b, s:s, s:s, s:s, s:i, s:I, s:b, s:b, s:b, s:i}", "path", path,
+        "{s:s, s:s, s:i, s:b, s:s, s:s, s:o, s:i, s:I, s:b, s:b, s:b, s:i}", "path", path,
         "container", fcmae_container_name(info->container), "tensors", info->tensors, "recognised",
         info->recognised, "naming", info->recognised ? fcmae_layout_name(info->layout) : "",
-        "dtype", fcmae_dtype_name(info->dtype), "key", info->key ? info->key : "",
+        "dtype", fcmae_dtype_name(info->dtype), "key", cli_json_text(info->key ? info->key : ""),
         "parameter_tensors", info->parameters, "values", (json_int_t)info->values, "has_decoder",
         info->has_decoder, "has_norm", info->has_norm, "has_head", info->has_head, "misfits",
         info->report.errors);
@@ -343,9 +344,12 @@ static json_t *file_json(const char *path, const fcmae_checkpoint *checkpoint)
     const fcmae_metadata *metadata = fcmae_tensor_file_metadata(fcmae_checkpoint_file(checkpoint),
                                                                 &count);
     json_t *texts = json_object();
-    for (int i = 0; i < count; i++)
-        json_object_set_new(texts, metadata[i].key, json_string(metadata[i].value));
-    json_object_set_new(file, "metadata", texts);
+    for (int i = 0; i < count; i++) {
+        json_t *key = cli_json_text(metadata[i].key);
+        cli_json_set(&texts, json_string_value(key), cli_json_text(metadata[i].value));
+        json_decref(key);
+    }
+    cli_json_set(&file, "metadata", texts);
     return file;
 }
 
@@ -361,14 +365,15 @@ static int info_checkpoint(const cli_arguments *arguments, const fcmae_checkpoin
                                                             &count);
     if (o->json) {
         json_t *object = info->recognised ? description_json(&d) : json_object();
-        json_object_set_new(object, "file", file_json(o->model, checkpoint));
+        cli_json_set(&object, "file", file_json(o->model, checkpoint));
         json_t *list = json_array();
         for (int i = 0; i < count; i++)
-            json_array_append_new(list,
-                                  tensor_json(tensors[i].name, tensors[i].shape, tensors[i].rank,
-                                              fcmae_dtype_name(tensors[i].dtype)));
-        if (o->tensors) json_object_set(object, "tensors", list);
-        json_decref(list);
+            cli_json_append(&list, tensor_json(tensors[i].name, tensors[i].shape, tensors[i].rank,
+                                               fcmae_dtype_name(tensors[i].dtype)));
+        if (o->tensors)
+            cli_json_set(&object, "tensors", list);
+        else
+            json_decref(list);
         return cli_print_json(arguments, object);
     }
     print_file(o->model, checkpoint, o->tensors);
@@ -419,12 +424,9 @@ const cli_command cli_command_info = {
             .purpose = "describe a preset or a checkpoint file: tensors, size, cost, memory",
             .description =
                 "For a preset: the network, its parameters, the multiply-adds of one image (dense "
-                "and "
-                "masked), the memory a run needs and the largest batch that fits, and the recipe "
-                "of the "
-                "paper. For a checkpoint file: what it holds, in whose naming, whether anything is "
-                "missing, "
-                "and then the same.\n\n"
+                "and masked), the memory a run needs and the largest batch that fits, and the "
+                "recipe of the paper. For a checkpoint file: what it holds, in whose naming, "
+                "whether anything is missing, and then the same.\n\n"
                 "Multiply-adds count convolutions and linear layers, as papers do.",
             .example = "fcmae info atto\n"
                        "fcmae info base --input-size 384 --batch-size 32\n"

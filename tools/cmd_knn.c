@@ -84,8 +84,8 @@ static int print_result(const cli_frozen *f, const int *k, const int64_t *correc
         double top1 = 100 * (double)correct[i] / images;
         double margin = cli_binomial_error((double)correct[i], images);
         if (o->json)
-            json_array_append_new(
-                list, json_pack("{s:i, s:f, s:f}", "k", k[i], "top1", top1, "top1_error", margin));
+            cli_json_append(
+                &list, json_pack("{s:i, s:f, s:f}", "k", k[i], "top1", top1, "top1_error", margin));
         else
             printf("k = %-5d top-1 %.2f %% (+- %.2f)\n", k[i], top1, margin);
     }

@@ -149,11 +149,6 @@ static int print_text(const cli_arguments *arguments, const comparisons *list)
     return failed ? CLI_FAILURE : result;
 }
 
-static json_t *real_or_null(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
 static int print_json(const cli_arguments *arguments, const comparisons *list)
 {
     json_t *tensors = json_array();
@@ -161,19 +156,20 @@ static int print_json(const cli_arguments *arguments, const comparisons *list)
         const comparison *c = &list->items[i];
         json_t *where = json_array();
         for (int k = 0; k < c->rank; k++)
-            json_array_append_new(where, json_integer((json_int_t)c->where[k]));
-        json_array_append_new(
-            tensors, json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "name", c->name,
-                               "magnitude", real_or_null(c->magnitude), "absolute_error",
-                               real_or_null(c->error), "relative_error", real_or_null(relative(c)),
-                               "where", where, "expected", real_or_null(c->expected), "computed",
-                               real_or_null(c->computed), "pass", c->pass));
+            cli_json_append(&where, json_integer((json_int_t)c->where[k]));
+        cli_json_append(&tensors, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "name",
+                                            cli_json_text(c->name), "magnitude",
+                                            cli_json_figure(c->magnitude), "absolute_error",
+                                            cli_json_figure(c->error), "relative_error",
+                                            cli_json_figure(relative(c)), "where", where,
+                                            "expected", cli_json_figure(c->expected), "computed",
+                                            cli_json_figure(c->computed), "pass", c->pass));
     }
     int failed = failures(list);
     int result = cli_print_json(
         arguments, json_pack("{s:o, s:b, s:i, s:f, s:o}", "tensors", tensors, "pass", failed == 0,
                              "failed", failed, "tolerance", list->tolerance, "worst_relative_error",
-                             real_or_null(relative(worst_of(list)))));
+                             cli_json_figure(relative(worst_of(list)))));
     return failed ? CLI_FAILURE : result;
 }
 
@@ -216,19 +212,15 @@ const cli_command cli_command_parity = {
             .purpose = "run a reference file of another framework and compare",
             .description =
                 "A parity file holds a batch, the parameters of a network and what another "
-                "implementation "
-                "made of them. fcmae runs the same batch and prints, per expected tensor, the "
-                "largest "
-                "error and where it is. Exit status 1 if one is outside the tolerance.\n\n"
+                "implementation made of them. fcmae runs the same batch and prints, per expected "
+                "tensor, the largest error and where it is. Exit status 1 if one is outside the "
+                "tolerance.\n\n"
                 "Tensors: image [N,C,H,W], normalised; mask [N,cells], 1 = removed (absent: every "
-                "cell "
-                "visible); labels [N], classes; the parameters under official names, sparse or "
-                "dense. "
-                "Compared are those of expected.loss [1], expected.pred [N,cells,P], "
-                "expected.encoder "
-                "[N,C,h,w], expected.logits [N,K] and expected.grad.<parameter> that are there. "
-                "Metadata: "
-                "model (a preset) or depths and dims; norm_pix on|off; grn_scope image|batch.",
+                "cell visible); labels [N], classes; the parameters under official names, sparse "
+                "or dense. Compared are those of expected.loss [1], expected.pred [N,cells,P], "
+                "expected.encoder [N,C,h,w], expected.logits [N,K] and expected.grad.<parameter> "
+                "that are there. Metadata: model (a preset) or depths and dims; norm_pix on|off; "
+                "grn_scope image|batch.",
             .example = "fcmae parity tests/golden/pretrain-dense.safetensors\n"
                        "fcmae parity reference.safetensors --tolerance 1e-5 --lanes 2 --json",
             .options = options,

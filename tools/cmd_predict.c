@@ -63,14 +63,14 @@ static fcmae_status show(void *cookie, const fcmae_pass_batch *batch, fcmae_erro
         for (int k = 0; k < found; k++) {
             const char *class_name = cli_class_name(&p->dense, best[k], text, sizeof text);
             if (p->o->json)
-                json_array_append_new(top,
-                                      json_pack("{s:s, s:i, s:f}", "class", class_name, "output",
-                                                best[k], "probability", probability[k]));
+                cli_json_append(&top, json_pack("{s:o, s:i, s:o}", "class",
+                                                cli_json_text(class_name), "output", best[k],
+                                                "probability", cli_json_figure(probability[k])));
             else
                 printf("  %6.2f %%  %s\n", 100 * probability[k], class_name);
         }
-        json_array_append_new(
-            p->list, json_pack("{s:s%, s:o}", "image", name, strlen(name), "classes", top));
+        cli_json_append(&p->list,
+                        json_pack("{s:o, s:o}", "image", cli_json_text(name), "classes", top));
     }
     return FCMAE_OK;
 }

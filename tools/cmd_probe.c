@@ -122,9 +122,8 @@ static int print_result(const cli_frozen *f, const fcmae_probe *probe,
     if (o->json) {
         json_t *list = json_array();
         for (int i = 0; i < used->rate_count; i++)
-            json_array_append_new(list,
-                                  json_pack("{s:f, s:f}", "rate", used->rates[i], "held_out_top1",
-                                            100 * probe->held_out_accuracy[i]));
+            cli_json_append(&list, json_pack("{s:f, s:f}", "rate", used->rates[i], "held_out_top1",
+                                             100 * probe->held_out_accuracy[i]));
         return cli_print_json(arguments,
                               json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:o}", "checkpoint",
                                         f->dense.path, "training_features",
@@ -191,10 +190,9 @@ const cli_command cli_command_probe = {
             .purpose = "train a linear classifier on frozen features",
             .description =
                 "Computes the features of every image once, then trains BatchNorm and a linear "
-                "layer on them "
-                "for several learning rates at a time. The rate is chosen on a held-out share "
-                "of the training "
-                "images, the accuracy is that of the validation images.",
+                "layer on them for several learning rates at a time. The rate is chosen on a "
+                "held-out share of the training images, the accuracy is that of the validation "
+                "images.",
             .example = "fcmae probe --checkpoint run --data photos\n"
                        "fcmae probe --checkpoint run --data photos --label-fraction 0.1 --output "
                        "probe.safetensors",

@@ -45,8 +45,8 @@ static fcmae_status load_model(const struct reconstruct_values *o, fcmae_model *
                                fcmae_error *error)
 {
     fcmae_load_options lenient = {.ignore_unexpected = true};
-    return fcmae_checkpoint_load_model(model, o->checkpoint, o->key, "masked", 0, 0, &lenient, NULL,
-                                       error);
+    const fcmae_model_source source = {.path = o->checkpoint, .key = o->key, .objective = "masked"};
+    return fcmae_checkpoint_load_model(model, &source, &lenient, NULL, error);
 }
 
 static fcmae_status predict(const struct reconstruct_values *o, fcmae_model *model,
@@ -74,13 +74,14 @@ static int print_result(const cli_arguments *arguments, const fcmae_reconstructi
         char name[1024];
         double one = fcmae_reconstruction_image(r, i, name, sizeof name);
         sum += one;
-        json_t *entry = json_pack("{s:s, s:f}", "image", name, "loss", one);
-        json_array_append_new(list, entry ? entry : json_null());
+        cli_json_append(&list, json_pack("{s:o, s:o}", "image", cli_json_text(name), "loss",
+                                         cli_json_figure(one)));
     }
     double loss = sum / count;
     if (o->json)
-        return cli_print_json(arguments, json_pack("{s:s, s:i, s:f, s:o}", "output", o->output,
-                                                   "count", count, "loss", loss, "images", list));
+        return cli_print_json(arguments,
+                              json_pack("{s:s, s:i, s:o, s:o}", "output", o->output, "count", count,
+                                        "loss", cli_json_figure(loss), "images", list));
     json_decref(list);
     printf("%s: %d images, mean loss %.4f on removed patches\n", o->output, count, loss);
     return cli_finish(arguments);
@@ -120,16 +121,12 @@ const cli_command cli_command_reconstruct = {
             .name = "reconstruct",
             .purpose = "picture grid: masked, reconstructed, original",
             .description = "Draws images from a folder, removes patches, lets a pretrained network "
-                           "predict them and "
-                           "writes a grid: the masked image, the visible patches with the "
-                           "predicted ones between "
-                           "them, the original.\n\n"
+                           "predict them and writes a grid: the masked image, the visible patches "
+                           "with the predicted ones between them, the original.\n\n"
                            "A network trained on normalised targets predicts every patch up to its "
-                           "mean and contrast; "
-                           "these are taken from the original for the picture. Colours of "
-                           "neighbouring patches "
-                           "therefore match better than the network alone could do; shapes and "
-                           "edges are its own.",
+                           "mean and contrast; these are taken from the original for the picture. "
+                           "Colours of neighbouring patches therefore match better than the "
+                           "network alone could do; shapes and edges are its own.",
             .example =
                 "fcmae reconstruct --checkpoint run/checkpoint-1000.safetensors --data photos "
                 "--output grid.png",

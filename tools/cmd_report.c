@@ -42,14 +42,11 @@ const cli_command cli_command_report = {
             .name = "report",
             .purpose = "one self-contained HTML page of one or more runs",
             .description = "Writes a page that opens in any browser without network: an overview, "
-                           "the curves of "
-                           "log.jsonl, watched and analysed feature collapse (RUN/collapse*, "
-                           "written by 'fcmae "
-                           "collapse --output RUN/collapse'), reconstructions across training "
-                           "(RUN/reconstructions/step-*.png), the configuration and the command "
-                           "that reproduces it. "
-                           "What a run does not have is left out. It can be written while the run "
-                           "is going on.",
+                           "the curves of log.jsonl, watched and analysed feature collapse "
+                           "(RUN/collapse*, written by 'fcmae collapse --output RUN/collapse'), "
+                           "reconstructions across training (RUN/reconstructions/step-*.png), the "
+                           "configuration and the command that reproduces it. What a run does not "
+                           "have is left out. It can be written while the run is going on.",
             .example =
                 "fcmae report runs/v2\nfcmae report runs/v1 runs/v2 --output comparison.html",
             .options = options,

@@ -87,11 +87,9 @@ const cli_command cli_command_synth = {
             .purpose = "write a labelled synthetic image set to try things on",
             .description =
                 "Writes train/class_NNN/ and val/class_NNN/: shaded objects before a textured "
-                "background. "
-                "A "
-                "class is a shape and a texture; colour, place, size, rotation and light vary, so "
-                "that a "
-                "classifier has something to learn and a masked autoencoder something to see.",
+                "background. A class is a shape and a texture; colour, place, size, rotation and "
+                "light vary, so that a classifier has something to learn and a masked autoencoder "
+                "something to see.",
             .example = "fcmae synth --output demo/data --classes 10 --images 2000 --size 96",
             .options = options,
             .count = FCMAE_COUNT(options),

@@ -84,8 +84,8 @@ static fcmae_status load(collapse_model *model, const char *what, uint64_t seed,
         if (status == FCMAE_OK) fcmae_model_initialise(model->model, seed);
         return status;
     }
-    fcmae_status status = fcmae_checkpoint_load_model(&model->model, model->path, NULL, NULL, 0,
-                                                      seed, NULL, NULL, error);
+    const fcmae_model_source source = {.path = model->path};
+    fcmae_status status = fcmae_checkpoint_load_model(&model->model, &source, NULL, NULL, error);
     if (status == FCMAE_OK) model->config = *fcmae_model_configuration(model->model);
     return status;
 }
@@ -137,9 +137,14 @@ fcmae_status collapse_model_forward(collapse_model *model, const fcmae_samples *
                                     bool labels, fcmae_error *error)
 {
     int64_t cells = (int64_t)model->grid * model->grid;
+    const fcmae_mask_shape shape = {.seed = model->seed,
+                                    .height = model->grid,
+                                    .width = model->grid,
+                                    .unit = 1,
+                                    .visible = model->visible,
+                                    .views = 1};
     for (int i = 0; model->removed && i < samples->count; i++) {
-        fcmae_status status = fcmae_mask_generate(model->seed, 0, (uint64_t)samples->indices[i],
-                                                  model->grid, model->grid, 1, model->visible, 1,
+        fcmae_status status = fcmae_mask_generate(&shape, 0, (uint64_t)samples->indices[i],
                                                   model->removed + i * cells, error);
         if (status != FCMAE_OK) return status;
     }

@@ -19,7 +19,7 @@ static void print_overview(FILE *stream)
         fprintf(stream, "  %-13s %s\n", command.set->name, command.set->purpose);
     fputs("\n'fcmae help COMMAND' explains a command and all its options; --man and --markdown\n"
           "between the two words give the same as a manual page or a document.\n"
-          "'fcmae --version' prints the version.\n"
+          "'fcmae --version' prints the version and which kernels OpenBLAS chose.\n"
           "Results go to standard output, progress to standard error. Exit status: 0 success,\n"
           "1 failure, 2 a command line that makes no sense.\n",
           stream);
@@ -76,8 +76,8 @@ int main(int count, char **words)
     if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
         return help(count - 2, words + 2);
     if (strcmp(name, "version") == 0 || strcmp(name, "--version") == 0) {
-        printf("fcmae %s\n", fcmae_version());
-        return CLI_SUCCESS;
+        printf("fcmae %s\nOpenBLAS kernels: %s\n", fcmae_version(), fcmae_measure_blas());
+        return cli_flush("version");
     }
     cli_command command;
     if (!find_command(name, &command)) return unknown_command(name);

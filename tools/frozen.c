@@ -39,15 +39,20 @@ static fcmae_status collect(cli_frozen *f, const fcmae_dataset *training,
                                       error);
     pass.subset = subset;
     pass.subset_count = subset ? count : 0;
+    const fcmae_features_options train = {.output = wish->output,
+                                          .views = wish->views,
+                                          .crop_scale = wish->crop_scale,
+                                          .seed = wish->seed};
+    const fcmae_features_options centre = {.output = wish->output};
     cli_dense_bar(&f->dense, "features of train", count);
     if (status == FCMAE_OK)
-        status = fcmae_features_collect(f->dense.model, training, &pass, wish->output, wish->views,
-                                        wish->crop_scale, wish->seed, &f->training, error);
+        status = fcmae_features_collect(f->dense.model, training, &pass, &train, &f->training,
+                                        error);
     free(subset);
     if (status != FCMAE_OK) return status;
     cli_dense_bar(&f->dense, "features of val", fcmae_dataset_count(validation));
-    status = fcmae_features_collect(f->dense.model, validation, &f->dense.pass, wish->output, 0, 1,
-                                    wish->seed, &f->validation, error);
+    status = fcmae_features_collect(f->dense.model, validation, &f->dense.pass, &centre,
+                                    &f->validation, error);
     cli_progress_end(&f->dense.bar);
     return status == FCMAE_OK ? renumber(f, validation, error) : status;
 }

@@ -11,7 +11,7 @@ typedef struct cli_frozen_wish {
     uint64_t seed;
     double label_fraction; /**< share of the training images, of every class */
     fcmae_pass_output output;
-    int views; /**< see fcmae_features_collect() */
+    int views; /**< of the training images; as in fcmae_features_options */
     double crop_scale;
 } cli_frozen_wish;
 

@@ -98,8 +98,8 @@ void cli_memory_print(const cli_memory *m)
 json_t *cli_memory_json(const cli_memory *m)
 {
     json_t *memory = json_object();
-    json_object_set_new(memory, "batch_size", json_integer(m->batch));
-    json_object_set_new(memory, "machine", json_integer((json_int_t)m->machine));
+    cli_json_set(&memory, "batch_size", json_integer(m->batch));
+    cli_json_set(&memory, "machine", json_integer((json_int_t)m->machine));
     for (int u = 0; u < CLI_USE_COUNT; u++) {
         const fcmae_memory_plan *p = &m->use[u].plan;
         const fcmae_engine_plan_info *e = &p->engine;
@@ -111,14 +111,17 @@ json_t *cli_memory_json(const cli_memory *m)
             "optimiser", (json_int_t)p->optimiser_bytes, "images", (json_int_t)p->image_bytes,
             "total", (json_int_t)p->total_bytes, "lanes", e->options.lanes, "micro_batch",
             e->options.micro_batch);
-        json_object_update_new(
-            object,
-            json_pack("{s:I, s:I, s:i, s:i, s:I, s:o}", "fixed", (json_int_t)g->fixed_bytes,
-                      "per_image", (json_int_t)g->sample_bytes, "from_batch", g->from,
-                      "largest_batch_per_gib", m->use[u].largest_per_gib, "images_per_further_gib",
-                      (json_int_t)m->use[u].further, "largest_batch_of_machine",
-                      m->machine ? json_integer(m->use[u].largest_here) : json_null()));
-        json_object_set_new(memory, use_keys[u], object);
+        json_t *growth = json_pack(
+            "{s:I, s:I, s:i, s:i, s:I, s:o}", "fixed", (json_int_t)g->fixed_bytes, "per_image",
+            (json_int_t)g->sample_bytes, "from_batch", g->from, "largest_batch_per_gib",
+            m->use[u].largest_per_gib, "images_per_further_gib", (json_int_t)m->use[u].further,
+            "largest_batch_of_machine",
+            m->machine ? json_integer(m->use[u].largest_here) : json_null());
+        if (json_object_update_new(object, growth) != 0) {
+            json_decref(object);
+            object = NULL;
+        }
+        cli_json_set(&memory, use_keys[u], object);
     }
     return memory;
 }

@@ -16,10 +16,9 @@
     "Lanes: images worked on side by side, each with gradients of its own; 0: one per processor, " \
     "fewer where memory is short. Part of a run: it decides the last bits of the result."
 #define CLI_HELP_MICRO_BATCH "Images a lane carries at a time; 0: 8, fewer if the batch is small."
-#define CLI_HELP_PRECISION                                                                       \
-    "bf16 multiplies in bfloat16 and keeps weights, sums and norms in float32: about 1.5 times " \
-    "as "                                                                                        \
-    "fast on processors with AVX-512 BF16, emulated (slower than f32) elsewhere."
+#define CLI_HELP_PRECISION                                                                 \
+    "bf16 multiplies in bfloat16 and keeps weights, sums and norms in float32: about 1.5 " \
+    "times as fast on processors with AVX-512 BF16, emulated (slower than f32) elsewhere."
 
 /**
  * "224" or "256x192" (height x width) in pixels, positive multiples of the model's patch.
@@ -33,8 +32,6 @@ int cli_input_size(const cli_command *command, const char *option, const char *t
  * and the processor or `instruction_set` (0: the best; as in fcmae_engine_options) lacks them.
  */
 void cli_remark_emulation(const cli_arguments *arguments, int precision, int instruction_set);
-
-/** Normalisation of RGB pixels / 255, that of ImageNet. */
 
 /** "7,257,992" */
 const char *cli_grouped(int64_t value, char *text, int size);

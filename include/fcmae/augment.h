@@ -21,7 +21,8 @@
 extern "C" {
 #endif
 
-/** Zero-initialised it does nothing: targets are one-hot. */
+/** How batches are mixed, the same over a run. Where all numbers but `classes`, `mean` and
+ *  `deviation` are 0, nothing is mixed and targets are one-hot. */
 typedef struct fcmae_mixing {
     double mixup_alpha;        /**< lambda ~ Beta(alpha, alpha); 0: no mixup; recipe: 0.8 */
     double cutmix_alpha;       /**< likewise; recipe: 1.0 */
@@ -29,11 +30,15 @@ typedef struct fcmae_mixing {
     double cutmix_probability; /**< of cutmix where both are possible; recipe: 0.5 */
     double smoothing;          /**< of the labels, 0 .. 1; recipe: 0.1 */
     double erase_probability;  /**< that a sample has a box replaced by noise; recipe: 0.25 */
-    uint64_t seed;
+    uint64_t seed;             /**< of the draws; any value */
+    int classes;               /**< columns of the targets, at least 1 */
+    const float *mean;         /**< [3] RGB, of values 0 .. 1; borrowed */
+    const float *deviation;    /**< [3] likewise, not 0 */
+    int threads;               /**< 0: every processor. Never changes a result. */
 } fcmae_mixing;
 
-/** The fine-tuning recipe of the paper. */
-FCMAE_API fcmae_mixing fcmae_mixing_recipe(uint64_t seed);
+/** The fine-tuning recipe of the paper, with mean and deviation of ImageNet (fcmae/image.h). */
+FCMAE_API fcmae_mixing fcmae_mixing_recipe(uint64_t seed, int classes);
 
 /**
  * Makes a batch of the loader the input of a supervised step.
@@ -48,15 +53,13 @@ FCMAE_API fcmae_mixing fcmae_mixing_recipe(uint64_t seed);
  *
  * @param samples  from fcmae_loader_next(); every label in 0 .. classes-1.
  * @param size     side of a sample.
- * @param threads  0: every processor. Never changes a result.
  * @param values   [out] [count, 3, size, size]; NULL only if nothing is erased or mixed.
  * @param targets  [out] [count, classes], rows sum to 1.
  * @return FCMAE_ERR_ARGUMENT: an option outside its range, a label outside the classes.
  */
 FCMAE_API fcmae_status fcmae_mix_samples(const fcmae_mixing *mixing, const fcmae_samples *samples,
-                                         int size, int classes, const float mean[3],
-                                         const float deviation[3], int threads, float *values,
-                                         float *targets, fcmae_error *error);
+                                         int size, float *values, float *targets,
+                                         fcmae_error *error);
 
 #ifdef __cplusplus
 }

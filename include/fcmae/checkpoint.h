@@ -181,15 +181,28 @@ FCMAE_API fcmae_status fcmae_checkpoint_load_present(const fcmae_checkpoint *che
                                                      const fcmae_model *model, const char *prefix,
                                                      float *block, bool *found, fcmae_error *error);
 
+/** Where a model comes from and what to build of it. Zero but for `path`: the encoder alone. */
+typedef struct fcmae_model_source {
+    const char *path;      /**< as for fcmae_checkpoint_open(); borrowed, like the texts below */
+    const char *key;       /**< as there: which of the file's weights; NULL: the usual ones */
+    const char *objective; /**< of the model to build, as in fcmae_model_config: "classify",
+                                "masked", ...; NULL: the encoder alone */
+    int classes;   /**< of the head, where the objective has one; 0: the file's own. A file without
+                        a head has none: FCMAE_ERR_ARGUMENT */
+    uint64_t seed; /**< parameters that the file may lack and does (fcmae_load_options) are drawn
+                        from it */
+} fcmae_model_source;
+
 /**
  * Opens a file and builds the model it holds.
- * @param objective  of what to build (fcmae_model_config): the parameters it needs that the file
- * lacks are freshly drawn from `seed` where `options` allows it.
- * @param classes  "classify": 0 for the file's own.
+ * @param model    [out] the caller's: fcmae_model_destroy(). Untouched after a failure.
+ * @param options  what the file may lack or have too much; NULL: nothing.
+ * @param report   [out] as for fcmae_checkpoint_load(); may be NULL.
+ * @return as fcmae_checkpoint_open() and fcmae_checkpoint_load(); FCMAE_ERR_MISMATCH also if the
+ *         file holds no ConvNeXt model.
  */
-FCMAE_API fcmae_status fcmae_checkpoint_load_model(fcmae_model **model, const char *path,
-                                                   const char *key, const char *objective,
-                                                   int classes, uint64_t seed,
+FCMAE_API fcmae_status fcmae_checkpoint_load_model(fcmae_model **model,
+                                                   const fcmae_model_source *source,
                                                    const fcmae_load_options *options,
                                                    fcmae_load_report *report, fcmae_error *error);
 

@@ -186,16 +186,27 @@ typedef struct fcmae_features {
 
 FCMAE_API void fcmae_features_release(fcmae_features *features);
 
+/** Which features of an image. */
+typedef struct fcmae_features_options {
+    fcmae_pass_output output; /**< FCMAE_PASS_POOLED or FCMAE_PASS_NORMALISED */
+    int views;         /**< 0: one centre crop of every image. 1 .. 10000: so many random resized
+                            crops of every image, with random flips */
+    double crop_scale; /**< smallest area of a random crop, share of the image in (0, 1]; without
+                            views it is not read */
+    uint64_t seed;     /**< of crops and flips; without views it is not read */
+} fcmae_features_options;
+
 /**
  * Computes features once, to be used many times.
- * @param output  POOLED or NORMALISED.
- * @param views   0: one centre crop of every image. n >= 1: n random resized crops (area from
- *                crop_scale on) with random flips of every image.
+ * @param pass      how images reach the network
+ * @param options   borrowed for the call
+ * @param features  [out] released and filled again; empty after a failure of the pass
+ * @return FCMAE_ERR_ARGUMENT: a member outside its range; FCMAE_ERR_FORMAT: no image could be read;
+ *         else as fcmae_pass_run().
  */
 FCMAE_API fcmae_status fcmae_features_collect(fcmae_model *model, const fcmae_dataset *dataset,
-                                              const fcmae_pass_options *options,
-                                              fcmae_pass_output output, int views,
-                                              double crop_scale, uint64_t seed,
+                                              const fcmae_pass_options *pass,
+                                              const fcmae_features_options *options,
                                               fcmae_features *features, fcmae_error *error);
 
 /**

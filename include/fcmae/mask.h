@@ -27,20 +27,27 @@ extern "C" {
  *  [1, cells - 1] (1 if cells = 1). */
 FCMAE_API int fcmae_mask_visible(int cells, double ratio);
 
+/** What the masks of a run have in common. */
+typedef struct fcmae_mask_shape {
+    uint64_t seed; /**< of the draws; any value */
+    int height;    /**< cells, at least 1 */
+    int width;     /**< cells, at least 1; height * width <= FCMAE_MASK_MAX_CELLS */
+    int unit;      /**< side of a unit in cells, at least 1: every cell by itself; it may be larger
+                        than the grid */
+    int visible;   /**< cells kept by each mask, 1 .. height * width; from fcmae_mask_visible() */
+    int views;     /**< masks of each image, at least 1 */
+} fcmae_mask_shape;
+
 /**
- * `views` masks of one image, a function of the arguments alone. The views take consecutive slices
- * of one permutation: their visible cells are disjoint as long as views * visible <= height *
- * width.
+ * The masks of one image, a function of the arguments alone. The views take consecutive slices of
+ * one permutation: their visible cells are disjoint as long as views * visible <= height * width.
+ * @param shape         borrowed for the call
  * @param epoch, index  which image of the run: the same pair gives the same masks
- * @param height, width  cells
- * @param unit          side of a unit in cells; 1: every cell by itself
- * @param visible       cells kept, from fcmae_mask_visible()
  * @param removed       [out] [views, height * width]: 1 = removed, 0 = visible
- * @return FCMAE_ERR_ARGUMENT: a number below 1, visible > cells, cells > FCMAE_MASK_MAX_CELLS.
+ * @return FCMAE_ERR_ARGUMENT: a member outside its range; nothing is written then.
  */
-FCMAE_API fcmae_status fcmae_mask_generate(uint64_t seed, uint32_t epoch, uint64_t index,
-                                           int height, int width, int unit, int visible, int views,
-                                           uint8_t *removed, fcmae_error *error);
+FCMAE_API fcmae_status fcmae_mask_generate(const fcmae_mask_shape *shape, uint32_t epoch,
+                                           uint64_t index, uint8_t *removed, fcmae_error *error);
 
 #ifdef __cplusplus
 }

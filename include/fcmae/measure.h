@@ -49,6 +49,10 @@ FCMAE_API const char *fcmae_measure_instruction_set(int instruction_set, bool bf
  *  operands are rounded alike, but it takes longer than float32. Argument as in
  *  fcmae_measure_peak(). */
 FCMAE_API bool fcmae_measure_has_bfloat16(int instruction_set);
+/** Processor whose kernels OpenBLAS chose for this one: "Haswell", "SkylakeX". They compute what is
+ *  not the network (neighbours, probes, collapse), whose last bits depend on them. Never NULL;
+ *  lives as long as the process. */
+FCMAE_API const char *fcmae_measure_blas(void);
 /** Processors this process may run on, at least 1. */
 FCMAE_API int fcmae_measure_processors(void);
 /** Physical memory of the machine, or of the control group if that is less; 0: unknown. */

@@ -122,7 +122,7 @@ fcmae_status fcmae_checkpoint_load_block(const fcmae_checkpoint *checkpoint,
 }
 
 /** The configuration to build from a file for the wanted objective. */
-static fcmae_status wanted_config(const fcmae_checkpoint *c, const char *objective, int classes,
+static fcmae_status wanted_config(const fcmae_checkpoint *c, const fcmae_model_source *source,
                                   fcmae_model_config *config, fcmae_error *error)
 {
     if (!c->info.recognised)
@@ -130,9 +130,9 @@ static fcmae_status wanted_config(const fcmae_checkpoint *c, const char *objecti
                           "%.300s holds no ConvNeXt model: %d of its %d tensors have known names",
                           c->path, c->info.parameters, c->info.tensors);
     *config = c->info.config;
-    config->objective = objective;
+    config->objective = source->objective;
     bool head = fcmae_config_has_part(config, FCMAE_PART_HEAD);
-    if (head && classes > 0) config->classes = classes;
+    if (head && source->classes > 0) config->classes = source->classes;
     if (head && config->classes == 0)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
                           "%.300s has no classification head: say how many classes a fresh one has",
@@ -169,8 +169,7 @@ static fcmae_status compare_first(const fcmae_checkpoint *c, const fcmae_model_c
     return status;
 }
 
-fcmae_status fcmae_checkpoint_load_model(fcmae_model **model, const char *path, const char *key,
-                                         const char *objective, int classes, uint64_t seed,
+fcmae_status fcmae_checkpoint_load_model(fcmae_model **model, const fcmae_model_source *source,
                                          const fcmae_load_options *options,
                                          fcmae_load_report *report, fcmae_error *error)
 {
@@ -180,13 +179,14 @@ fcmae_status fcmae_checkpoint_load_model(fcmae_model **model, const char *path, 
     fcmae_model *built = NULL;
     fcmae_load_report own = {0};
     if (!options) options = &strict;
-    FCMAE_TRY(fcmae_checkpoint_open(&c, path, key, error));
-    fcmae_status status = wanted_config(c, objective, classes, &config, error);
+    FCMAE_TRY(fcmae_checkpoint_open(&c, source->path, source->key, error));
+    fcmae_status status = wanted_config(c, source, &config, error);
     if (status == FCMAE_OK)
         status = compare_first(c, &config, options, report ? report : &own, error);
     if (status == FCMAE_OK) status = fcmae_model_create(&built, &config, error);
     if (status == FCMAE_OK) {
-        if (options->fresh_head || options->fresh_decoder) fcmae_model_initialise(built, seed);
+        if (options->fresh_head || options->fresh_decoder)
+            fcmae_model_initialise(built, source->seed);
         status = load_in_place(c, built, options, report ? report : &own, error);
     }
     fcmae_checkpoint_close(&c);

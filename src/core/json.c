@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: MIT */
 #include "core/json.h"
 
+#include <math.h>
+
 #include "core/text.h"
 
 fcmae_status fcmae_json_parse(const char *text, size_t length, const char *what, json_t **value,
@@ -57,9 +59,19 @@ char *fcmae_json_line(const json_t *value)
     return write_text(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
 }
 
+char *fcmae_json_words(const json_t *value, int digits)
+{
+    return write_text(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION((size_t)digits));
+}
+
 char *fcmae_json_page(const json_t *value)
 {
     return write_text(value, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+}
+
+json_t *fcmae_json_figure(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
 }
 
 json_t *fcmae_json_lossy_text(const char *text)

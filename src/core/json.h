@@ -34,8 +34,14 @@ void fcmae_json_append(json_t **array, json_t *value);
 /** One line without spaces, numbers with 17 digits (they read back to the same bits); NULL if
  *  memory is short or a text is no UTF-8. Caller frees. */
 char *fcmae_json_line(const json_t *value);
+/** One line for people: a blank behind every comma and colon, numbers with `digits` digits: with 15
+ *  or fewer as they were typed. NULL as above. Caller frees. */
+char *fcmae_json_words(const json_t *value, int digits);
 /** For people: indented, numbers with 15 digits. NULL as above. Caller frees. */
 char *fcmae_json_page(const json_t *value);
+
+/** A number; null where it is not finite, for which JSON has no sign. */
+json_t *fcmae_json_figure(double value);
 
 /** A JSON text; names of files may hold any bytes, and those that are not UTF-8 become U+FFFD. NULL
  *  if memory is short. */

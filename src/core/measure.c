@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "core/blas.h"
 #include "core/kernels.h"
 #include "core/memory.h"
 #include "core/parallel.h"
@@ -98,6 +99,11 @@ const char *fcmae_measure_instruction_set(int instruction_set, bool bfloat16)
 bool fcmae_measure_has_bfloat16(int instruction_set)
 {
     return fcmae_isa_choose(instruction_set, true) == FCMAE_ISA_AVX512_BF16;
+}
+
+const char *fcmae_measure_blas(void)
+{
+    return fcmae_blas_core();
 }
 
 int fcmae_measure_processors(void)

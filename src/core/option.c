@@ -240,23 +240,16 @@ static json_t *choice_json(const fcmae_option *option, const void *member)
 static json_t *list_json(json_t *const *items, int count)
 {
     json_t *list = json_array();
-    bool failed = !list;
-    for (int i = 0; i < count; i++) /* takes every item over, in any case */
-        failed = json_array_append_new(list, items[i]) != 0 || failed;
-    if (!failed) return list;
-    json_decref(list);
-    return NULL;
+    for (int i = 0; i < count; i++) fcmae_json_append(&list, items[i]);
+    return list;
 }
 
 static json_t *texts_json(const fcmae_texts *texts)
 {
     json_t *list = json_array();
-    bool failed = !list;
-    for (int i = 0; i < texts->count && !failed; i++)
-        failed = json_array_append_new(list, fcmae_json_lossy_text(texts->items[i])) != 0;
-    if (!failed) return list;
-    json_decref(list);
-    return NULL;
+    for (int i = 0; i < texts->count; i++)
+        fcmae_json_append(&list, fcmae_json_lossy_text(texts->items[i]));
+    return list;
 }
 
 json_t *fcmae_option_json(const fcmae_option *option, const void *values)

@@ -201,7 +201,7 @@ const char *fcmae_options_text(const fcmae_options *options, const char *name, c
     } else if (json_is_real(value)) {
         snprintf(text, size, "%.15g", json_real_value(value));
     } else {
-        char *dump = json_dumps(value, JSON_ENCODE_ANY);
+        char *dump = fcmae_json_words(value, 15);
         snprintf(text, size, "%s", dump ? dump : "");
         free(dump);
     }

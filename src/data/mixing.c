@@ -33,7 +33,7 @@ typedef struct job {
     plan mix;
 } job;
 
-fcmae_mixing fcmae_mixing_recipe(uint64_t seed)
+fcmae_mixing fcmae_mixing_recipe(uint64_t seed, int classes)
 {
     return (fcmae_mixing){.mixup_alpha = 0.8,
                           .cutmix_alpha = 1.0,
@@ -41,7 +41,10 @@ fcmae_mixing fcmae_mixing_recipe(uint64_t seed)
                           .cutmix_probability = 0.5,
                           .smoothing = 0.1,
                           .erase_probability = 0.25,
-                          .seed = seed};
+                          .seed = seed,
+                          .classes = classes,
+                          .mean = fcmae_imagenet_mean,
+                          .deviation = fcmae_imagenet_deviation};
 }
 
 static double uniform(fcmae_random *random, double low, double high)
@@ -164,8 +167,9 @@ static void mix_pair(void *argument, int64_t index, int worker)
             }
 }
 
-static void fill_targets(const job *j, int classes, float *targets)
+static void fill_targets(const job *j, float *targets)
 {
+    int classes = j->mixing->classes;
     double s = j->mixing->smoothing, off = s / classes, on = 1 - s + off;
     int count = j->samples->count;
     for (int i = 0; i < count; i++) {
@@ -178,12 +182,12 @@ static void fill_targets(const job *j, int classes, float *targets)
 }
 
 static fcmae_status check(const fcmae_mixing *m, const fcmae_samples *samples, int size,
-                          int classes, const float *values, fcmae_error *error)
+                          const float *values, fcmae_error *error)
 {
     if (!(m->mixup_alpha >= 0) || !(m->cutmix_alpha >= 0) || !(m->smoothing >= 0) ||
         m->smoothing > 1 || !(m->mix_probability >= 0 && m->mix_probability <= 1) ||
         !(m->cutmix_probability >= 0 && m->cutmix_probability <= 1) ||
-        !(m->erase_probability >= 0 && m->erase_probability <= 1) || size < 1 || classes < 1)
+        !(m->erase_probability >= 0 && m->erase_probability <= 1) || size < 1 || m->classes < 1)
         return fcmae_fail(
             error, FCMAE_ERR_ARGUMENT,
             "mixing: mixup %g, cutmix %g, probabilities %g, %g and %g or smoothing %g "
@@ -193,18 +197,17 @@ static fcmae_status check(const fcmae_mixing *m, const fcmae_samples *samples, i
     if (!values && (m->mixup_alpha > 0 || m->cutmix_alpha > 0 || m->erase_probability > 0))
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "mixing and erasing need room for values");
     for (int i = 0; i < samples->count; i++)
-        if (samples->labels[i] < 0 || samples->labels[i] >= classes)
+        if (samples->labels[i] < 0 || samples->labels[i] >= m->classes)
             return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
                               "image %lld of the data set has label %d, the model has %d classes",
-                              (long long)samples->indices[i], samples->labels[i], classes);
+                              (long long)samples->indices[i], samples->labels[i], m->classes);
     return FCMAE_OK;
 }
 
 fcmae_status fcmae_mix_samples(const fcmae_mixing *mixing, const fcmae_samples *samples, int size,
-                               int classes, const float mean[3], const float deviation[3],
-                               int threads, float *values, float *targets, fcmae_error *error)
+                               float *values, float *targets, fcmae_error *error)
 {
-    FCMAE_TRY(check(mixing, samples, size, classes, values, error));
+    FCMAE_TRY(check(mixing, samples, size, values, error));
     job j = {.mixing = mixing,
              .samples = samples,
              .size = size,
@@ -212,12 +215,12 @@ fcmae_status fcmae_mix_samples(const fcmae_mixing *mixing, const fcmae_samples *
              .mix = draw_plan(mixing, samples, size)};
     for (int c = 0; c < 3; c++)
         for (int i = 0; i < 256; i++)
-            j.value_of[c][i] = ((float)i / 255.0f - mean[c]) / deviation[c];
-    if (threads <= 0) threads = fcmae_processor_count();
+            j.value_of[c][i] = ((float)i / 255.0f - mixing->mean[c]) / mixing->deviation[c];
+    int threads = mixing->threads > 0 ? mixing->threads : fcmae_processor_count();
     if (values) {
         fcmae_parallel_for(threads, samples->count, prepare_sample, &j);
         if (j.mix.lambda < 1) fcmae_parallel_for(threads, (samples->count + 1) / 2, mix_pair, &j);
     }
-    fill_targets(&j, classes, targets);
+    fill_targets(&j, targets);
     return FCMAE_OK;
 }

@@ -68,29 +68,33 @@ static fcmae_status collect(void *cookie, const fcmae_pass_batch *batch, fcmae_e
 }
 
 fcmae_status fcmae_features_collect(fcmae_model *model, const fcmae_dataset *dataset,
-                                    const fcmae_pass_options *options, fcmae_pass_output output,
-                                    int views, double crop_scale, uint64_t seed,
-                                    fcmae_features *features, fcmae_error *error)
+                                    const fcmae_pass_options *pass,
+                                    const fcmae_features_options *options, fcmae_features *features,
+                                    fcmae_error *error)
 {
-    if (output != FCMAE_PASS_POOLED && output != FCMAE_PASS_NORMALISED)
+    int views = options->views, size = pass->input_size > 0 ? pass->input_size : 224;
+    if (options->output != FCMAE_PASS_POOLED && options->output != FCMAE_PASS_NORMALISED)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "features are pooled or normalised");
     if (views < 0 || views > 10000)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "%d views, but there must be 0 to 10000",
                           views);
+    if (views > 0 && !(options->crop_scale > 0 && options->crop_scale <= 1))
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                          "the crop scale is %g, but must be above 0 and at most 1",
+                          options->crop_scale);
     fcmae_features_release(features);
     features->dimension = fcmae_model_configuration(model)->dims[3];
     features->views = views > 0 ? views : 1;
-    collection c = {.features = features, .output = output};
-    int size = options->input_size > 0 ? options->input_size : 224;
+    collection c = {.features = features, .output = options->output};
     const fcmae_pass_request request = {
-        .transform = views > 0 ? fcmae_transform_train(size, crop_scale)
-                               : fcmae_transform_evaluate(size, options->crop_ratio),
+        .transform = views > 0 ? fcmae_transform_train(size, options->crop_scale)
+                               : fcmae_transform_evaluate(size, pass->crop_ratio),
         .epochs = views,
-        .seed = seed,
-        .outputs = (int)output,
+        .seed = options->seed,
+        .outputs = (int)options->output,
         .visit = collect,
         .visitor = &c};
-    fcmae_status status = fcmae_pass_run_request(model, dataset, options, &request, NULL, error);
+    fcmae_status status = fcmae_pass_run_request(model, dataset, pass, &request, NULL, error);
     if (status == FCMAE_OK && features->count == 0)
         status = fcmae_fail(error, FCMAE_ERR_FORMAT, "no image could be read");
     if (status != FCMAE_OK) fcmae_features_release(features);

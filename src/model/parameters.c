@@ -32,13 +32,13 @@ static int64_t round_up(int64_t value, int64_t unit)
 
 const fcmae_parameter *fcmae_table_add(fcmae_table *w, const char *name, fcmae_parameter_role role,
                                        fcmae_parameter_order order, fcmae_parameter_init init,
-                                       int rank, int64_t d0, int64_t d1, int64_t d2, int64_t d3)
+                                       int rank, const int64_t shape[])
 {
     int index = w->count++;
     if (!w->fill) return NULL;
     fcmae_parameter *p = &w->model->table[index];
     *p = (fcmae_parameter){.rank = rank,
-                           .shape = {d0, d1, d2, d3},
+                           .shape = {1, 1, 1, 1},
                            .order = order,
                            .init = init,
                            .part = w->part,
@@ -47,9 +47,14 @@ const fcmae_parameter *fcmae_table_add(fcmae_table *w, const char *name, fcmae_p
                            .block = w->block};
     snprintf(p->name, sizeof p->name, "%s%s", w->prefix, name);
     p->count = 1;
-    for (int i = 0; i < rank; i++) p->count *= p->shape[i];
+    for (int i = 0; i < rank; i++) {
+        p->shape[i] = shape[i];
+        p->count *= shape[i];
+    }
     /* A leading dimension of a vector-like tensor is 1: everything is one row. */
-    p->columns = order == FCMAE_ORDER_SAME ? (rank == 2 && d0 > 1 ? d1 : p->count) : d0;
+    p->columns = order != FCMAE_ORDER_SAME   ? shape[0]
+                 : rank == 2 && shape[0] > 1 ? shape[1]
+                                             : p->count;
     p->rows = p->count / p->columns;
     p->stride = round_up(p->columns, ROW_UNIT);
     p->offset = w->offset;
@@ -62,7 +67,7 @@ const fcmae_parameter *fcmae_table_vector(fcmae_table *w, const char *name,
                                           fcmae_parameter_role role, fcmae_parameter_init init,
                                           int64_t size)
 {
-    return fcmae_table_add(w, name, role, FCMAE_ORDER_SAME, init, 1, size, 1, 1, 1);
+    return fcmae_table_add(w, name, role, FCMAE_ORDER_SAME, init, 1, &size);
 }
 
 void fcmae_table_prefix(fcmae_table *w, fcmae_parameter_part part, int stage, int block,
@@ -86,25 +91,27 @@ void fcmae_table_block(fcmae_table *w, int64_t c)
         p.layer_scale = fcmae_table_vector(w, "gamma", FCMAE_ROLE_LAYER_SCALE,
                                            FCMAE_INIT_LAYER_SCALE, c);
     p.depthwise_weight = fcmae_table_add(w, "dwconv.weight", FCMAE_ROLE_DEPTHWISE_WEIGHT,
-                                         FCMAE_ORDER_TRANSPOSED, FCMAE_INIT_NORMAL, 4, c, 1, 7, 7);
+                                         FCMAE_ORDER_TRANSPOSED, FCMAE_INIT_NORMAL, 4,
+                                         (const int64_t[]){c, 1, 7, 7});
     p.depthwise_bias = fcmae_table_vector(w, "dwconv.bias", FCMAE_ROLE_DEPTHWISE_BIAS,
                                           FCMAE_INIT_ZERO, c);
     p.norm_weight = fcmae_table_vector(w, "norm.weight", FCMAE_ROLE_NORM_WEIGHT, FCMAE_INIT_ONE, c);
     p.norm_bias = fcmae_table_vector(w, "norm.bias", FCMAE_ROLE_NORM_BIAS, FCMAE_INIT_ZERO, c);
     p.expand_weight = fcmae_table_add(w, "pwconv1.weight", FCMAE_ROLE_EXPAND_WEIGHT,
-                                      FCMAE_ORDER_TRANSPOSED, FCMAE_INIT_NORMAL, 2, hidden, c, 1,
-                                      1);
+                                      FCMAE_ORDER_TRANSPOSED, FCMAE_INIT_NORMAL, 2,
+                                      (const int64_t[]){hidden, c});
     p.expand_bias = fcmae_table_vector(w, "pwconv1.bias", FCMAE_ROLE_EXPAND_BIAS, FCMAE_INIT_ZERO,
                                        hidden);
     if (version == 2) {
         p.grn_gamma = fcmae_table_add(w, "grn.gamma", FCMAE_ROLE_GRN_GAMMA, FCMAE_ORDER_SAME,
-                                      FCMAE_INIT_ZERO, 4, 1, 1, 1, hidden);
+                                      FCMAE_INIT_ZERO, 4, (const int64_t[]){1, 1, 1, hidden});
         p.grn_beta = fcmae_table_add(w, "grn.beta", FCMAE_ROLE_GRN_BETA, FCMAE_ORDER_SAME,
-                                     FCMAE_INIT_ZERO, 4, 1, 1, 1, hidden);
+                                     FCMAE_INIT_ZERO, 4, (const int64_t[]){1, 1, 1, hidden});
     }
     /* The one linear stored as [out][in]: the wide side is the vector side of its gradient. */
     p.reduce_weight = fcmae_table_add(w, "pwconv2.weight", FCMAE_ROLE_REDUCE_WEIGHT,
-                                      FCMAE_ORDER_SAME, FCMAE_INIT_NORMAL, 2, c, hidden, 1, 1);
+                                      FCMAE_ORDER_SAME, FCMAE_INIT_NORMAL, 2,
+                                      (const int64_t[]){c, hidden});
     p.reduce_bias = fcmae_table_vector(w, "pwconv2.bias", FCMAE_ROLE_REDUCE_BIAS, FCMAE_INIT_ZERO,
                                        c);
     if (w->fill) w->model->blocks[w->blocks] = p;
@@ -125,7 +132,8 @@ static void add_downsampling(fcmae_table *w, int stage)
                            module);
         if ((module == 0) == stem) {
             p.weight = fcmae_table_add(w, "weight", FCMAE_ROLE_WEIGHT, FCMAE_ORDER_PATCH,
-                                       FCMAE_INIT_NORMAL, 4, out, in, side, side);
+                                       FCMAE_INIT_NORMAL, 4,
+                                       (const int64_t[]){out, in, side, side});
             p.bias = fcmae_table_vector(w, "bias", FCMAE_ROLE_BIAS, FCMAE_INIT_ZERO, out);
         } else {
             p.norm_weight = fcmae_table_vector(w, "weight", FCMAE_ROLE_NORM_WEIGHT, FCMAE_INIT_ONE,

@@ -14,11 +14,10 @@ typedef struct fcmae_table fcmae_table;
 /** Names of the tensors that follow begin with the formatted prefix; they are of this part. */
 void fcmae_table_prefix(fcmae_table *table, fcmae_parameter_part part, int stage, int block,
                         const char *format, ...) FCMAE_PRINTF(5, 6);
-/** Adds a tensor of the official shape [d0][d1][d2][d3] (rank entries; the rest 1). */
+/** Adds a tensor of the official shape: [rank], at most 4. */
 const fcmae_parameter *fcmae_table_add(fcmae_table *table, const char *name,
                                        fcmae_parameter_role role, fcmae_parameter_order order,
-                                       fcmae_parameter_init init, int rank, int64_t d0, int64_t d1,
-                                       int64_t d2, int64_t d3);
+                                       fcmae_parameter_init init, int rank, const int64_t shape[]);
 /** Adds a vector. Both return the entry, NULL in the counting walk. */
 const fcmae_parameter *fcmae_table_vector(fcmae_table *table, const char *name,
                                           fcmae_parameter_role role, fcmae_parameter_init init,

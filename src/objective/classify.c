@@ -23,7 +23,7 @@ static void add_parameters(fcmae_table *table, const fcmae_model_config *config,
     fcmae_table_vector(table, "bias", FCMAE_ROLE_NORM_BIAS, FCMAE_INIT_ZERO, c);
     fcmae_table_prefix(table, FCMAE_PART_HEAD, FCMAE_STAGES, 0, "head.");
     fcmae_table_add(table, "weight", FCMAE_ROLE_WEIGHT, FCMAE_ORDER_TRANSPOSED, FCMAE_INIT_NORMAL,
-                    2, config->classes, c, 1, 1);
+                    2, (const int64_t[]){config->classes, c});
     fcmae_table_vector(table, "bias", FCMAE_ROLE_BIAS, FCMAE_INIT_ZERO, config->classes);
 }
 

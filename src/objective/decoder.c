@@ -285,20 +285,19 @@ static void loss_data_task(void *argument, int64_t panel, int worker)
                                           .c_row = d->dim});
 }
 
-void fcmae_decoder_loss(const fcmae_decoder *decoder, const fcmae_workspace *workspace, int live,
-                        const float *rows, const float *targets, float factor, float *error,
-                        double *panel_loss, float *gradient, float *gradients)
+void fcmae_decoder_loss(const fcmae_decoder *decoder, const fcmae_workspace *workspace,
+                        const fcmae_decoder_step *step)
 {
     decoder_pass pass = {.decoder = decoder,
                          .workspace = workspace,
-                         .live = live,
-                         .rows = rows,
-                         .targets = targets,
-                         .factor = factor,
-                         .error = error,
-                         .panel_loss = panel_loss,
-                         .out = gradient,
-                         .gradients = gradients};
+                         .live = step->live,
+                         .rows = step->rows,
+                         .targets = step->targets,
+                         .factor = step->factor,
+                         .error = step->error,
+                         .panel_loss = step->panel_loss,
+                         .out = step->gradient,
+                         .gradients = step->gradients};
     narrow_rows(&pass, true);
     fcmae_workspace_run(workspace, decoder->pred.panels, loss_task, &pass);
     fcmae_workspace_run(workspace, decoder->pred_back.panels, loss_data_task, &pass);

@@ -53,15 +53,20 @@ void fcmae_decoder_targets(const fcmae_decoder *decoder, const fcmae_workspace *
 /** prediction panels [values / w][live][w] of the leading rows. */
 void fcmae_decoder_predict(const fcmae_decoder *decoder, const fcmae_workspace *workspace, int live,
                            const float *rows, float *prediction);
-/**
- * Prediction, squared error against the targets, and all gradients in one pass per panel.
- * @param factor     2 * weight / (values * removed patches of the whole batch)
- * @param error      scratch panels [values / w][live][w]
- * @param panel_loss [values / w] sums of squared errors, overwritten
- * @param gradient   [live][dim] gradient of the decoder output, overwritten
- */
-void fcmae_decoder_loss(const fcmae_decoder *decoder, const fcmae_workspace *workspace, int live,
-                        const float *rows, const float *targets, float factor, float *error,
-                        double *panel_loss, float *gradient, float *gradients);
+/** What fcmae_decoder_loss() reads and writes for the leading rows of a map. */
+typedef struct fcmae_decoder_step {
+    int live;             /**< rows with a prediction: map->live */
+    const float *rows;    /**< [live][dim] decoder output */
+    const float *targets; /**< [live][value_stride], from fcmae_decoder_targets() */
+    float factor;         /**< 2 * weight / (values * removed patches of the whole batch) */
+    float *error;         /**< scratch panels [values / w][live][w] */
+    double *panel_loss;   /**< [values / w] sums of squared errors, overwritten */
+    float *gradient;      /**< [live][dim] of the decoder output, overwritten */
+    float *gradients;     /**< of the parameters, a block of the model; added to */
+} fcmae_decoder_step;
+
+/** Prediction, squared error against the targets, and all gradients in one pass per panel. */
+void fcmae_decoder_loss(const fcmae_decoder *decoder, const fcmae_workspace *workspace,
+                        const fcmae_decoder_step *step);
 
 #endif

@@ -32,12 +32,12 @@ static void add_parameters(fcmae_table *table, const fcmae_model_config *config,
     if (!after_encoder) {
         fcmae_table_prefix(table, FCMAE_PART_DECODER, FCMAE_STAGES, 0, "%s", "");
         fcmae_table_add(table, "mask_token", FCMAE_ROLE_MASK_TOKEN, FCMAE_ORDER_SAME,
-                        FCMAE_INIT_NORMAL, 4, 1, d, 1, 1);
+                        FCMAE_INIT_NORMAL, 4, (const int64_t[]){1, d, 1, 1});
         return;
     }
     fcmae_table_prefix(table, FCMAE_PART_DECODER, FCMAE_STAGES, 0, "proj.");
     fcmae_table_add(table, "weight", FCMAE_ROLE_WEIGHT, FCMAE_ORDER_TRANSPOSED, FCMAE_INIT_NORMAL,
-                    4, d, config->dims[LAST], 1, 1);
+                    4, (const int64_t[]){d, config->dims[LAST], 1, 1});
     fcmae_table_vector(table, "bias", FCMAE_ROLE_BIAS, FCMAE_INIT_ZERO, d);
     for (int block = 0; block < config->decoder_depth; block++) {
         fcmae_table_prefix(table, FCMAE_PART_DECODER, FCMAE_STAGES, block, "decoder.%d.", block);
@@ -45,7 +45,7 @@ static void add_parameters(fcmae_table *table, const fcmae_model_config *config,
     }
     fcmae_table_prefix(table, FCMAE_PART_DECODER, FCMAE_STAGES, 0, "pred.");
     fcmae_table_add(table, "weight", FCMAE_ROLE_WEIGHT, FCMAE_ORDER_TRANSPOSED, FCMAE_INIT_NORMAL,
-                    4, values, d, 1, 1);
+                    4, (const int64_t[]){values, d, 1, 1});
     fcmae_table_vector(table, "bias", FCMAE_ROLE_BIAS, FCMAE_INIT_ZERO, values);
 }
 
@@ -191,8 +191,15 @@ static double train(fcmae_lane *lane, const fcmae_call *call, const fcmae_chunk 
     fcmae_decoder_targets(decoder, &lane->workspace, map, &call->batch->images,
                           lane->image_index + chunk->first, state->targets);
     double factor = 2 * call->weight / ((double)decoder->values * (double)call->terms);
-    fcmae_decoder_loss(decoder, &lane->workspace, map->live, rows, state->targets, (float)factor,
-                       state->prediction, state->panel_loss, gradient, lane->gradients);
+    fcmae_decoder_loss(decoder, &lane->workspace,
+                       &(fcmae_decoder_step){.live = map->live,
+                                             .rows = rows,
+                                             .targets = state->targets,
+                                             .factor = (float)factor,
+                                             .error = state->prediction,
+                                             .panel_loss = state->panel_loss,
+                                             .gradient = gradient,
+                                             .gradients = lane->gradients});
     memset(gradient + (int64_t)map->live * decoder->dim, 0,
            (size_t)(map->rows - map->live) * (size_t)decoder->dim * sizeof(float));
     fcmae_stage_backward(&lane->own, &lane->workspace, chunk, (fcmae_branch){0}, 0,

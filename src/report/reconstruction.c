@@ -93,10 +93,15 @@ static fcmae_status draw_masks(fcmae_reconstruction *r, const fcmae_reconstructi
     r->losses = calloc(count, sizeof *r->losses);
     if (!r->removed || !r->predictions || !r->losses)
         return fcmae_fail(error, FCMAE_ERR_MEMORY, "out of memory");
+    const fcmae_mask_shape shape = {.seed = o->seed,
+                                    .height = r->grid,
+                                    .width = r->grid,
+                                    .unit = o->mask_unit,
+                                    .visible = r->visible,
+                                    .views = 1};
     fcmae_status status = FCMAE_OK;
     for (size_t i = 0; i < count && status == FCMAE_OK; i++)
-        status = fcmae_mask_generate(o->seed, 0, i, r->grid, r->grid, o->mask_unit, r->visible, 1,
-                                     r->removed + i * cells, error);
+        status = fcmae_mask_generate(&shape, 0, i, r->removed + i * cells, error);
     return status;
 }
 

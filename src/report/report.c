@@ -228,14 +228,13 @@ static void events(fcmae_report_page *page)
 
 /* ---- configuration ---- */
 
-/* caller frees */
+/* caller frees; NULL: no memory */
 static char *config_text(const fcmae_run_data *run, const char *key)
 {
     const json_t *value = json_object_get(run->config, key);
     if (!value) return strdup("");
     if (json_is_string(value)) return strdup(json_string_value(value));
-    /* 15 digits: 0.6 stays 0.6 */
-    return json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+    return fcmae_json_words(value, 15); /* 0.6 stays 0.6 */
 }
 
 static void config_row(fcmae_report_page *page, const char *key)
@@ -243,8 +242,10 @@ static void config_row(fcmae_report_page *page, const char *key)
     fcmae_buffer *html = &page->html;
     char **texts = calloc((size_t)page->count, sizeof *texts);
     bool differs = false;
+    html->failed |= !texts;
     for (int i = 0; texts && i < page->count; i++) {
         texts[i] = config_text(&page->runs[i], key);
+        html->failed |= !texts[i];
         differs |= texts[i] && texts[0] && strcmp(texts[i], texts[0]) != 0;
     }
     fcmae_text_format(html, "<tr%s><th>", differs ? " class=\"differs\"" : "");
@@ -311,7 +312,10 @@ static void reproduce(fcmae_report_page *page)
         fcmae_text_add(&page->html, "<h3>");
         fcmae_markup_escape(&page->html, page->runs[i].name);
         fcmae_text_add(&page->html, "</h3>\n<pre>");
-        if (text) fcmae_markup_escape(&page->html, text);
+        if (text)
+            fcmae_markup_escape(&page->html, text);
+        else
+            page->html.failed = true;
         fcmae_text_add(&page->html, "</pre>\n");
         free(text);
     }

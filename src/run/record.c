@@ -2,11 +2,8 @@
  * SPDX-License-Identifier: MIT */
 #include "run/record.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { DIGITS = 15 }; /* decimal numbers read back as they were typed */
 
 fcmae_status fcmae_record_take(fcmae_record *record, const fcmae_option_set *set,
                                const void *values, fcmae_error *error)
@@ -20,9 +17,7 @@ fcmae_status fcmae_record_take(fcmae_record *record, const fcmae_option_set *set
         item->option = option;
         fcmae_option_key(option, item->key, sizeof item->key);
         item->value = fcmae_option_json(option, values);
-        item->text = item->value
-                         ? json_dumps(item->value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(DIGITS))
-                         : NULL;
+        item->text = fcmae_json_words(item->value, 15); /* numbers as they were typed */
         if (!item->text)
             return fcmae_fail(error, FCMAE_ERR_MEMORY, "the option %s cannot be recorded",
                               option->name);
@@ -43,10 +38,9 @@ void fcmae_record_release(fcmae_record *record)
 char *fcmae_record_json(const fcmae_record *record)
 {
     json_t *object = json_object();
-    bool failed = !object;
-    for (int i = 0; i < record->count && !failed; i++)
-        failed = json_object_set(object, record->items[i].key, record->items[i].value) != 0;
-    char *text = failed ? NULL : json_dumps(object, JSON_INDENT(2) | JSON_REAL_PRECISION(DIGITS));
+    for (int i = 0; i < record->count; i++)
+        fcmae_json_set(&object, record->items[i].key, json_incref(record->items[i].value));
+    char *text = fcmae_json_page(object);
     json_decref(object);
     return text;
 }

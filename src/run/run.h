@@ -54,7 +54,7 @@ typedef struct fcmae_run_task {
     fcmae_status (*inspect)(fcmae_run *run, int64_t step, fcmae_train_figures *figures,
                             fcmae_error *error);
     /** Fills result->details and result->summary; NULL: there is nothing. */
-    void (*report)(fcmae_run *run, fcmae_train_result *result);
+    fcmae_status (*report)(fcmae_run *run, fcmae_train_result *result, fcmae_error *error);
     /** Frees what is in `run->own`. */
     void (*release)(fcmae_run *run);
 } fcmae_run_task;

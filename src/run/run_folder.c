@@ -90,8 +90,8 @@ static fcmae_status visit_names(fcmae_run_folder *folder, name_visitor *visit, i
 {
     DIR *directory = opendir(folder->path);
     if (!directory)
-        return fcmae_fail(error, FCMAE_ERR_IO, "the run folder %s cannot be read: %s", folder->path,
-                          strerror(errno));
+        return fcmae_fail_system(error, FCMAE_ERR_IO, errno, "the run folder %s cannot be read",
+                                 folder->path);
     fcmae_status status = FCMAE_OK;
     for (struct dirent *entry; status == FCMAE_OK && (entry = readdir(directory)) != NULL;)
         status = visit(folder, entry->d_name, limit, error);
@@ -136,8 +136,8 @@ static fcmae_status remove_old(fcmae_run_folder *folder, const char *name, int64
     int64_t step = weights >= 0 ? weights : state;
     if (step < 0 || step >= limit) return FCMAE_OK;
     if (unlinkat(folder->descriptor, name, 0) == 0 || errno == ENOENT) return FCMAE_OK;
-    return fcmae_fail(error, FCMAE_ERR_IO, "the old checkpoint %s/%s cannot be removed: %s",
-                      folder->path, name, strerror(errno));
+    return fcmae_fail_system(error, FCMAE_ERR_IO, errno,
+                             "the old checkpoint %s/%s cannot be removed", folder->path, name);
 }
 
 fcmae_status fcmae_run_folder_open(fcmae_run_folder *folder, const char *path, fcmae_error *error)
@@ -150,12 +150,12 @@ fcmae_status fcmae_run_folder_open(fcmae_run_folder *folder, const char *path, f
                           length == 0 ? "empty" : "too long");
     memcpy(folder->path, path, length);
     if (!make_folders(folder->path))
-        return fcmae_fail(error, FCMAE_ERR_IO, "the run folder %s cannot be made: %s", folder->path,
-                          strerror(errno));
+        return fcmae_fail_system(error, FCMAE_ERR_IO, errno, "the run folder %s cannot be made",
+                                 folder->path);
     folder->descriptor = open(folder->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder->descriptor < 0)
-        return fcmae_fail(error, FCMAE_ERR_IO, "the run folder %s cannot be opened: %s",
-                          folder->path, strerror(errno));
+        return fcmae_fail_system(error, FCMAE_ERR_IO, errno, "the run folder %s cannot be opened",
+                                 folder->path);
     /* File systems without locks (some network ones) are used without. */
     if (flock(folder->descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
         fcmae_run_folder_close(folder);

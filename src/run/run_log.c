@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +14,7 @@
 
 static fcmae_status log_failure(const char *what, fcmae_error *error)
 {
-    return fcmae_fail(error, FCMAE_ERR_IO, "log.jsonl of the run cannot be %s: %s", what,
-                      strerror(errno));
+    return fcmae_fail_system(error, FCMAE_ERR_IO, errno, "log.jsonl of the run cannot be %s", what);
 }
 
 /** The update a line reports and its time, or -1 if it is something else. */
@@ -79,8 +77,7 @@ fcmae_status fcmae_run_log_open(fcmae_run_log *log, const char *folder, int64_t 
 /** Writes one object (taken over; NULL: no memory) as a whole line or not at all. */
 static fcmae_status append(fcmae_run_log *log, json_t *object, fcmae_error *error)
 {
-    enum { DIGITS = 10 };
-    char *line = object ? json_dumps(object, JSON_REAL_PRECISION(DIGITS)) : NULL;
+    char *line = fcmae_json_words(object, 10);
     json_decref(object);
     if (!line) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for a line of log.jsonl");
     size_t length = strlen(line);
@@ -98,24 +95,15 @@ static fcmae_status append(fcmae_run_log *log, json_t *object, fcmae_error *erro
     return status;
 }
 
-static json_t *figure(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
-static void add_figures(json_t *object, const fcmae_train_figures *figures)
+static void add_figures(json_t **object, const fcmae_train_figures *figures)
 {
     for (int i = 0; i < figures->count && i < FCMAE_TRAIN_FIGURES; i++) {
         const double *values = figures->figures[i].values;
-        json_t *list = json_array();
-        for (int k = 0; k < figures->figures[i].size && k < FCMAE_TRAIN_FIGURE_SIZE; k++)
-            json_array_append_new(list, figure(values[k]));
-        if (figures->figures[i].size != 1) {
-            json_object_set_new(object, figures->figures[i].name, list);
-            continue;
-        }
-        json_object_set_new(object, figures->figures[i].name, figure(values[0]));
-        json_decref(list);
+        int size = figures->figures[i].size;
+        json_t *value = size == 1 ? fcmae_json_figure(values[0]) : json_array();
+        for (int k = 0; size != 1 && k < size && k < FCMAE_TRAIN_FIGURE_SIZE; k++)
+            fcmae_json_append(&value, fcmae_json_figure(values[k]));
+        fcmae_json_set(object, figures->figures[i].name, value);
     }
 }
 
@@ -126,7 +114,7 @@ fcmae_status fcmae_run_log_step(fcmae_run_log *log, const fcmae_train_progress *
                                (json_int_t)p->step, "epoch", p->epoch, "loss", p->loss, "lr", p->lr,
                                "grad_norm", p->grad_norm, "images_per_s", p->images_per_s,
                                "data_wait", p->data_wait, "elapsed", p->elapsed);
-    if (object && figures) add_figures(object, figures);
+    if (figures) add_figures(&object, figures);
     return append(log, object, error);
 }
 
@@ -136,11 +124,11 @@ fcmae_status fcmae_run_log_event(fcmae_run_log *log, int64_t step, const char *e
 {
     json_t *object = json_pack("{s:I, s:s, s:o}", "step", (json_int_t)step, "event", event,
                                "message", fcmae_json_lossy_text(message));
-    if (object && count > 0) {
+    if (count > 0) {
         json_t *list = json_array();
         for (int64_t i = 0; i < count; i++)
-            json_array_append_new(list, fcmae_json_lossy_text(images[i]));
-        json_object_set_new(object, "images", list);
+            fcmae_json_append(&list, fcmae_json_lossy_text(images[i]));
+        fcmae_json_set(&object, "images", list);
     }
     return append(log, object, error);
 }

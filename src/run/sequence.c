@@ -172,7 +172,7 @@ static fcmae_status carry_out(fcmae_run *run, fcmae_error *error)
     return status;
 }
 
-static void take_result(fcmae_run *run, fcmae_train_result *result)
+static fcmae_status take_result(fcmae_run *run, fcmae_train_result *result, fcmae_error *error)
 {
     fcmae_train_result_release(result);
     result->step = run->progress.step;
@@ -182,7 +182,8 @@ static void take_result(fcmae_run *run, fcmae_train_result *result)
     result->mean_loss = run->updates > 0 ? run->mean_loss / (double)run->updates : 0;
     result->elapsed = run->progress.elapsed;
     snprintf(result->checkpoint, sizeof result->checkpoint, "%.511s", run->saved_path);
-    if (run->task->report && run->own) run->task->report(run, result);
+    if (!run->task->report || !run->own) return FCMAE_OK;
+    return run->task->report(run, result, error);
 }
 
 void fcmae_train_result_release(fcmae_train_result *result)
@@ -231,7 +232,10 @@ fcmae_status fcmae_run_carry_out(const fcmae_run_task *task, fcmae_options *opti
     resolve_threads(run->values);
     fcmae_status status = run->own ? carry_out(run, error)
                                    : fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for a run");
-    if (result) take_result(run, result);
+    if (result) {
+        fcmae_status taken = take_result(run, result, status == FCMAE_OK ? error : NULL);
+        if (status == FCMAE_OK) status = taken;
+    }
     run->values->data_names = run->values->command = NULL; /* were the run's and the caller's */
     release(run);
     return status;

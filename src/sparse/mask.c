@@ -22,8 +22,8 @@ int fcmae_mask_visible(int cells, double ratio)
 
 /** The cells in the order of a permutation, one by one. */
 typedef struct cell_order {
-    int height, width;
-    int unit, unit_height, unit_width; /* side of a unit; cells of one, no more than the grid has */
+    const fcmae_mask_shape *shape;
+    int unit_height, unit_width; /* cells of a unit, no more than the grid has */
     int units_wide, units;
     int place, inside; /* the next cell: unit number `place` of the order, cell number `inside` */
     uint16_t *permutation; /* [units] */
@@ -42,38 +42,39 @@ static void permute(cell_order *order, fcmae_random *random)
 
 static int next_cell(cell_order *order)
 {
+    const fcmae_mask_shape *shape = order->shape;
     for (;;) {
         int number = order->permutation[order->place];
-        int y = number / order->units_wide * order->unit + order->inside / order->unit_width;
-        int x = number % order->units_wide * order->unit + order->inside % order->unit_width;
+        int y = number / order->units_wide * shape->unit + order->inside / order->unit_width;
+        int x = number % order->units_wide * shape->unit + order->inside % order->unit_width;
         if (++order->inside == order->unit_height * order->unit_width) {
             order->inside = 0;
             order->place++;
         }
-        if (y < order->height && x < order->width) return y * order->width + x;
+        if (y < shape->height && x < shape->width) return y * shape->width + x;
     }
 }
 
-fcmae_status fcmae_mask_generate(uint64_t seed, uint32_t epoch, uint64_t index, int height,
-                                 int width, int unit, int visible, int views, uint8_t *removed,
-                                 fcmae_error *error)
+fcmae_status fcmae_mask_generate(const fcmae_mask_shape *shape, uint32_t epoch, uint64_t index,
+                                 uint8_t *removed, fcmae_error *error)
 {
+    int height = shape->height, width = shape->width, unit = shape->unit, visible = shape->visible;
     int64_t cells = (int64_t)height * width;
-    if (height < 1 || width < 1 || cells > FCMAE_MASK_MAX_CELLS || unit < 1 || views < 1 ||
+    if (height < 1 || width < 1 || cells > FCMAE_MASK_MAX_CELLS || unit < 1 || shape->views < 1 ||
         visible < 1 || visible > cells)
         return fcmae_fail(
             error, FCMAE_ERR_ARGUMENT,
             "a mask of %d x %d cells with %d visible, unit %d, %d views is impossible", height,
-            width, visible, unit, views);
+            width, visible, unit, shape->views);
     uint16_t permutation[FCMAE_MASK_MAX_CELLS];
-    cell_order order = {.height = height, .width = width, .unit = unit, .permutation = permutation};
+    cell_order order = {.shape = shape, .permutation = permutation};
     order.unit_height = unit < height ? unit : height;
     order.unit_width = unit < width ? unit : width;
     order.units_wide = (width - 1) / unit + 1;
     order.units = ((height - 1) / unit + 1) * order.units_wide;
-    fcmae_random random = fcmae_random_start(seed, FCMAE_RANDOM_MASK, epoch, index);
+    fcmae_random random = fcmae_random_start(shape->seed, FCMAE_RANDOM_MASK, epoch, index);
     int used = (int)cells;
-    for (int view = 0; view < views; view++, used += visible) {
+    for (int view = 0; view < shape->views; view++, used += visible) {
         if (used + visible > cells) {
             permute(&order, &random);
             used = 0;

@@ -255,10 +255,13 @@ static fcmae_status batch(fcmae_run *run, const fcmae_samples *samples, fcmae_ba
                                  .cutmix_probability = v->mix_switch,
                                  .smoothing = v->label_smoothing,
                                  .erase_probability = v->random_erasing,
-                                 .seed = (uint64_t)v->run.seed};
-    FCMAE_TRY(fcmae_mix_samples(&mixing, samples, v->run.input_size, own->classes,
-                                fcmae_imagenet_mean, fcmae_imagenet_deviation, v->run.threads,
-                                own->values, own->targets, error));
+                                 .seed = (uint64_t)v->run.seed,
+                                 .classes = own->classes,
+                                 .mean = fcmae_imagenet_mean,
+                                 .deviation = fcmae_imagenet_deviation,
+                                 .threads = v->run.threads};
+    FCMAE_TRY(
+        fcmae_mix_samples(&mixing, samples, v->run.input_size, own->values, own->targets, error));
     if (own->branch) draw_branches(run, samples);
     *batch = (fcmae_batch){.images = {.count = samples->count},
                            .samples = samples->count,
@@ -297,9 +300,8 @@ const fcmae_run_task fcmae_task_finetune = {
              "out) with a fresh head, and trains it with the model's published recipe, every value "
              "of which can be changed. --recipe short suits small sets and few epochs.\n\n"
              "Like pretraining, a run can be stopped at any moment; the same command line "
-             "continues "
-             "it, and it ends in the same bytes. best.safetensors in the run folder holds the "
-             "weights, or their moving average, with the highest accuracy on val.",
+             "continues it, and it ends in the same bytes. best.safetensors in the run folder "
+             "holds the weights, or their moving average, with the highest accuracy on val.",
          .example =
              "fcmae finetune --checkpoint pretrained --data photos --output tuned --recipe short\n"
              "fcmae finetune --checkpoint none --model atto --data photos --output scratch --lr "

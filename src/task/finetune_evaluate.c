@@ -211,35 +211,36 @@ static double binomial_error(double percent, double n)
 
 static char *details(const fcmae_finetune_result *r)
 {
-    json_t *evaluation = json_pack("{s:f, s:f, s:f, s:f, s:I}", "top1", r->top1, "top1_error",
+    json_t *evaluation = json_pack("{s:f, s:f, s:f, s:o, s:I}", "top1", r->top1, "top1_error",
                                    binomial_error(r->top1, (double)r->images), "top5", r->top5,
-                                   "loss", r->loss, "images", (json_int_t)r->images);
-    if (evaluation && r->has_average &&
-        json_object_update_new(evaluation,
-                               json_pack("{s:f, s:f, s:f}", "ema_top1", r->average_top1, "ema_top5",
-                                         r->average_top5, "ema_loss", r->average_loss)) != 0) {
-        json_decref(evaluation);
-        evaluation = NULL;
+                                   "loss", fcmae_json_figure(r->loss), "images",
+                                   (json_int_t)r->images);
+    if (r->has_average) {
+        fcmae_json_set(&evaluation, "ema_top1", json_real(r->average_top1));
+        fcmae_json_set(&evaluation, "ema_top5", json_real(r->average_top5));
+        fcmae_json_set(&evaluation, "ema_loss", fcmae_json_figure(r->average_loss));
     }
     json_t *object = json_pack("{s:f, s:I, s:o}", "best_top1", r->best_top1, "best_step",
                                (json_int_t)r->best_step, "evaluation", evaluation);
-    char *text = object ? fcmae_json_line(object) : NULL;
+    char *text = fcmae_json_line(object);
     json_decref(object);
     return text;
 }
 
-void fcmae_finetune_report(fcmae_run *run, fcmae_train_result *result)
+fcmae_status fcmae_finetune_report(fcmae_run *run, fcmae_train_result *result, fcmae_error *error)
 {
     const fcmae_finetune_result *r = &((const fcmae_finetuning *)run->own)->last;
-    if (r->step == 0) {
-        result->details = strdup("{\"best_top1\": 0.0, \"best_step\": 0, \"evaluation\": null}");
-        return;
-    }
-    result->details = details(r);
-    if (asprintf(&result->summary,
+    bool evaluated = r->step > 0;
+    result->details = evaluated
+                          ? details(r)
+                          : strdup("{\"best_top1\": 0.0, \"best_step\": 0, \"evaluation\": null}");
+    if (evaluated &&
+        asprintf(&result->summary,
                  "Top-1 %.2f %% (+- %.2f)%s, best %.2f %% after update %" PRId64 ": %s/" BEST,
                  r->top1, binomial_error(r->top1, (double)r->images),
                  r->has_average ? "" : " without an average", r->best_top1, r->best_step,
                  run->values->output) < 0)
         result->summary = NULL;
+    if (result->details && (result->summary || !evaluated)) return FCMAE_OK;
+    return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for the result of the evaluation");
 }

@@ -61,6 +61,6 @@ fcmae_status fcmae_finetune_open_validation(fcmae_run *run, fcmae_error *error);
 fcmae_status fcmae_finetune_recall_best(fcmae_run *run, fcmae_error *error);
 fcmae_status fcmae_finetune_inspect(fcmae_run *run, int64_t step, fcmae_train_figures *figures,
                                     fcmae_error *error);
-void fcmae_finetune_report(fcmae_run *run, fcmae_train_result *result);
+fcmae_status fcmae_finetune_report(fcmae_run *run, fcmae_train_result *result, fcmae_error *error);
 
 #endif

@@ -63,8 +63,7 @@ static fcmae_status draw_pictures(fcmae_inspection *inspection, const fcmae_run 
     if (length < 0 || length > (int)sizeof path - 40)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "the path of the run is too long");
     if (mkdir(path, 0777) != 0 && errno != EEXIST)
-        return fcmae_fail(error, FCMAE_ERR_IO, "cannot create the folder %s: %s", path,
-                          strerror(errno));
+        return fcmae_fail_system(error, FCMAE_ERR_IO, errno, "cannot create the folder %s", path);
     snprintf(path + length, sizeof path - (size_t)length, "/step-%06" PRId64 ".png", step);
     FCMAE_TRY(fcmae_reconstruction_predict(inspection->reconstruction, run->engine, error));
     return fcmae_reconstruction_draw(inspection->reconstruction, path, error);

@@ -202,10 +202,15 @@ static fcmae_status batch(fcmae_run *run, const fcmae_samples *samples, fcmae_ba
     const pretrain_values *v = values_of(run);
     pretraining *own = run->own;
     int64_t images = fcmae_run_images_per_batch(run), cells = (int64_t)own->grid * own->grid;
+    const fcmae_mask_shape shape = {.seed = (uint64_t)v->run.seed,
+                                    .height = own->grid,
+                                    .width = own->grid,
+                                    .unit = v->mask_unit,
+                                    .visible = own->visible,
+                                    .views = run->views};
     for (int i = 0; i < samples->count; i++)
-        FCMAE_TRY(fcmae_mask_generate((uint64_t)v->run.seed, samples->epoch,
-                                      (uint64_t)(samples->batch * images + i), own->grid, own->grid,
-                                      v->mask_unit, own->visible, run->views,
+        FCMAE_TRY(fcmae_mask_generate(&shape, samples->epoch,
+                                      (uint64_t)(samples->batch * images + i),
                                       own->removed + i * run->views * cells, error));
     *batch = (fcmae_batch){.images = {.count = samples->count,
                                       .bytes = samples->images,

@@ -82,8 +82,10 @@ START_TEST(every_layout_gives_the_model_back)
                 fcmae_load_report report = {0};
                 fcmae_error error = {0};
                 save(path, model, &contents);
-                ck_assert_msg(fcmae_checkpoint_load_model(&back, path, NULL, objectives[o], 0, 0,
-                                                          NULL, &report, &error) == FCMAE_OK,
+                ck_assert_msg(fcmae_checkpoint_load_model(
+                                  &back,
+                                  &(fcmae_model_source){.path = path, .objective = objectives[o]},
+                                  NULL, &report, &error) == FCMAE_OK,
                               "%s", error.message);
                 ck_assert(same_values(model, back));
                 int count;
@@ -273,18 +275,23 @@ START_TEST(averaged_weights_on_request)
     const char *path = test_path("ema.safetensors");
     fcmae_error error = {0};
     save(path, model, &contents);
-    ck_assert_int_eq(
-        fcmae_checkpoint_load_model(&back, path, NULL, "classify", 0, 0, NULL, NULL, &error),
-        FCMAE_OK);
+    ck_assert_int_eq(fcmae_checkpoint_load_model(
+                         &back, &(fcmae_model_source){.path = path, .objective = "classify"}, NULL,
+                         NULL, &error),
+                     FCMAE_OK);
     ck_assert(same_values(back, model));
     fcmae_model_destroy(&back);
-    ck_assert_int_eq(
-        fcmae_checkpoint_load_model(&back, path, "ema", "classify", 0, 0, NULL, NULL, &error),
-        FCMAE_OK);
+    ck_assert_int_eq(fcmae_checkpoint_load_model(
+                         &back,
+                         &(fcmae_model_source){.path = path, .key = "ema", .objective = "classify"},
+                         NULL, NULL, &error),
+                     FCMAE_OK);
     ck_assert(same_values(back, average));
     fcmae_model_destroy(&back);
     ck_assert_int_eq(
-        fcmae_checkpoint_load_model(&back, path, "teacher", "classify", 0, 0, NULL, NULL, &error),
+        fcmae_checkpoint_load_model(
+            &back, &(fcmae_model_source){.path = path, .key = "teacher", .objective = "classify"},
+            NULL, NULL, &error),
         FCMAE_ERR_NOT_FOUND);
     fcmae_model_destroy(&model);
     fcmae_model_destroy(&average);
@@ -300,15 +307,21 @@ START_TEST(a_pretrained_encoder_gets_a_fresh_head)
     fcmae_error error = {0};
     save(path, model, NULL);
     ck_assert_int_eq(
-        fcmae_checkpoint_load_model(&classifier, path, NULL, "classify", 5, 1, NULL, NULL, &error),
+        fcmae_checkpoint_load_model(
+            &classifier,
+            &(fcmae_model_source){.path = path, .objective = "classify", .classes = 5, .seed = 1},
+            NULL, NULL, &error),
         FCMAE_ERR_MISMATCH);
     ck_assert_ptr_null(classifier);
     ck_assert_msg(strstr(error.message, "missing head.bias") ||
                       strstr(error.message, "missing norm."),
                   "%s", error.message);
-    ck_assert_msg(fcmae_checkpoint_load_model(&classifier, path, NULL, "classify", 5, 1, &options,
-                                              &report, &error) == FCMAE_OK,
-                  "%s", error.message);
+    ck_assert_msg(
+        fcmae_checkpoint_load_model(
+            &classifier,
+            &(fcmae_model_source){.path = path, .objective = "classify", .classes = 5, .seed = 1},
+            &options, &report, &error) == FCMAE_OK,
+        "%s", error.message);
     int kept = 0, ignored = 0;
     for (int i = 0; i < report.count; i++) {
         kept += report.entries[i].kind == FCMAE_TENSOR_KEPT;
@@ -363,9 +376,9 @@ START_TEST(half_precision_files)
     for (int dtype = FCMAE_DTYPE_F16; dtype <= FCMAE_DTYPE_F64; dtype++) {
         fcmae_checkpoint_contents contents = {.dtype = (fcmae_dtype)dtype};
         save(path, model, &contents);
-        ck_assert_int_eq(
-            fcmae_checkpoint_load_model(&back, path, NULL, NULL, 0, 0, NULL, NULL, &error),
-            FCMAE_OK);
+        ck_assert_int_eq(fcmae_checkpoint_load_model(&back, &(fcmae_model_source){.path = path},
+                                                     NULL, NULL, &error),
+                         FCMAE_OK);
         ck_assert(same_values(model, back));
         fcmae_model_destroy(&back);
     }

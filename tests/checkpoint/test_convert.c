@@ -27,8 +27,7 @@ static fcmae_model_config sized(const char *name, int version, const char *objec
         memcpy(config.depths, depths, sizeof depths);
         memcpy(config.dims, dims, sizeof dims);
     } else
-        ck_assert_msg(fcmae_preset_load(name, &config, &error) == FCMAE_OK, "%s",
-                      error.message);
+        ck_assert_msg(fcmae_preset_load(name, &config, &error) == FCMAE_OK, "%s", error.message);
     config.version = version;
     config.objective = objective;
     config.classes = fcmae_config_has_part(&config, FCMAE_PART_HEAD) ? 11 : 0;
@@ -123,12 +122,13 @@ START_TEST(a_pretraining_checkpoint_folds_and_unfolds)
     convert(sparse, test_path("fold.pt"), (fcmae_convert_options){0});
     fcmae_model *whole = NULL, *encoder = NULL;
     fcmae_error error = {0};
-    ck_assert_int_eq(
-        fcmae_checkpoint_load_model(&whole, sparse, NULL, NULL, 0, 0, NULL, NULL, &error),
-        FCMAE_OK);
-    ck_assert_int_eq(fcmae_checkpoint_load_model(&encoder, test_path("fold.pt"), NULL, NULL, 0, 0,
+    ck_assert_int_eq(fcmae_checkpoint_load_model(&whole, &(fcmae_model_source){.path = sparse},
                                                  NULL, NULL, &error),
                      FCMAE_OK);
+    ck_assert_int_eq(
+        fcmae_checkpoint_load_model(&encoder, &(fcmae_model_source){.path = test_path("fold.pt")},
+                                    NULL, NULL, &error),
+        FCMAE_OK);
     ck_assert_mem_eq(fcmae_model_values(whole), fcmae_model_values(encoder),
                      (size_t)fcmae_model_block_size(whole) * sizeof(float));
     fcmae_model_destroy(&whole);
@@ -152,9 +152,12 @@ START_TEST(a_fresh_head_is_drawn_from_the_seed)
     convert(from, test_path("h2.safetensors"), options);
     assert_same_files(test_path("h1.safetensors"), test_path("h2.safetensors"));
     fcmae_model *model = NULL;
-    ck_assert_int_eq(fcmae_checkpoint_load_model(&model, test_path("h1.safetensors"), NULL,
-                                                 "classify", 0, 0, NULL, NULL, &error),
-                     FCMAE_OK);
+    ck_assert_int_eq(
+        fcmae_checkpoint_load_model(
+            &model,
+            &(fcmae_model_source){.path = test_path("h1.safetensors"), .objective = "classify"},
+            NULL, NULL, &error),
+        FCMAE_OK);
     float head[5 * 40], sum = 0;
     fcmae_parameter_export(fcmae_model_find(model, "head.weight"), fcmae_model_values(model), head);
     for (int i = 0; i < 200; i++) sum += head[i] * head[i];

@@ -71,7 +71,9 @@ START_TEST(files_of_the_real_libraries)
     ck_assert_int_eq(info->report.count, 0);
     fcmae_checkpoint_close(&checkpoint);
     fcmae_status status = fcmae_checkpoint_load_model(
-        &model, path, files[_i].key, files[_i].objective, 0, 0, NULL, &report, &error);
+        &model,
+        &(fcmae_model_source){.path = path, .key = files[_i].key, .objective = files[_i].objective},
+        NULL, &report, &error);
     ck_assert_msg(status == FCMAE_OK, "%s", error.message);
     ck_assert_int_eq(report.count, 0);
     check_values(model, files[_i].file);
@@ -85,9 +87,12 @@ START_TEST(the_plain_weights_of_a_training_checkpoint)
     /* "model" comes first: zeros here, unlike the averaged weights beside it */
     fcmae_model *model = NULL;
     fcmae_error error = {0};
-    ck_assert_msg(fcmae_checkpoint_load_model(&model, fixture("torch2-training.pth"), NULL,
-                                              "classify", 0, 0, NULL, NULL, &error) == FCMAE_OK,
-                  "%s", error.message);
+    ck_assert_msg(
+        fcmae_checkpoint_load_model(
+            &model,
+            &(fcmae_model_source){.path = fixture("torch2-training.pth"), .objective = "classify"},
+            NULL, NULL, &error) == FCMAE_OK,
+        "%s", error.message);
     for (int64_t i = 0; i < fcmae_model_block_size(model); i++)
         ck_assert(fcmae_model_values(model)[i] == 0);
     fcmae_model_destroy(&model);

@@ -454,8 +454,9 @@ START_TEST(a_hostile_checkpoint_is_no_model)
     write_bytes(test_path("huge.safetensors"), data, 8 + sizeof header - 1);
     free(data);
     fcmae_model *model = NULL;
-    ck_assert_int_eq(fcmae_checkpoint_load_model(&model, test_path("huge.safetensors"), NULL, NULL,
-                                                 0, 0, NULL, NULL, &error),
+    ck_assert_int_eq(fcmae_checkpoint_load_model(
+                         &model, &(fcmae_model_source){.path = test_path("huge.safetensors")}, NULL,
+                         NULL, &error),
                      FCMAE_ERR_MISMATCH);
 }
 END_TEST
@@ -495,9 +496,9 @@ START_TEST(a_few_tensors_that_claim_a_giant)
     ck_assert_msg(fcmae_checkpoint_save(path, model, &contents, &error) == FCMAE_OK, "%s",
                   error.message);
     fcmae_model_destroy(&model);
-    ck_assert_int_eq(
-        fcmae_checkpoint_load_model(&model, path, NULL, NULL, 0, 0, NULL, NULL, &error),
-        FCMAE_ERR_MISMATCH);
+    ck_assert_int_eq(fcmae_checkpoint_load_model(&model, &(fcmae_model_source){.path = path}, NULL,
+                                                 NULL, &error),
+                     FCMAE_ERR_MISMATCH);
     ck_assert_msg(strstr(error.message, "missing"), "%s", error.message);
 }
 END_TEST

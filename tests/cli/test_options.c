@@ -39,11 +39,12 @@ static const fcmae_option options[] = {
     {"files", FCMAE_OPTION_TEXTS, AT(files), .help = "several"},
 };
 
-static const cli_command command = {.set = &(const fcmae_option_set){.name = "try",
-                                            .purpose = "nothing",
-                                            .options = options,
-                                            .count = FCMAE_COUNT(options),
-                                            .values_size = sizeof(struct values)}};
+static const cli_command command = {
+    .set = &(const fcmae_option_set){.name = "try",
+                                     .purpose = "nothing",
+                                     .options = options,
+                                     .count = FCMAE_COUNT(options),
+                                     .values_size = sizeof(struct values)}};
 
 /* Parses the words of a line; messages go nowhere. */
 static int parse(const char *line, cli_arguments *arguments)

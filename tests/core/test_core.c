@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include <check.h>
 #include <errno.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -124,6 +125,30 @@ START_TEST(names_need_not_be_utf8)
 }
 END_TEST
 
+/* One value that cannot be made, of many, leaves nothing to write. */
+START_TEST(json_is_whole_or_nothing)
+{
+    json_t *object = json_object(), *list = json_array();
+    fcmae_json_append(&list, fcmae_json_figure(0.1));
+    fcmae_json_append(&list, fcmae_json_figure(NAN));
+    fcmae_json_append(&list, fcmae_json_figure(-INFINITY));
+    fcmae_json_set(&object, "list", list);
+    fcmae_json_set(&object, "one", json_integer(1));
+    char *line = fcmae_json_line(object), *words = fcmae_json_words(object, 15);
+    ck_assert_pstr_eq(line, "{\"list\":[0.10000000000000001,null,null],\"one\":1}");
+    ck_assert_pstr_eq(words, "{\"list\": [0.1, null, null], \"one\": 1}");
+    free(line);
+    free(words);
+    fcmae_json_set(&object, "damaged", json_string("\xff"));
+    ck_assert_ptr_null(object);
+    fcmae_json_set(&object, "two", json_integer(2));
+    ck_assert_ptr_null(object);
+    ck_assert_ptr_null(fcmae_json_line(object));
+    ck_assert_ptr_null(fcmae_json_words(object, 15));
+    ck_assert_ptr_null(fcmae_json_page(object));
+}
+END_TEST
+
 static void *fail_often(void *argument)
 {
     int code = *(int *)argument;
@@ -243,6 +268,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, arena_measures_then_hands_out);
     tcase_add_test(cases, buffers_grow_and_remember_failures);
     tcase_add_test(cases, names_need_not_be_utf8);
+    tcase_add_test(cases, json_is_whole_or_nothing);
     tcase_add_test(cases, errors_of_the_system_in_threads);
     tcase_add_test(cases, arena_passes_must_agree);
     tcase_add_test(cases, static_loops_bind_indices_to_threads);

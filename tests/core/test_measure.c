@@ -48,6 +48,7 @@ START_TEST(memory_and_processors)
     for (int set = 1; set <= 3; set++) ck_assert(!fcmae_measure_has_bfloat16(set));
     ck_assert_str_eq(fcmae_measure_instruction_set(3, true),
                      fcmae_measure_instruction_set(3, false));
+    ck_assert_str_ne(fcmae_measure_blas(), "");
 }
 END_TEST
 

@@ -141,9 +141,12 @@ static void mix(const fcmae_mixing *mixing, int64_t batch, int threads, float *v
 {
     fcmae_samples samples = make_samples(batch);
     fcmae_error error = {0};
-    fcmae_status status = fcmae_mix_samples(mixing, &samples, SIZE, CLASSES, fcmae_imagenet_mean,
-                                            fcmae_imagenet_deviation, threads, values, targets,
-                                            &error);
+    fcmae_mixing complete = *mixing;
+    complete.classes = CLASSES;
+    complete.mean = fcmae_imagenet_mean;
+    complete.deviation = fcmae_imagenet_deviation;
+    complete.threads = threads;
+    fcmae_status status = fcmae_mix_samples(&complete, &samples, SIZE, values, targets, &error);
     ck_assert_msg(status == FCMAE_OK, "%s", error.message);
 }
 
@@ -239,18 +242,18 @@ START_TEST(impossible_mixing_is_refused)
     float targets[COUNT * CLASSES];
     static float values[COUNT * SAMPLE];
     fcmae_samples samples = make_samples(0);
-    fcmae_mixing mixing = fcmae_mixing_recipe(1);
+    fcmae_mixing mixing = fcmae_mixing_recipe(1, CLASSES);
     fcmae_error error = {0};
-    ck_assert_int_eq(fcmae_mix_samples(&mixing, &samples, SIZE, CLASSES, fcmae_imagenet_mean,
-                                       fcmae_imagenet_deviation, 1, NULL, targets, &error),
+    ck_assert_int_eq(fcmae_mix_samples(&mixing, &samples, SIZE, NULL, targets, &error),
                      FCMAE_ERR_ARGUMENT);
-    ck_assert_int_eq(fcmae_mix_samples(&mixing, &samples, SIZE, 4, fcmae_imagenet_mean,
-                                       fcmae_imagenet_deviation, 1, values, targets, &error),
+    mixing.classes = 4;
+    ck_assert_int_eq(fcmae_mix_samples(&mixing, &samples, SIZE, values, targets, &error),
                      FCMAE_ERR_ARGUMENT);
     ck_assert_ptr_nonnull(strstr(error.message, "label 4"));
+    mixing = fcmae_mixing_recipe(1, CLASSES);
+    ck_assert_int_eq(fcmae_mix_samples(&mixing, &samples, SIZE, values, targets, &error), FCMAE_OK);
     mixing.smoothing = 2;
-    ck_assert_int_eq(fcmae_mix_samples(&mixing, &samples, SIZE, CLASSES, fcmae_imagenet_mean,
-                                       fcmae_imagenet_deviation, 1, values, targets, &error),
+    ck_assert_int_eq(fcmae_mix_samples(&mixing, &samples, SIZE, values, targets, &error),
                      FCMAE_ERR_ARGUMENT);
 }
 END_TEST

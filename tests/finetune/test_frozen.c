@@ -178,6 +178,28 @@ START_TEST(right_answers_are_counted)
 }
 END_TEST
 
+/* Before anything is read: there is neither a network nor a data set. */
+START_TEST(feature_refusals)
+{
+    static const fcmae_features_options wrong[] = {
+        {.output = FCMAE_PASS_LOGITS},
+        {.output = FCMAE_PASS_POOLED | FCMAE_PASS_NORMALISED},
+        {.output = FCMAE_PASS_POOLED, .views = -1},
+        {.output = FCMAE_PASS_POOLED, .views = 10001, .crop_scale = 0.1},
+        {.output = FCMAE_PASS_POOLED, .views = 1},
+        {.output = FCMAE_PASS_POOLED, .views = 1, .crop_scale = 1.01},
+        {.output = FCMAE_PASS_POOLED, .views = 1, .crop_scale = NAN}};
+    const fcmae_pass_options pass = {0};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        fcmae_features features = {0};
+        fcmae_error error = {0};
+        ck_assert_int_eq(fcmae_features_collect(NULL, NULL, &pass, &wrong[i], &features, &error),
+                         FCMAE_ERR_ARGUMENT);
+        ck_assert_str_ne(error.message, "");
+    }
+}
+END_TEST
+
 START_TEST(probe_refusals)
 {
     fcmae_features f = make_features(50, 5, 1);
@@ -316,6 +338,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, neighbours_are_those_of_a_plain_search);
     tcase_add_test(cases, a_probe_reads_what_is_linear);
     tcase_add_test(cases, right_answers_are_counted);
+    tcase_add_test(cases, feature_refusals);
     tcase_add_test(cases, probe_refusals);
     tcase_add_test(cases, the_best_classes);
     tcase_add_test(cases, folders_find_their_outputs);

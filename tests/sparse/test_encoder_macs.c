@@ -144,7 +144,9 @@ static void compare(const fcmae_model_config *config, bool exact)
     ck_assert_int_eq(visible, 19);
     ck_assert_int_eq(fcmae_model_create(&model, config, &error), FCMAE_OK);
     fcmae_model_initialise(model, 1);
-    ck_assert_int_eq(fcmae_mask_generate(1, 0, 0, 7, 7, 1, visible, 1, removed, &error), FCMAE_OK);
+    const fcmae_mask_shape shape = {
+        .seed = 1, .height = 7, .width = 7, .unit = 1, .visible = visible, .views = 1};
+    ck_assert_int_eq(fcmae_mask_generate(&shape, 0, 0, removed, &error), FCMAE_OK);
     work_count sparse = count_forward(model, removed, visible, &sparse_plan);
     work_count dense = count_forward(model, NULL, 0, &dense_plan);
 

@@ -11,9 +11,8 @@
 static void draw(uint64_t index, int height, int width, int unit, int visible, int views,
                  uint8_t *removed)
 {
-    ck_assert_int_eq(
-        fcmae_mask_generate(5, 0, index, height, width, unit, visible, views, removed, NULL),
-        FCMAE_OK);
+    const fcmae_mask_shape shape = {5, height, width, unit, visible, views};
+    ck_assert_int_eq(fcmae_mask_generate(&shape, 0, index, removed, NULL), FCMAE_OK);
 }
 
 static int count_removed(const uint8_t *removed, int cells)
@@ -86,8 +85,9 @@ START_TEST(views_are_exact_and_disjoint)
 {
     for (int unit = 1; unit <= 3; unit++) {
         uint8_t removed[3][35];
-        ck_assert_int_eq(fcmae_mask_generate(1, 2, 3, 5, 7, unit, 11, 3, removed[0], NULL),
-                         FCMAE_OK);
+        const fcmae_mask_shape shape = {
+            .seed = 1, .height = 5, .width = 7, .unit = unit, .visible = 11, .views = 3};
+        ck_assert_int_eq(fcmae_mask_generate(&shape, 2, 3, removed[0], NULL), FCMAE_OK);
         for (int view = 0; view < 3; view++) {
             int visible = 0;
             for (int cell = 0; cell < 35; cell++) visible += removed[view][cell] == 0;
@@ -102,14 +102,17 @@ END_TEST
 START_TEST(arguments_decide)
 {
     uint8_t a[64], b[64];
-    ck_assert_int_eq(fcmae_mask_generate(1, 2, 3, 8, 8, 1, 25, 1, a, NULL), FCMAE_OK);
-    ck_assert_int_eq(fcmae_mask_generate(1, 2, 3, 8, 8, 1, 25, 1, b, NULL), FCMAE_OK);
+    fcmae_mask_shape shape = {
+        .seed = 1, .height = 8, .width = 8, .unit = 1, .visible = 25, .views = 1};
+    ck_assert_int_eq(fcmae_mask_generate(&shape, 2, 3, a, NULL), FCMAE_OK);
+    ck_assert_int_eq(fcmae_mask_generate(&shape, 2, 3, b, NULL), FCMAE_OK);
     ck_assert_mem_eq(a, b, sizeof a);
     static const int other[3][3] = {{2, 2, 3}, {1, 3, 3}, {1, 2, 4}};
     for (int i = 0; i < 3; i++) {
-        ck_assert_int_eq(fcmae_mask_generate((uint64_t)other[i][0], (uint32_t)other[i][1],
-                                             (uint64_t)other[i][2], 8, 8, 1, 25, 1, b, NULL),
-                         FCMAE_OK);
+        shape.seed = (uint64_t)other[i][0];
+        ck_assert_int_eq(
+            fcmae_mask_generate(&shape, (uint32_t)other[i][1], (uint64_t)other[i][2], b, NULL),
+            FCMAE_OK);
         ck_assert_mem_ne(a, b, sizeof a);
     }
 }
@@ -130,10 +133,14 @@ START_TEST(masks_stay_what_they_were)
     static uint8_t removed[3 * 256 * 256];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         uint64_t digest = 0xcbf29ce484222325u;
+        const fcmae_mask_shape shape = {.seed = 77 + i,
+                                        .height = cases[i].height,
+                                        .width = cases[i].width,
+                                        .unit = cases[i].unit,
+                                        .visible = cases[i].visible,
+                                        .views = cases[i].views};
         for (uint64_t image = 0; image < 3; image++) {
-            ck_assert_int_eq(fcmae_mask_generate(77 + i, (uint32_t)i, image, cases[i].height,
-                                                 cases[i].width, cases[i].unit, cases[i].visible,
-                                                 cases[i].views, removed, NULL),
+            ck_assert_int_eq(fcmae_mask_generate(&shape, (uint32_t)i, image, removed, NULL),
                              FCMAE_OK);
             int count = cases[i].height * cases[i].width * cases[i].views;
             for (int k = 0; k < count; k++) digest = (digest ^ removed[k]) * 0x100000001b3u;
@@ -146,23 +153,23 @@ END_TEST
 
 START_TEST(impossible_masks_are_refused)
 {
-    static const int wrong[][5] = {/* height, width, unit, visible, views */
-                                   {0, 4, 1, 1, 1},
-                                   {4, 0, 1, 1, 1},
-                                   {4, 4, 0, 1, 1},
-                                   {4, 4, 1, 0, 1},
-                                   {4, 4, 1, 17, 1},
-                                   {4, 4, 1, 4, 0},
-                                   {1 << 20, 1 << 20, 1, 4, 1}};
+    static const fcmae_mask_shape wrong[] = {/* seed, height, width, unit, visible, views */
+                                             {0, 0, 4, 1, 1, 1},
+                                             {0, 4, 0, 1, 1, 1},
+                                             {0, 4, 4, 0, 1, 1},
+                                             {0, 4, 4, 1, 0, 1},
+                                             {0, 4, 4, 1, 17, 1},
+                                             {0, 4, 4, 1, 4, 0},
+                                             {0, 1 << 20, 1 << 20, 1, 4, 1}};
     uint8_t removed[16];
     for (int i = 0; i < 7; i++) {
         fcmae_error error = {0};
-        ck_assert_int_eq(fcmae_mask_generate(0, 0, 0, wrong[i][0], wrong[i][1], wrong[i][2],
-                                             wrong[i][3], wrong[i][4], removed, &error),
-                         FCMAE_ERR_ARGUMENT);
+        ck_assert_int_eq(fcmae_mask_generate(&wrong[i], 0, 0, removed, &error), FCMAE_ERR_ARGUMENT);
         ck_assert(error.message[0]);
     }
-    ck_assert_int_eq(fcmae_mask_generate(0, 0, 0, 4, 2, INT_MAX, 3, 1, removed, NULL), FCMAE_OK);
+    const fcmae_mask_shape shape = {
+        .height = 4, .width = 2, .unit = INT_MAX, .visible = 3, .views = 1};
+    ck_assert_int_eq(fcmae_mask_generate(&shape, 0, 0, removed, NULL), FCMAE_OK);
     static const uint8_t in_order[8] = {0, 0, 0, 1, 1, 1, 1, 1}; /* one unit of all cells */
     ck_assert_mem_eq(removed, in_order, sizeof in_order);
 }

@@ -31,7 +31,7 @@ static void add_parameters(fcmae_table *table, const fcmae_model_config *config,
     for (int s = 0; s < FCMAE_STAGES; s++) {
         fcmae_table_prefix(table, FCMAE_PART_OTHER, FCMAE_STAGES, 0, "colour.%d.", s);
         fcmae_table_add(table, "weight", FCMAE_ROLE_WEIGHT, FCMAE_ORDER_TRANSPOSED,
-                        FCMAE_INIT_NORMAL, 2, config->channels, config->dims[s], 1, 1);
+                        FCMAE_INIT_NORMAL, 2, (const int64_t[]){config->channels, config->dims[s]});
     }
     fcmae_table_prefix(table, FCMAE_PART_OTHER, FCMAE_STAGES, 0, "colour.");
     fcmae_table_vector(table, "bias", FCMAE_ROLE_BIAS, FCMAE_INIT_ZERO, config->channels);

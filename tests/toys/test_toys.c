@@ -183,8 +183,9 @@ START_TEST(a_checkpoint_holds_its_parameters)
     ck_assert_str_eq(fcmae_checkpoint_describe(checkpoint)->config.objective, "colour");
     ck_assert_str_eq(fcmae_tensor_file_text(fcmae_checkpoint_file(checkpoint), "kind"), "colour");
     fcmae_checkpoint_close(&checkpoint);
-    ck_assert_msg(fcmae_checkpoint_load_model(&back, path, NULL, "colour", 0, 0, NULL, &report,
-                                              &error) == FCMAE_OK,
+    ck_assert_msg(fcmae_checkpoint_load_model(
+                      &back, &(fcmae_model_source){.path = path, .objective = "colour"}, NULL,
+                      &report, &error) == FCMAE_OK,
                   "%s", error.message);
     ck_assert_int_eq(report.errors, 0);
     size_t bytes = (size_t)fcmae_model_block_size(t->model) * sizeof(float);
@@ -192,8 +193,8 @@ START_TEST(a_checkpoint_holds_its_parameters)
     ck_assert_int_eq(memcmp(fcmae_model_values(back), fcmae_model_values(t->model), bytes), 0);
     fcmae_model_destroy(&back);
     /* its encoder alone, without a word about what is left out */
-    ck_assert_msg(fcmae_checkpoint_load_model(&back, path, NULL, NULL, 0, 0, NULL, &report,
-                                              &error) == FCMAE_OK,
+    ck_assert_msg(fcmae_checkpoint_load_model(&back, &(fcmae_model_source){.path = path}, NULL,
+                                              &report, &error) == FCMAE_OK,
                   "%s", error.message);
     fcmae_model_destroy(&back);
     fcmae_load_report_release(&report);
