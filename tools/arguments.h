@@ -10,8 +10,7 @@
  *     #define AT(member) offsetof(struct bench_values, member)
  *     static const fcmae_option options[] = {
  *         {"model", FCMAE_OPTION_TEXT, AT(model), .fallback = "atto", .unit = "NAME|FILE", ...},
- *         {"steps", FCMAE_OPTION_INTEGER, AT(steps), .fallback = "20", .range = "[1, 1000000]",
- * ...},
+ *         {"steps", FCMAE_OPTION_INTEGER, AT(steps), .fallback = "20", .range = "[1, 1000]", ...},
  *         {"json", FCMAE_OPTION_FLAG, AT(json), .help = "print one JSON object instead of text"},
  *     };
  *     static int run(const cli_arguments *arguments)
@@ -19,8 +18,10 @@
  *         const struct bench_values *o = arguments->values;
  *         ...
  *     }
- *     const cli_command cli_command_bench = {.set = &(const fcmae_option_set){"bench", ...}, .run =
- * run};
+ *     const cli_command cli_command_bench = {
+ *         .set = &(const fcmae_option_set){.name = "bench", .options = options, ...},
+ *         .run = run,
+ *     };
  *
  * and adds its name to CLI_COMMANDS in tools/commands.h and to tools/meson.build.
  * Names shared between the files of the program begin with cli_, those of the library with fcmae_.

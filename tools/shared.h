@@ -34,8 +34,6 @@ int cli_input_size(const cli_command *command, const char *option, const char *t
  */
 void cli_remark_emulation(const cli_arguments *arguments, int precision, int instruction_set);
 
-/** Normalisation of RGB pixels / 255, that of ImageNet. */
-
 /** "7,257,992" */
 const char *cli_grouped(int64_t value, char *text, int size);
 

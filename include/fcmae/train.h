@@ -7,15 +7,16 @@
  * (supervised training of the dense network). What it can be told is its set of options
  * (fcmae/options.h; listed in docs/options.md and `fcmae help TASK`). A run lives in a folder:
  *
- *   config.json                         every option as resolved
- *   log.jsonl                           one object per update: step, epoch, loss, lr, grad_norm,
- *                                       images_per_s, data_wait, elapsed, and what the task
- *                                       measures; events between them
- *   checkpoint-<step>.safetensors       the weights, official names
- *   checkpoint-<step>.state.safetensors moments, average of the weights, step, position in the
- * data, seed and every option that shapes the result latest                              name of
- * the newest checkpoint, written last best.safetensors                    finetune: the weights, or
- * their average, with the highest validation accuracy so far
+ *   config.json                          every option as resolved
+ *   log.jsonl                            one object per update: step, epoch, loss, lr, grad_norm,
+ *                                        images_per_s, data_wait, elapsed, and what the task
+ *                                        measures; events between them
+ *   checkpoint-<step>.safetensors        the weights, official names
+ *   checkpoint-<step>.state.safetensors  moments, average of the weights, step, position in the
+ *                                        data, seed and every option that shapes the result
+ *   latest                               name of the newest checkpoint, written last
+ *   best.safetensors                     finetune: the weights, or their average, with the
+ *                                        highest validation accuracy so far
  *
  * A run is a pure function of its options: interrupted anywhere (also by SIGKILL or a power cut)
  * and continued, on any number of threads, it ends in the same bytes. Only `lanes`, `micro-batch`
