@@ -20,7 +20,8 @@
     COMMAND(report)           \
     COMMAND(info)             \
     COMMAND(bench)            \
-    COMMAND(parity)
+    COMMAND(parity)           \
+    COMMAND(completion)
 
 /** Every command: the kinds of training first, then the list above; false behind the last. */
 bool cli_command_at(int index, cli_command *command);

@@ -57,11 +57,21 @@ static void for_options(FILE *out, const fcmae_option_set *set,
             if (cli_is_typed(&sets[s]->options[i])) call(out, set->name, &sets[s]->options[i]);
 }
 
+/* What the words of a command that are no options may be: files, unless its table lists words. */
+static candidates candidates_of_words(const fcmae_option_set *set)
+{
+    candidates c = {0};
+    for (int i = 0; i < set->count; i++)
+        if (set->options[i].positional) c = candidates_of(&set->options[i]);
+    if (!c.words[0]) c.files = true;
+    return c;
+}
+
 static void put_commands(FILE *out)
 {
     cli_command command;
     for (int i = 0; cli_command_at(i, &command); i++) fprintf(out, "%s ", command.set->name);
-    fputs("help completion version", out);
+    fputs("help", out);
 }
 
 /* ---- bash ---- */
@@ -98,11 +108,14 @@ static void bash(FILE *out)
           "    case $command in\n    help) words='",
           out);
     put_commands(out);
-    fputs("' ;;\n    completion) words='bash zsh fish' ;;\n    *)\n"
-          "        case $command,$previous in\n",
-          out);
-    for (int i = 0; cli_command_at(i, &command); i++) for_options(out, command.set, bash_value);
-    fputs("        *) kind=-f ;;\n        esac ;;\n    esac\n    case $command in\n", out);
+    fputs("' ;;\n    *)\n        case $command,$previous in\n", out);
+    for (int i = 0; cli_command_at(i, &command); i++) {
+        candidates c = candidates_of_words(command.set);
+        for_options(out, command.set, bash_value);
+        fprintf(out, "        %s,*) words='%s' kind=%s ;;\n", command.set->name, c.words,
+                c.files ? "-f" : "");
+    }
+    fputs("        esac ;;\n    esac\n    case $command in\n", out);
     for (int i = 0; cli_command_at(i, &command); i++) {
         fprintf(out, "    %s) names='", command.set->name);
         for_options(out, command.set, bash_name);
@@ -166,9 +179,13 @@ static void zsh(FILE *out)
     for (int i = 0; cli_command_at(i, &command); i++) {
         fprintf(out, "    %s)\n        _arguments \\\n", command.set->name);
         for_options(out, command.set, zsh_option);
-        fputs("            '*:file:_files'\n        ;;\n", out);
+        candidates c = candidates_of_words(command.set);
+        if (c.words[0])
+            fprintf(out, "            '*:word:(%s)'\n        ;;\n", c.words);
+        else
+            fputs("            '*:file:_files'\n        ;;\n", out);
     }
-    fputs("    completion) compadd bash zsh fish ;;\n    help) compadd ", out);
+    fputs("    help) compadd ", out);
     put_commands(out);
     fputs(" ;;\n    esac\n}\n_fcmae \"$@\"\n", out);
 }
@@ -203,10 +220,14 @@ static void fish(FILE *out)
         fprintf(out, "complete -c fcmae -n __fish_use_subcommand -f -a %s -d ", command.set->name);
         put_fish(out, command.set->purpose);
     }
-    fputs("complete -c fcmae -n __fish_use_subcommand -f -a 'help completion version'\n"
-          "complete -c fcmae -n '__fish_seen_subcommand_from completion' -f -a 'bash zsh fish'\n",
-          out);
-    for (int i = 0; cli_command_at(i, &command); i++) for_options(out, command.set, fish_option);
+    fputs("complete -c fcmae -n __fish_use_subcommand -f -a help\n", out);
+    for (int i = 0; cli_command_at(i, &command); i++) {
+        candidates c = candidates_of_words(command.set);
+        for_options(out, command.set, fish_option);
+        if (c.words[0])
+            fprintf(out, "complete -c fcmae -n '__fish_seen_subcommand_from %s' -f -a '%s'\n",
+                    command.set->name, c.words);
+    }
 }
 
 bool cli_completion(FILE *out, const char *shell)

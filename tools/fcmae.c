@@ -36,10 +36,9 @@ static void print_overview(FILE *stream)
           stream);
     for (int i = 0; cli_command_at(i, &command); i++)
         fprintf(stream, "  %-13s %s\n", command.set->name, command.set->purpose);
-    fputs("  completion    print the completion of bash, zsh or fish\n"
-          "  version       print the version\n"
-          "\n'fcmae help COMMAND' explains a command and all its options; --man and --markdown\n"
+    fputs("\n'fcmae help COMMAND' explains a command and all its options; --man and --markdown\n"
           "between the two words give the same as a manual page or a document.\n"
+          "'fcmae --version' prints the version.\n"
           "Results go to standard output, progress to standard error. Exit status: 0 success,\n"
           "1 failure, 2 a command line that makes no sense.\n",
           stream);
@@ -85,15 +84,6 @@ static int help(int count, char **words)
     return cli_flush("help");
 }
 
-static int completion(int count, char **words)
-{
-    if (count == 1 && cli_completion(stdout, words[0])) return cli_flush("completion");
-    fputs("fcmae completion: needs the name of a shell: bash, zsh or fish. For bash:\n"
-          "    source <(fcmae completion bash)\n",
-          stderr);
-    return CLI_USAGE;
-}
-
 int main(int count, char **words)
 {
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is reported as a failed write */
@@ -108,7 +98,6 @@ int main(int count, char **words)
         printf("fcmae %s\n", fcmae_version());
         return CLI_SUCCESS;
     }
-    if (strcmp(name, "completion") == 0) return completion(count - 2, words + 2);
     cli_command command;
     if (!find_command(name, &command)) return unknown_command(name);
     cli_arguments arguments;

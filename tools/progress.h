@@ -3,8 +3,7 @@
 /**
  * Progress on standard error: a bar on a terminal, a plain line now and then elsewhere.
  *
- *     train  [=========>          ]  47%  step 1410/3000  loss 0.4312  168.2 images/s  ETA 2 min 31
- * s
+ *     train  [=========>       ]  47%  step 1410/3000  loss 0.4312  168.2 images/s  ETA 2 min 31 s
  */
 #ifndef TOOLS_PROGRESS_H
 #define TOOLS_PROGRESS_H

@@ -16,7 +16,7 @@
  * A dead channel has no direction, hence no cosine. Code that divides by max(norm, eps) gives it
  * cosine 0 with everything, which RAISES d: a layer that dies would look more diverse. Here:
  *  - `distance` counts every pair with a dead channel in it as cosine 1 (distance 0): a dead
- * channel adds nothing to what the layer can tell, exactly like a copy of another channel;
+ *    channel adds nothing to what the layer can tell, exactly like a copy of another channel;
  *  - `distance_alive` is the distance among the living channels alone (0 if fewer than two live).
  * With L of C channels alive, distance = distance_alive * (L / C)^2 holds for every image. The
  * share of dead channels stands beside them.
@@ -124,8 +124,7 @@ FCMAE_API void fcmae_collapse_observe(void *collapse, const struct fcmae_observa
 /**
  * Ends a batch: call after each fcmae_engine_forward() with the number of its samples. Folds what
  * must be summed over images in the order of the samples.
- * @param labels  [samples] 0 .. classes-1, or -1: unknown; NULL if and only if options.classes is
- * 0.
+ * @param labels  [samples] 0 .. classes-1, or -1: unknown; NULL if options.classes is 0, only then.
  * @return FCMAE_ERR_ARGUMENT: more samples than announced, a layer that was not shown, a bad label;
  *         FCMAE_ERR_NUMERIC: which layer and image hold a NaN or infinity.
  */

@@ -135,7 +135,7 @@ typedef struct fcmae_checkpoint fcmae_checkpoint;
  * the newest checkpoint of a training run, given by the run's folder or by the file `latest` in it.
  * @param key  dictionary to take the parameters from: "model", "model_ema", "state_dict", ...;
  *             "ema": whichever averaged weights there are; NULL: model, state_dict, the file
- * itself, then averaged weights.
+ *             itself, then averaged weights.
  * @return as fcmae_tensor_file_open(); FCMAE_ERR_NOT_FOUND if there is nothing under `key`. A file
  *         without ConvNeXt parameters opens (info->recognised is false).
  */

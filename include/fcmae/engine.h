@@ -36,9 +36,9 @@ typedef struct fcmae_engine_options {
     int frozen_blocks; /**< "classify": the first encoder blocks, with stem and downsampling
                           before them, get no gradients and cost no backward pass; 0 .. all */
     fcmae_precision precision;
-    int instruction_set; /**< 0: the best of this processor; 1 portable, 2 AVX2, 3 AVX-512, 4 that
-                              with bfloat16 products: the most to use. Results differ between sets
-                              in the last bits.                                                  */
+    int instruction_set; /**< the most to use. 0: the best of this processor; 1 portable, 2 AVX2,
+                              3 AVX-512, 4 with its products of bfloat16. Results differ between
+                              sets in the last bits.                                             */
 } fcmae_engine_options;
 
 /** What a plan amounts to: filled by fcmae_engine_plan() without allocating. */
@@ -172,7 +172,7 @@ typedef struct fcmae_observation {
     int lane; /**< calls of one lane never overlap */
 } fcmae_observation;
 
-/** Forward only, of any engine. */
+/** Forward only, in any mode. */
 FCMAE_API fcmae_status fcmae_engine_forward(fcmae_engine *engine, const fcmae_batch *batch,
                                             const fcmae_outputs *outputs, fcmae_error *error);
 

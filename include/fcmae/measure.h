@@ -25,8 +25,7 @@ FCMAE_API double fcmae_measure_seconds(void);
 /**
  * Floating-point operations per second of independent fused multiply-adds that stay in registers,
  * with the instruction set the kernels use: the ceiling of any product.
- * @param instruction_set  the most to use, as in fcmae_engine_options: 0 the best of this
- * processor, 1 portable, 2 AVX2, 3 AVX-512
+ * @param instruction_set  the most to use, as in fcmae_engine_options
  * @param bfloat16  products of bfloat16 pairs added up in float32, where the processor has them;
  *                  elsewhere the float32 figure
  * @param threads  <= 0: one per processor
@@ -48,7 +47,7 @@ FCMAE_API double fcmae_measure_bandwidth(void *buffer, size_t bytes, int threads
 FCMAE_API const char *fcmae_measure_instruction_set(int instruction_set, bool bfloat16);
 /** Whether bfloat16 products are instructions of this processor; if not, engines emulate them: the
  *  operands are rounded alike, but it takes longer than float32. Argument as in
- * fcmae_measure_peak(). */
+ *  fcmae_measure_peak(). */
 FCMAE_API bool fcmae_measure_has_bfloat16(int instruction_set);
 /** Processors this process may run on, at least 1. */
 FCMAE_API int fcmae_measure_processors(void);

@@ -46,8 +46,7 @@ typedef struct fcmae_adamw_options {
     double layer_decay_rate; /**< in (0, 1]; unused without layer decay */
     int frozen_blocks;   /**< the first encoder blocks, with stem and downsampling before them, are
                               left as they are: no decay, no part in the gradient's norm          */
-    int instruction_set; /**< as in fcmae_engine_options: 0 the best of this processor, 1 portable,
-                              2 AVX2, 3 AVX-512: the most to use. The last bits depend on it    */
+    int instruction_set; /**< as in fcmae_engine_options: the last bits depend on it              */
 } fcmae_adamw_options;
 
 /** Pretraining values: 0.9, 0.95, 1e-8, weight decay 0.05, no clipping, no layer decay. */

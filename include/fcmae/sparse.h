@@ -50,8 +50,8 @@ typedef struct fcmae_sites fcmae_sites;
  * @param active   [images, height, width], nonzero = active (the opposite of the `removed` masks of
  *                 fcmae/mask.h); not retained. Any set will do: none, one, all.
  * @param threads  of the operators on these sites; 0: every processor
- * @return FCMAE_ERR_ARGUMENT (a size below 1, too many sites), FCMAE_ERR_MEMORY. *sites is then
- * NULL.
+ * @return FCMAE_ERR_ARGUMENT (a size below 1, too many sites), FCMAE_ERR_MEMORY; *sites is then
+ *         NULL.
  */
 FCMAE_API fcmae_status fcmae_sites_create(fcmae_sites **sites, int images, int height, int width,
                                           const uint8_t *active, int threads, fcmae_error *error);
@@ -80,8 +80,8 @@ FCMAE_API void fcmae_sites_coordinates(const fcmae_sites *sites, int32_t *coordi
  * Submanifold depthwise 7x7 convolution. Output sites are input sites; the sum runs over the
  * offsets (i, j) whose site is active and is not renormalised:
  *
- *   y[s,c] = bias[c] + sum over i, j in -3 .. 3 of weight[c, i + 3, j + 3] * x[(s.y + i, s.x + j),
- * c]
+ *   y[s,c] = bias[c] +
+ *            sum over i, j in -3 .. 3 of weight[c, i + 3, j + 3] * x[(s.y + i, s.x + j), c]
  *
  * @param x, y    [S, C]
  * @param weight  [C, 1, 7, 7]
@@ -115,8 +115,8 @@ FCMAE_API fcmae_status fcmae_sites_depthwise_backward(const fcmae_sites *sites, 
  * 2x2 convolution with stride 2 from the fine sites to the coarse ones; a missing child counts as
  * zero:
  *
- *   y[s,o] = bias[o] + sum over i, j in 0 .. 1 and c of weight[o,c,i,j] * x[(2 s.y + i, 2 s.x + j),
- * c]
+ *   y[s,o] = bias[o] +
+ *            sum over i, j in 0 .. 1 and c of weight[o,c,i,j] * x[(2 s.y + i, 2 s.x + j), c]
  *
  * @param coarse  from fcmae_sites_coarsen(), else FCMAE_ERR_ARGUMENT
  * @param x       [fine S, in], rows of the object that was coarsened

@@ -7,16 +7,16 @@
  * (supervised training of the dense network). What it can be told is its set of options
  * (fcmae/options.h; listed in docs/options.md and `fcmae help TASK`). A run lives in a folder:
  *
- *   config.json                          every option as resolved
- *   log.jsonl                            one object per update: step, epoch, loss, lr, grad_norm,
- *                                        images_per_s, data_wait, elapsed, and what the task
- *                                        measures; events between them
- *   checkpoint-<step>.safetensors        the weights, official names
- *   checkpoint-<step>.state.safetensors  moments, average of the weights, step, position in the
- *                                        data, seed and every option that shapes the result
- *   latest                               name of the newest checkpoint, written last
- *   best.safetensors                     finetune: the weights, or their average, with the
- *                                        highest validation accuracy so far
+ *   config.json                         every option as resolved
+ *   log.jsonl                           one object per update: step, epoch, loss, lr, grad_norm,
+ *                                       images_per_s, data_wait, elapsed, and what the task
+ *                                       measures; events between them
+ *   checkpoint-<step>.safetensors       the weights, official names
+ *   checkpoint-<step>.state.safetensors moments, average of the weights, step, position in the
+ *                                       data, seed and every option that shapes the result
+ *   latest                              name of the newest checkpoint, written last
+ *   best.safetensors                    finetune: the weights, or their average, with the highest
+ *                                       validation accuracy so far
  *
  * A run is a pure function of its options: interrupted anywhere (also by SIGKILL or a power cut)
  * and continued, on any number of threads, it ends in the same bytes. Only `lanes`, `micro-batch`
@@ -125,7 +125,7 @@ FCMAE_API void fcmae_train_result_release(fcmae_train_result *result);
  * @param result     [out] also after a failure; may be NULL.
  * @return FCMAE_ERR_INTERRUPTED: should_stop said so; the state is saved.
  *   FCMAE_ERR_NUMERIC: a loss or gradient is not finite: the sentence names the step, the images
- * and the last good checkpoint; log.jsonl lists all images of the step. Nothing is saved.
+ *     and the last good checkpoint; log.jsonl lists all images of the step. Nothing is saved.
  *   FCMAE_ERR_IO: also a full disk: earlier checkpoints stay as they are.
  *   FCMAE_ERR_SHAPE: fewer images than one update takes. FCMAE_ERR_MISMATCH: the checkpoint belongs
  *     to a run with other options (which), a class of the validation folder is not in training, or

@@ -309,9 +309,9 @@ void fcmae_block_forward(const fcmae_block *block, const fcmae_workspace *worksp
                              .branch = branch,
                              .state = state,
                              .grn = block->parameters->grn_gamma != 0};
-    fcmae_run(workspace, fcmae_depthwise_units(map), mix_task, &pass);
-    if (map->grid) fcmae_run(workspace, map->blocks, normalise_task, &pass);
-    fcmae_run(workspace, (int64_t)block->expand.panels * map->blocks, expand_task, &pass);
+    fcmae_workspace_run(workspace, fcmae_depthwise_units(map), mix_task, &pass);
+    if (map->grid) fcmae_workspace_run(workspace, map->blocks, normalise_task, &pass);
+    fcmae_workspace_run(workspace, (int64_t)block->expand.panels * map->blocks, expand_task, &pass);
     fcmae_grn_shape shape = {.hidden = block->hidden,
                              .images = map->images,
                              .segments = map->segments,
@@ -323,7 +323,7 @@ void fcmae_block_forward(const fcmae_block *block, const fcmae_workspace *worksp
         fcmae_grn_scale(&shape, state->norm, state->mean, gamma, branch, state->scale);
     pass.groups = fcmae_block_group(map, map->live_blocks, block->channels, workspace->threads);
     pass.parts = parts_of_groups(block, pass.groups.count, workspace->threads);
-    fcmae_run(workspace, (int64_t)pass.groups.count * pass.parts, reduce_task, &pass);
+    fcmae_workspace_run(workspace, (int64_t)pass.groups.count * pass.parts, reduce_task, &pass);
 }
 
 void fcmae_block_unpanel(const fcmae_block *b, const fcmae_site_map *map,

@@ -49,8 +49,8 @@ static void narrow_operand(fcmae_block_pass *pass, float *rows)
 {
     if (!pass->block->pairs) return;
     pass->out = rows;
-    fcmae_run(pass->workspace, (pass->map->rows + NARROW_ROWS - 1) / NARROW_ROWS, narrow_task,
-              pass);
+    fcmae_workspace_run(pass->workspace, (pass->map->rows + NARROW_ROWS - 1) / NARROW_ROWS,
+                        narrow_task, pass);
 }
 
 /** G[c][panel] += x^T d over a row range; d is float32 rows, or pairs of rows in bfloat16. */
@@ -270,7 +270,7 @@ void fcmae_block_backward(const fcmae_block *block, const fcmae_workspace *works
     reduce_bias_backward(&pass);
     narrow_operand(&pass, gradient);
     pass.groups = panel_groups(block, map->live_blocks);
-    fcmae_run(workspace, block->reduce_back.panels, reduce_backward_task, &pass);
+    fcmae_workspace_run(workspace, block->reduce_back.panels, reduce_backward_task, &pass);
 
     fcmae_grn_shape shape = {.hidden = block->hidden,
                              .images = map->images,
@@ -283,12 +283,12 @@ void fcmae_block_backward(const fcmae_block *block, const fcmae_workspace *works
 
     narrow_operand(&pass, state->normalised);
     pass.groups = panel_groups(block, map->blocks);
-    fcmae_run(workspace, block->expand.panels, expand_backward_task, &pass);
+    fcmae_workspace_run(workspace, block->expand.panels, expand_backward_task, &pass);
     pass.groups = fcmae_block_group(map, map->blocks, block->channels, workspace->threads);
-    fcmae_run(workspace, pass.groups.count, normalise_backward_task, &pass);
-    fcmae_run(workspace, fcmae_depthwise_units(map), mix_backward_task, &pass);
-    fcmae_run(workspace, workspace->threads > 1 ? block->stride / 16 : 1, taps_backward_task,
-              &pass);
+    fcmae_workspace_run(workspace, pass.groups.count, normalise_backward_task, &pass);
+    fcmae_workspace_run(workspace, fcmae_depthwise_units(map), mix_backward_task, &pass);
+    fcmae_workspace_run(workspace, workspace->threads > 1 ? block->stride / 16 : 1,
+                        taps_backward_task, &pass);
 }
 
 /* From gradients of the folded weights to gradients of the parameters. */

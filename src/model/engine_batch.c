@@ -117,6 +117,8 @@ static fcmae_status begin_step(fcmae_engine *engine, fcmae_call *call, fcmae_err
     const fcmae_lane_shape *shape = &engine->lane[0].shape;
     if (!engine->info.options.train)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "an engine made for inference cannot train");
+    if (objective->targets && !call->batch->targets)
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "a training step needs targets");
     call->terms = call->batch->samples;
     if (objective->begin) FCMAE_TRY(objective->begin(call, shape->height * shape->width, error));
     double terms = (double)call->terms; /* whole numbers: exact */

@@ -33,6 +33,7 @@ struct fcmae_objective {
     unsigned parts;   /**< bits of fcmae_parameter_part: of the parameters it adds */
     unsigned sends;   /**< bits of stages whose output it sends a gradient to */
     bool pooled;      /**< needs lane->pooled in a training step, too */
+    bool targets;     /**< a training step needs the batch's targets */
     bool frozen;      /**< can be trained with frozen blocks: sees whole images */
     size_t layers_size, state_size; /**< bytes of network->layers and lane->state, zeroed */
 

@@ -105,7 +105,8 @@ static int task_rows(const patch_pass *pass, int64_t task, int *first)
 static void run_rows(patch_pass *pass, fcmae_task task)
 {
     pass->per_task = rows_per_task(pass->workspace, pass->rows);
-    fcmae_run(pass->workspace, (pass->rows + pass->per_task - 1) / pass->per_task, task, pass);
+    fcmae_workspace_run(pass->workspace, (pass->rows + pass->per_task - 1) / pass->per_task, task,
+                        pass);
 }
 
 /* 2x2 downsampling */
@@ -250,9 +251,10 @@ void fcmae_downsample_backward(const fcmae_patch_layer *layer, const fcmae_works
                                    gradients + layer->parameters->bias->offset);
     weight_pass weights = {layer, workspace, rows, normalised, gradient, gradients};
     if (layer->pairs)
-        fcmae_run(workspace, (rows + NARROW_ROWS - 1) / NARROW_ROWS, downsample_pairs_task,
-                  &weights);
-    fcmae_run(workspace, 4 * (int64_t)layer->weight.panels, downsample_weight_task, &weights);
+        fcmae_workspace_run(workspace, (rows + NARROW_ROWS - 1) / NARROW_ROWS,
+                            downsample_pairs_task, &weights);
+    fcmae_workspace_run(workspace, 4 * (int64_t)layer->weight.panels, downsample_weight_task,
+                        &weights);
     patch_pass pass = {.layer = layer,
                        .workspace = workspace,
                        .rows = rows,

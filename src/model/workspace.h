@@ -49,8 +49,8 @@ static inline float *fcmae_take_floats(fcmae_arena *arena, int64_t rows, int64_t
 }
 
 /** Runs tasks of an operator on the lane's threads. */
-static inline void fcmae_run(const fcmae_workspace *workspace, int64_t count, fcmae_task task,
-                             void *argument)
+static inline void fcmae_workspace_run(const fcmae_workspace *workspace, int64_t count,
+                                       fcmae_task task, void *argument)
 {
     fcmae_parallel_for(workspace->threads, count, task, argument);
 }

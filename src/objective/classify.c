@@ -55,13 +55,6 @@ static void reserve_lane(fcmae_lane *lane, fcmae_arena *arena, fcmae_workspace_s
     fcmae_head_reserve_state(lane->network->layers, arena, lane->shape.micro_batch, lane->state);
 }
 
-static fcmae_status begin(fcmae_call *call, int cells, fcmae_error *error)
-{
-    (void)cells;
-    if (call->batch->targets) return FCMAE_OK;
-    return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "a training step needs targets");
-}
-
 /** Gradient of the encoder's output: that of its mean, shared by the sites of an image. */
 static void spread(fcmae_lane *lane, const fcmae_head *head, const fcmae_head_state *state,
                    int count)
@@ -122,6 +115,7 @@ const fcmae_objective fcmae_objective_classify = {
     .parts = FCMAE_BIT(FCMAE_PART_HEAD),
     .sends = FCMAE_BIT(LAST),
     .pooled = true,
+    .targets = true,
     .frozen = true,
     .layers_size = sizeof(fcmae_head),
     .state_size = sizeof(fcmae_head_state),
@@ -132,7 +126,6 @@ const fcmae_objective fcmae_objective_classify = {
     .pack_tasks = pack_tasks,
     .pack = pack,
     .reserve_lane = reserve_lane,
-    .begin = begin,
     .run = run,
     .count = count,
 };

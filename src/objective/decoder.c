@@ -110,7 +110,7 @@ void fcmae_decoder_embed(const fcmae_decoder *d, const fcmae_workspace *workspac
                                         workspace->narrow_rows, d->stride);
     decoder_pass pass = {
         .decoder = d, .workspace = workspace, .map = map, .encoder = encoder, .out = rows};
-    fcmae_run(workspace, d->proj.panels, embed_task, &pass);
+    fcmae_workspace_run(workspace, d->proj.panels, embed_task, &pass);
 }
 
 void fcmae_decoder_embed_backward(const fcmae_decoder *d, const fcmae_workspace *workspace,
@@ -185,7 +185,7 @@ void fcmae_decoder_targets(const fcmae_decoder *decoder, const fcmae_workspace *
     int side = fcmae_config_patch(config);
     pass.pixels = fcmae_pixels_of(images, workspace->kernels, config->channels, map->height * side,
                                   map->width * side);
-    fcmae_run(workspace, map->live, target_task, &pass);
+    fcmae_workspace_run(workspace, map->live, target_task, &pass);
 }
 
 /** Decoder output as bfloat16 operands, where the prediction computes in bfloat16. */
@@ -227,7 +227,7 @@ void fcmae_decoder_predict(const fcmae_decoder *decoder, const fcmae_workspace *
     decoder_pass pass = {
         .decoder = decoder, .workspace = workspace, .live = live, .rows = rows, .out = prediction};
     narrow_rows(&pass, false);
-    fcmae_run(workspace, decoder->pred.panels, predict_task, &pass);
+    fcmae_workspace_run(workspace, decoder->pred.panels, predict_task, &pass);
 }
 
 /** One panel: prediction, error, its bias and weight gradient, while
@@ -300,6 +300,6 @@ void fcmae_decoder_loss(const fcmae_decoder *decoder, const fcmae_workspace *wor
                          .out = gradient,
                          .gradients = gradients};
     narrow_rows(&pass, true);
-    fcmae_run(workspace, decoder->pred.panels, loss_task, &pass);
-    fcmae_run(workspace, decoder->pred_back.panels, loss_data_task, &pass);
+    fcmae_workspace_run(workspace, decoder->pred.panels, loss_task, &pass);
+    fcmae_workspace_run(workspace, decoder->pred_back.panels, loss_data_task, &pass);
 }

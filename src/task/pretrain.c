@@ -9,12 +9,13 @@
 #include "core/memory.h"
 #include "fcmae/mask.h"
 #include "fcmae/preset.h"
+#include "model/objective.h"
 #include "task/inspection.h"
 #include "task/tasks.h"
 
 typedef struct pretrain_values {
     fcmae_run_values run; /* first */
-    const char *data;
+    const char *data, *objective;
     double mask_ratio;
     int mask_unit, masks_per_image, pictures;
     int64_t watch_collapse;
@@ -42,6 +43,10 @@ static const fcmae_option rows[] = {
 
     {.type = FCMAE_OPTION_HEADING, .help = "Masked autoencoder"},
     FCMAE_INPUT_SIZE_ROW,
+    {"objective", FCMAE_OPTION_TEXT, AT(objective), .fallback = "masked", .unit = "NAME",
+     .record = FCMAE_RECORD_FIXED,
+     .help =
+         "What is learned. masked: a decoder predicts the pixels of the removed cells (FCMAE)."},
     {"mask-ratio", FCMAE_OPTION_NUMBER, AT(mask_ratio), .fallback = "0.6", FCMAE_FROM_RECIPE,
      .range = "(0, 1)", .section = "pretrain", .record = FCMAE_RECORD_FIXED,
      .help = "Share of the cells removed."},
@@ -79,6 +84,17 @@ static const pretrain_values *values_of(const fcmae_run *run)
     return (const pretrain_values *)(const void *)run->values;
 }
 
+static fcmae_status check_objective(const fcmae_model_config *model, fcmae_error *error)
+{
+    FCMAE_TRY(fcmae_objective_check(model, error));
+    if (!fcmae_objective_find(model->objective)->targets) return FCMAE_OK;
+    return fcmae_fail(
+        error, FCMAE_ERR_ARGUMENT,
+        "the objective %s needs labels, which pretraining has none of; see fcmae help "
+        "finetune",
+        model->objective);
+}
+
 static fcmae_status resolve(fcmae_run *run, fcmae_error *error)
 {
     pretraining *own = run->own;
@@ -88,9 +104,10 @@ static fcmae_status resolve(fcmae_run *run, fcmae_error *error)
     fcmae_status status = fcmae_preset_apply(preset, run->options, error);
     memcpy(run->values->model.name, fcmae_preset_config(preset)->name,
            sizeof run->values->model.name);
-    run->values->model.objective = "masked";
+    run->values->model.objective = v->objective;
     fcmae_preset_close(&preset);
     if (status != FCMAE_OK) return status;
+    FCMAE_TRY(check_objective(&v->run.model, error));
     own->recipe_warmup = v->run.warmup_epochs;
     run->views = v->masks_per_image;
     int patch = fcmae_config_patch(&v->run.model);
@@ -169,9 +186,10 @@ static fcmae_status begin(fcmae_run *run, fcmae_error *error)
 {
     const pretrain_values *v = values_of(run);
     pretraining *own = run->own;
+    bool predicts_pixels = fcmae_config_has_part(&v->run.model, FCMAE_PART_DECODER);
     (void)error;
     own->inspection = (fcmae_inspection){.watch_every = v->watch_collapse,
-                                         .pictures = v->pictures,
+                                         .pictures = predicts_pixels ? v->pictures : 0,
                                          .data = v->data,
                                          .mask_unit = v->mask_unit,
                                          .mask_ratio = v->mask_ratio};

@@ -82,10 +82,10 @@ static fcmae_status check_options(const fcmae_adamw_options *o, fcmae_error *err
     if (!(o->clip >= 0 && isfinite(o->clip)))
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
                           "the gradient clip is %g, but must be 0 (none) or more", o->clip);
-    if (o->instruction_set < 0 || o->instruction_set > 3)
+    if (o->instruction_set < 0 || o->instruction_set > 4)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
                           "the instruction set is %d, but must be 0 (the best), 1 (portable), "
-                          "2 (AVX2) or 3 (AVX-512)",
+                          "2 (AVX2), 3 (AVX-512) or 4 (AVX-512 with bfloat16)",
                           o->instruction_set);
     if (o->frozen_blocks < 0)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "%d blocks cannot be frozen",

@@ -219,7 +219,7 @@ START_TEST(adamw_refuses_impossible_options)
     bad[4].clip = -1;
     bad[5].layer_decay = FCMAE_LAYER_DECAY_GROUP;
     bad[5].layer_decay_rate = 0;
-    bad[6].instruction_set = 4;
+    bad[6].instruction_set = 5;
     bad[7].instruction_set = -1;
     for (int i = 0; i < 8; i++) {
         fcmae_adamw *adamw = NULL;
