@@ -100,7 +100,8 @@ typedef struct fcmae_collapse_layer {
     double selectivity_histogram[FCMAE_SELECTIVITY_BINS]; /**< shares over [0,1]; all 0 without */
 } fcmae_collapse_layer;
 
-/** Accumulator of one model. Opaque; one owner. */
+/** Accumulator of one model. Opaque; one owner. Its observer may be called by the threads of that
+ *  engine; other calls from one thread at a time. */
 typedef struct fcmae_collapse fcmae_collapse;
 
 /**
@@ -223,10 +224,10 @@ FCMAE_API fcmae_status fcmae_collapse_write(const char *directory,
                                             const fcmae_collapse_entry *entries, int count,
                                             fcmae_error *error);
 
-/* ---- during pretraining
- * -------------------------------------------------------------------------- */
+/* ---- during pretraining ---- */
 
-/** The distance of each stage on the few samples of one forward pass. Opaque; one owner. */
+/** The distance of each stage on the few samples of one forward pass. Opaque; one owner. Its
+ *  observer may be called by the threads of that engine; other calls from one thread at a time. */
 typedef struct fcmae_watch fcmae_watch;
 
 /** @param samples  most samples of one forward pass; @param lanes  those of the engine. */

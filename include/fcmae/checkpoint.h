@@ -127,7 +127,7 @@ typedef struct fcmae_checkpoint_info {
     fcmae_load_report report; /**< against a model of `config`: what is missing or odd. Owned. */
 } fcmae_checkpoint_info;
 
-/** An open checkpoint. Opaque; one owner. */
+/** An open checkpoint. Opaque; one owner. Never changes: any thread may load from it. */
 typedef struct fcmae_checkpoint fcmae_checkpoint;
 
 /**

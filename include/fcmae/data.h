@@ -126,6 +126,8 @@ typedef struct fcmae_loader_statistics {
     int64_t bad_files;   /**< different files found unreadable */
 } fcmae_loader_statistics;
 
+/** Batches in the order of a run, prepared by threads of its own. Opaque; one owner. One thread
+ *  takes batches; fcmae_loader_get_statistics() from any, callbacks included. */
 typedef struct fcmae_loader fcmae_loader;
 
 /**

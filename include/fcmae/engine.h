@@ -60,6 +60,9 @@ FCMAE_API fcmae_status fcmae_engine_plan(const fcmae_model_config *config,
                                          const fcmae_engine_options *options,
                                          fcmae_engine_plan_info *info, fcmae_error *error);
 
+/** A network at work: packed weights, the memory of its lanes, gradients. Opaque; one owner. One
+ *  thread at a time (it uses options.threads of its own); different engines in parallel, also of
+ *  one model that nobody changes meanwhile. */
 typedef struct fcmae_engine fcmae_engine;
 
 /**

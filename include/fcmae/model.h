@@ -132,7 +132,8 @@ FCMAE_API fcmae_status fcmae_config_parameters(const fcmae_model_config *config,
                                                fcmae_parameter **table, int *count,
                                                int64_t *parameters, fcmae_error *error);
 
-/** A configuration, its parameter table and the values. Opaque; one owner. */
+/** A configuration, its parameter table and the values. Opaque; one owner. Any thread may read;
+ *  values are changed by one while no other reads. */
 typedef struct fcmae_model fcmae_model;
 
 /** Builds table and block (zero values). @return FCMAE_ERR_ARGUMENT, FCMAE_ERR_MEMORY. */

@@ -56,6 +56,8 @@ FCMAE_API fcmae_adamw_options fcmae_adamw_defaults(void);
 FCMAE_API bool fcmae_adamw_decays(const fcmae_adamw_options *options,
                                   const fcmae_parameter *parameter);
 
+/** The moments of one model's parameters, and how many updates they are of. Opaque; one owner. One
+ *  thread at a time; different ones in parallel. */
 typedef struct fcmae_adamw fcmae_adamw;
 
 /**

@@ -108,8 +108,8 @@ typedef struct fcmae_option_set {
 
 #define FCMAE_COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
-/** Values of a set of options. Opaque; one owner. One thread at a time; different ones in parallel.
- */
+/** Values of a set of options. Opaque; one owner. One thread at a time; different ones in
+ *  parallel. */
 typedef struct fcmae_options fcmae_options;
 
 /** With every default in place. @param set  retained: a constant. @return FCMAE_ERR_MEMORY. */

@@ -42,7 +42,8 @@ extern "C" {
 /** Most sites of a grid, active or not: images * height * width. */
 #define FCMAE_SITES_MOST_SITES 33554432
 
-/** The active sites of one grid: rows, neighbours, work units. Opaque; one owner. */
+/** The active sites of one grid: rows, neighbours, work units. Opaque; one owner. Never changes:
+ *  any thread may use it. */
 typedef struct fcmae_sites fcmae_sites;
 
 /**

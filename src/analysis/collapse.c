@@ -32,7 +32,8 @@ static void *take(size_t a, size_t b, size_t element, bool *short_of_memory)
     return memory;
 }
 
-void fcmae_collapse_slot_release(fcmae_collapse_slot *slot)
+/** Frees what a slot owns. */
+static void release_slot(fcmae_collapse_slot *slot)
 {
     free(slot->cells);
     free(slot->rows);
@@ -50,7 +51,7 @@ void fcmae_collapse_destroy(fcmae_collapse **collapse)
     if (!collapse || !*collapse) return;
     fcmae_collapse *self = *collapse;
     for (int i = 0; self->slots && i < self->blocks * self->points; i++)
-        fcmae_collapse_slot_release(&self->slots[i]);
+        release_slot(&self->slots[i]);
     for (int i = 0; self->scratch && i < self->options.lanes; i++) free(self->scratch[i]);
     free(self->slots);
     free(self->layers);

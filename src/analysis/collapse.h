@@ -43,7 +43,4 @@ struct fcmae_collapse {
     bool finished;
 };
 
-/** Frees what a slot owns. */
-void fcmae_collapse_slot_release(fcmae_collapse_slot *slot);
-
 #endif

@@ -102,8 +102,9 @@ static fcmae_status unknown(const fcmae_options *options, const char *name, fcma
                       name, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
-fcmae_status fcmae_options_store(fcmae_options *options, fcmae_option_level level, int index,
-                                 const char *text, fcmae_error *error)
+/** Sets row `index`, whoever may: see fcmae_options_set_at(). */
+static fcmae_status store(fcmae_options *options, fcmae_option_level level, int index,
+                          const char *text, fcmae_error *error)
 {
     const fcmae_option *option = &options->set->options[index];
     bool stays = options->levels[index] > level;
@@ -137,7 +138,7 @@ fcmae_status fcmae_options_set_at(fcmae_options *options, fcmae_option_level lev
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "%s cannot be set: %s", option->name,
                           option->source == FCMAE_SOURCE_FACT ? "the run finds it out"
                                                               : "it belongs into a preset file");
-    return fcmae_options_store(options, level, index, text, error);
+    return store(options, level, index, text, error);
 }
 
 fcmae_status fcmae_options_set(fcmae_options *options, const char *name, const char *text,

@@ -14,8 +14,4 @@ struct fcmae_options {
     int text_count;
 };
 
-/** Sets row `index`, whoever may: see fcmae_options_set_at(). */
-fcmae_status fcmae_options_store(fcmae_options *options, fcmae_option_level level, int index,
-                                 const char *text, fcmae_error *error);
-
 #endif

@@ -17,7 +17,8 @@ int fcmae_panel_width(int n)
     return 16;
 }
 
-int fcmae_packed_depth(const fcmae_packed *packed)
+/** Elements of 4 bytes along k: k, or k / 2 for pairs. */
+static int packed_depth(const fcmae_packed *packed)
 {
     return packed->pairs ? packed->k / 2 : packed->k;
 }
@@ -29,13 +30,13 @@ void fcmae_packed_reserve(fcmae_packed *packed, fcmae_arena *arena, int k, int n
     packed->pairs = pairs;
     packed->width = fcmae_panel_width(n);
     packed->panels = fcmae_stride(n) / packed->width;
-    packed->data = fcmae_arena_take(
-        arena, (size_t)fcmae_packed_depth(packed) * (size_t)fcmae_stride(n), sizeof(float));
+    packed->data = fcmae_arena_take(arena, (size_t)packed_depth(packed) * (size_t)fcmae_stride(n),
+                                    sizeof(float));
 }
 
 static float *panel_data(const fcmae_packed *packed, int panel)
 {
-    return packed->data + (int64_t)panel * fcmae_packed_depth(packed) * packed->width;
+    return packed->data + (int64_t)panel * packed_depth(packed) * packed->width;
 }
 
 #define PACK_ROWS 64 /* k of one turn: a [64][80] square of float32 on the way to bfloat16 */
@@ -95,7 +96,7 @@ static void multiply(const fcmae_kernels *kernels, bool pairs, const fcmae_produ
 static void multiply_whole(const fcmae_kernels *kernels, const fcmae_linear *l,
                            fcmae_product *product)
 {
-    int depth = fcmae_packed_depth(l->weights), lines = depth * l->weights->width / 16;
+    int depth = packed_depth(l->weights), lines = depth * l->weights->width / 16;
     int parts = l->parts > 0 ? l->parts : 1, first = lines * l->part / parts;
     product->a_panels = 1;
     product->a_panel_width = depth;
@@ -110,7 +111,7 @@ static void multiply_whole(const fcmae_kernels *kernels, const fcmae_linear *l,
 static void multiply_pieces(const fcmae_kernels *kernels, const fcmae_linear *l,
                             fcmae_product *product)
 {
-    int pieces = fcmae_packed_depth(l->weights) / l->a_width;
+    int pieces = packed_depth(l->weights) / l->a_width;
     int step = l->a_width < K_BLOCK ? K_BLOCK / l->a_width : 1;
     product->a_panel_width = l->a_width;
     product->a_panel_stride = l->a_distance;

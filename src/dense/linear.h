@@ -57,8 +57,6 @@ int fcmae_panel_width(int n);
 
 /** Takes room for packed weights (k rows, n columns). */
 void fcmae_packed_reserve(fcmae_packed *packed, fcmae_arena *arena, int k, int n, bool pairs);
-/** Elements of 4 bytes along k: k, or k / 2 for pairs. */
-int fcmae_packed_depth(const fcmae_packed *packed);
 /** Fills panel `panel` from src [k][stride], rows times row_scale (NULL: one). */
 void fcmae_packed_fill(const fcmae_kernels *kernels, const fcmae_packed *packed, int panel,
                        const float *src, int64_t stride, const float *row_scale);

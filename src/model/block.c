@@ -88,7 +88,7 @@ void fcmae_block_pack(const fcmae_block *b, const fcmae_kernels *kernels, int ta
  * rows * 4C: small weights want groups that stay in the L2 cache, weights beyond it want long ones.
  * The grouping never changes a result.
  */
-int fcmae_block_group_rows(int channels, int rows, int threads)
+static int group_rows(int channels, int rows, int threads)
 {
     int64_t hidden = 4 * (int64_t)channels, weights = hidden * channels;
     int64_t want = weights > (int64_t)1 << 20 ? 512 : 131072 / hidden;
@@ -100,7 +100,7 @@ int fcmae_block_group_rows(int channels, int rows, int threads)
 int64_t fcmae_block_scratch(int channels, int rows, int threads)
 {
     /* y of one row group over the whole hidden width; also covers a panel of every row */
-    int64_t group = fcmae_block_group_rows(channels, rows, threads);
+    int64_t group = group_rows(channels, rows, threads);
     int64_t reduce = (group + 2 * FCMAE_SEGMENT_ROWS) * 4 * channels,
             panel = (int64_t)(rows + 2) * 120;
     int64_t row_major = (group + 2 * FCMAE_SEGMENT_ROWS) * fcmae_stride(channels);
@@ -111,7 +111,7 @@ int64_t fcmae_block_scratch(int channels, int rows, int threads)
 fcmae_block_groups fcmae_block_group(const fcmae_site_map *map, int blocks, int channels,
                                      int threads)
 {
-    int rows = fcmae_block_group_rows(channels, map->rows, threads);
+    int rows = group_rows(channels, map->rows, threads);
     fcmae_block_groups groups = {.blocks = blocks, .per_group = rows / FCMAE_SEGMENT_ROWS};
     groups.count = (blocks + groups.per_group - 1) / groups.per_group;
     return groups;

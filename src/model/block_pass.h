@@ -29,7 +29,6 @@ typedef struct fcmae_block_pass {
     int parts; /**< of the panels of a group's second linear, forward only */
 } fcmae_block_pass;
 
-int fcmae_block_group_rows(int channels, int rows, int threads);
 fcmae_block_groups fcmae_block_group(const fcmae_site_map *map, int blocks, int channels,
                                      int threads);
 fcmae_row_range fcmae_block_range(const fcmae_site_map *map, const fcmae_block_groups *groups,

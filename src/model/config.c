@@ -30,8 +30,7 @@ int fcmae_config_patch_values(const fcmae_model_config *config)
     return patch * patch * config->channels;
 }
 
-fcmae_status fcmae_check_row(const fcmae_model_config *config, const char *name,
-                             fcmae_error *error)
+fcmae_status fcmae_check_row(const fcmae_model_config *config, const char *name, fcmae_error *error)
 {
     const fcmae_option *row = fcmae_option_find(&fcmae_model_option_set, name);
     const void *member = (const char *)config + row->offset;

@@ -20,12 +20,12 @@ static void forward_front(fcmae_lane *lane, const fcmae_call *call, int s, const
     int64_t kept = lane->shape.backward ? chunk->row : 0;
     float *out = lane->stage[s].x[0] + chunk->row * layer->out_stride;
     if (s == 0)
-        fcmae_stem_forward(layer, &lane->workspace, config, chunk->map, &call->batch->images,
-                           lane->image_index + chunk->first,
-                           &(fcmae_stem_state){
-                               front->patches + kept * fcmae_stem_patch_stride(config),
-                               front->normalised + kept * layer->out_stride, front->rstd + kept},
-                           out);
+        fcmae_stem_forward(
+            layer, &lane->workspace, config, chunk->map, &call->batch->images,
+            lane->image_index + chunk->first,
+            &(fcmae_stem_state){front->patches + kept * fcmae_stem_patch_stride(config),
+                                front->normalised + kept * layer->out_stride, front->rstd + kept},
+            out);
     else
         fcmae_downsample_forward(
             layer, &lane->workspace, chunk->map->rows,

@@ -28,9 +28,6 @@ fcmae_status fcmae_engine_join(fcmae_engine *engine, const fcmae_group *group, f
 /** Threads of a loop over lanes: lanes stay with their threads (fcmae_parallel_static). */
 int fcmae_engine_lane_threads(const fcmae_engine *engine);
 
-/** Resolves every 0 of the options; checks them against the configuration. */
-fcmae_status fcmae_engine_resolve(const fcmae_model_config *config, int64_t block_size,
-                                  fcmae_engine_options *options, fcmae_error *error);
 /** Sizes of the lanes for resolved options. */
 fcmae_lane_shape fcmae_engine_lane_shape(const fcmae_model_config *config,
                                          const fcmae_engine_options *options);

@@ -52,8 +52,9 @@ static fcmae_status check_options(const fcmae_model_config *config,
     return FCMAE_OK;
 }
 
-fcmae_status fcmae_engine_resolve(const fcmae_model_config *config, int64_t block_size,
-                                  fcmae_engine_options *o, fcmae_error *error)
+/** Resolves every 0 of the options; checks them against the configuration. */
+static fcmae_status resolve(const fcmae_model_config *config, int64_t block_size,
+                            fcmae_engine_options *o, fcmae_error *error)
 {
     FCMAE_TRY(check_options(config, o, error));
     int patch = fcmae_config_patch(config), cells = o->height / patch * (o->width / patch);
@@ -118,7 +119,7 @@ static fcmae_status measure(const struct fcmae_model *model, fcmae_network *netw
 {
     fcmae_arena packed = {0}, buffers = {0};
     fcmae_engine_options *options = &info->options;
-    FCMAE_TRY(fcmae_engine_resolve(&model->config, model->block_size, options, error));
+    FCMAE_TRY(resolve(&model->config, model->block_size, options, error));
     FCMAE_TRY(fcmae_network_reserve(network, &packed, model, options->precision == FCMAE_BFLOAT16,
                                     options->train, error));
     fcmae_lane_shape shape = fcmae_engine_lane_shape(&model->config, options);

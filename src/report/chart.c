@@ -223,7 +223,8 @@ static void draw_series(fcmae_canvas *canvas, const plot_frame *frame, const fcm
     free(points);
 }
 
-void fcmae_chart_draw(fcmae_canvas *canvas, const fcmae_chart *chart)
+/** Draws onto the whole canvas; its size is chart->width x chart->height. */
+static void draw(fcmae_canvas *canvas, const fcmae_chart *chart)
 {
     plot_frame frame;
     find_ranges(chart, &frame);
@@ -248,7 +249,7 @@ static fcmae_status render(fcmae_canvas *canvas, const fcmae_chart *chart, fcmae
                            fcmae_error *error)
 {
     if (!canvas) return fcmae_fail(error, FCMAE_ERR_MEMORY, "drawing a chart: out of memory");
-    fcmae_chart_draw(canvas, chart);
+    draw(canvas, chart);
     fcmae_status status = fcmae_canvas_finish(canvas, out, error);
     fcmae_canvas_destroy(&canvas);
     return status;

@@ -25,8 +25,6 @@ typedef struct fcmae_chart {
     int width, height;
 } fcmae_chart;
 
-/** Draws onto the whole canvas; its size is chart->width x chart->height. */
-void fcmae_chart_draw(fcmae_canvas *canvas, const fcmae_chart *chart);
 /** Appends the chart as SVG. */
 fcmae_status fcmae_chart_svg(const fcmae_chart *chart, fcmae_buffer *out, fcmae_error *error);
 /** Appends the chart as PNG, two device pixels per pixel. */

@@ -14,7 +14,7 @@
 
 /* ---- what tasks share ---- */
 
-void fcmae_run_remark(void *cookie, fcmae_log_level level, const char *message)
+static void remark(void *cookie, fcmae_log_level level, const char *message)
 {
     fcmae_run *run = cookie;
     fcmae_log_line(&run->callbacks.log, level, "%s", message);
@@ -60,7 +60,7 @@ static fcmae_status start_loader(fcmae_run *run, fcmae_error *error)
                                     .bad_share = fcmae_run_bad_share(run),
                                     .subset = run->subset,
                                     .subset_count = run->subset ? run->images : 0,
-                                    .log = {fcmae_run_remark, run}};
+                                    .log = {remark, run}};
     options.transform.scale_max = v->crop_scale_max;
     options.transform.flip = v->flip;
     options.transform.fast_decode = v->fast_decode;

@@ -108,8 +108,6 @@ static inline int64_t fcmae_run_images_per_batch(const fcmae_run *run)
     return run->values->batch_size / run->views;
 }
 
-/** What is said while a run goes on: to the caller, and warnings into log.jsonl too. */
-void fcmae_run_remark(void *run, fcmae_log_level level, const char *message);
 /** Adds one number to the line of an update. */
 void fcmae_run_figure(fcmae_train_figures *figures, const char *name, double value);
 /** bad-share as the loader wants it: 0 where it was left open, negative for none at all. */

@@ -27,7 +27,8 @@ static void add_row(uint64_t chain[CHAINS], const float *row, int64_t count)
     }
 }
 
-uint64_t fcmae_block_checksum(const fcmae_model *model, const float *block)
+/** 64 bits that depend on every bit of a block's tensors; padding does not count. */
+static uint64_t block_checksum(const fcmae_model *model, const float *block)
 {
     uint64_t chain[CHAINS] = {1, 2, 3, 4}, sum = 0;
     int parameters;
@@ -44,16 +45,16 @@ uint64_t fcmae_block_checksum(const fcmae_model *model, const float *block)
 
 static uint64_t weights_checksum(const fcmae_run_state *state)
 {
-    return fcmae_block_checksum(state->model, fcmae_model_values(state->model));
+    return block_checksum(state->model, fcmae_model_values(state->model));
 }
 
 /** One checksum over the moments and, if wanted, the average. */
 static uint64_t companion_checksum(const fcmae_run_state *state, bool average)
 {
     const fcmae_model *model = state->model;
-    uint64_t sum = fcmae_block_checksum(model, fcmae_adamw_first_moment(state->adamw));
-    sum = sum * 31 + fcmae_block_checksum(model, fcmae_adamw_second_moment(state->adamw));
-    return average ? sum * 31 + fcmae_block_checksum(model, state->average) : sum;
+    uint64_t sum = block_checksum(model, fcmae_adamw_first_moment(state->adamw));
+    sum = sum * 31 + block_checksum(model, fcmae_adamw_second_moment(state->adamw));
+    return average ? sum * 31 + block_checksum(model, state->average) : sum;
 }
 
 /* ---- writing ---- */

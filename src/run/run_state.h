@@ -50,7 +50,4 @@ fcmae_status fcmae_run_state_load(fcmae_run_state *state, const char *weights_pa
 bool fcmae_run_state_option(const char *state_path, const fcmae_option *option, char *text,
                             size_t size);
 
-/** 64 bits that depend on every bit of a block's tensors; padding does not count. */
-uint64_t fcmae_block_checksum(const fcmae_model *model, const float *block);
-
 #endif

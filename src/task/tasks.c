@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-
 #include "model/recipes.h"
 
 static const fcmae_run_task *const tasks[] = {
