@@ -18,8 +18,10 @@
  *         const struct bench_values *o = arguments->values;
  *         ...
  *     }
- *     const cli_command cli_command_bench = {.set = &(const fcmae_option_set){"bench", ...},
- *                                            .run = run};
+ *     const cli_command cli_command_bench = {
+ *         .set = &(const fcmae_option_set){.name = "bench", .options = options, ...},
+ *         .run = run,
+ *     };
  *
  * and adds its name to CLI_COMMANDS in tools/commands.h and to tools/meson.build.
  * Names shared between the files of the program begin with cli_, those of the library with fcmae_.

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/** What the commands that use a dense network share: eval, predict, embed, knn, probe, finetune. */
+/** What the commands that use a dense network share: eval, predict, embed, knn, probe. */
 #ifndef TOOLS_DENSE_H
 #define TOOLS_DENSE_H
 

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: MIT */
 /**
  * Memory of a whole run: engine, optimiser and prepared images, planned without allocating anything
- * by the code that fcmae_pretrain() and fcmae_finetune() ask before they start.
+ * by the code that fcmae_train() asks before it starts.
  *
  * Micro-batches bound the activations, so beyond the batch that fills the lanes a further sample
  * costs its share of the prepared images and nothing else. GRN over the batch is the exception: it

@@ -141,7 +141,8 @@ typedef struct fcmae_kernels {
 /** Best instruction set of this processor; never above `most`. */
 fcmae_isa fcmae_isa_detect(fcmae_isa most);
 /** The best one that the public number allows (fcmae_engine_options.instruction_set: 0 the best, 1
- *  portable, 2 AVX2, 3 AVX-512); the copy with bfloat16 products only where they are wanted. */
+ *  portable, 2 AVX2, 3 AVX-512, 4 that with bfloat16), which is chosen
+ *  only where such products are wanted. */
 fcmae_isa fcmae_isa_choose(int instruction_set, bool bfloat16);
 /** The table of one instruction set; portable if it is not in this build. */
 const fcmae_kernels *fcmae_kernels_get(fcmae_isa isa);
