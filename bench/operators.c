@@ -41,9 +41,7 @@ static int bench_model(const char *name, const stage_case *options)
                             .seconds = options->seconds,
                             .check = options->check};
         bench_products(&stage);
-#ifdef BENCH_WITH_OPENBLAS
         bench_blas(&stage);
-#endif
         bench_depthwise(&stage);
         bench_streams(&stage);
     }

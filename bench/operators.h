@@ -12,9 +12,7 @@ void bench_products(const stage_case *stage);
 void bench_depthwise(const stage_case *stage);
 /** What streams through memory: GELU, GRN, LayerNorm, packing, AdamW. */
 void bench_streams(const stage_case *stage);
-#ifdef BENCH_WITH_OPENBLAS
 /** The same products by OpenBLAS. */
 void bench_blas(const stage_case *stage);
-#endif
 
 #endif

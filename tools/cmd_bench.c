@@ -43,10 +43,9 @@ static const fcmae_option options[] = {
      .help = "Classes of the classifier."},
     {"precision", FCMAE_OPTION_CHOICE, AT(precision), .fallback = "f32", .choices = "f32|bf16",
      .help = CLI_HELP_PRECISION},
-    {"isa", FCMAE_OPTION_CHOICE, AT(isa), .fallback = "best",
-     .choices = "best|portable|avx2|avx512",
-     .help = "Most capable instructions to use in the network and in the peak: another machine on "
-             "this one. AdamW, bound by memory, takes the best."},
+    {"isa", FCMAE_OPTION_CHOICE, AT(isa), .fallback = "auto", .choices = FCMAE_INSTRUCTION_SETS,
+     .help = "Most capable instructions to use in the step and in the peak: another machine on "
+             "this one."},
     {"threads", FCMAE_OPTION_INTEGER, AT(threads), .fallback = "0", .range = "[0, 1024]",
      .help = CLI_HELP_THREADS},
     {"lanes", FCMAE_OPTION_INTEGER, AT(lanes), .fallback = "0", .range = "[0, 1024]",
@@ -205,6 +204,7 @@ static fcmae_status set_up(bench *b, fcmae_error *error)
     if (status != FCMAE_OK) return status;
     if (trains(b)) {
         fcmae_adamw_options adamw = fcmae_adamw_defaults();
+        adamw.instruction_set = b->o->isa;
         status = fcmae_adamw_create(&b->adamw, b->model, &adamw, error);
         if (status != FCMAE_OK) return status;
     }

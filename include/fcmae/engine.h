@@ -41,6 +41,9 @@ typedef struct fcmae_engine_options {
                               sets in the last bits.                                             */
 } fcmae_engine_options;
 
+/** The names of the instruction sets, in the order of those numbers: choices of an option. */
+#define FCMAE_INSTRUCTION_SETS "auto|portable|avx2|avx512|avx512bf16"
+
 /** What a plan amounts to: filled by fcmae_engine_plan() without allocating. */
 typedef struct fcmae_engine_plan_info {
     fcmae_engine_options options; /**< every 0 replaced by the choice                            */

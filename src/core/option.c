@@ -137,7 +137,7 @@ static fcmae_status parse_number(const fcmae_option *option, const char *text, d
 }
 
 /** Position of `word` in "one|two|three", or -1. */
-static int choice_index(const char *choices, const char *word)
+int fcmae_option_choice(const char *choices, const char *word)
 {
     size_t length = strlen(word);
     int index = 0;
@@ -152,7 +152,7 @@ static int choice_index(const char *choices, const char *word)
 static fcmae_status parse_choice(const fcmae_option *option, const char *choices, const char *text,
                                  int *out, fcmae_error *error)
 {
-    int index = choice_index(choices, text);
+    int index = fcmae_option_choice(choices, text);
     if (index < 0) {
         char expected[256];
         snprintf(expected, sizeof expected, "one of %s", choices);
@@ -252,15 +252,26 @@ static json_t *texts_json(const fcmae_texts *texts)
     return list;
 }
 
+/** null for what was left open, which a member shows by a number outside the range. */
+static json_t *number_json(const fcmae_option *option, double number, json_t *value)
+{
+    if (!option->range || fcmae_option_in_range(option->range, number)) return value;
+    json_decref(value);
+    return json_null();
+}
+
 json_t *fcmae_option_json(const fcmae_option *option, const void *values)
 {
     const void *member = (const char *)values + option->offset;
+    const int *integer = member;
+    const int64_t *large = member;
+    const double *number = member;
     switch (option->type) {
     case FCMAE_OPTION_FLAG:
     case FCMAE_OPTION_SWITCH: return json_boolean(*(const bool *)member);
-    case FCMAE_OPTION_INT: return json_integer(*(const int *)member);
-    case FCMAE_OPTION_INTEGER: return json_integer(*(const int64_t *)member);
-    case FCMAE_OPTION_NUMBER: return json_real(*(const double *)member);
+    case FCMAE_OPTION_INT: return number_json(option, *integer, json_integer(*integer));
+    case FCMAE_OPTION_INTEGER: return number_json(option, (double)*large, json_integer(*large));
+    case FCMAE_OPTION_NUMBER: return number_json(option, *number, json_real(*number));
     case FCMAE_OPTION_CHOICE: return choice_json(option, member);
     case FCMAE_OPTION_TEXTS: return texts_json(member);
     case FCMAE_OPTION_TEXT: {
@@ -268,9 +279,8 @@ json_t *fcmae_option_json(const fcmae_option *option, const void *values)
         return text ? fcmae_json_lossy_text(text) : json_null();
     }
     case FCMAE_OPTION_FOUR: {
-        const int *four = member;
         json_t *items[4];
-        for (int i = 0; i < 4; i++) items[i] = json_integer(four[i]);
+        for (int i = 0; i < 4; i++) items[i] = json_integer(integer[i]);
         return list_json(items, 4);
     }
     case FCMAE_OPTION_HEADING: break;

@@ -13,6 +13,8 @@
  */
 fcmae_status fcmae_option_parse(const fcmae_option *option, const char *text, void *values,
                                 fcmae_error *error);
+/** Which of the words "auto|portable" this is, from 0 on; -1: none. */
+int fcmae_option_choice(const char *choices, const char *word);
 /** Whether a number lies in the interval of a row: "[1, 64)"; NULL: every one does. */
 bool fcmae_option_in_range(const char *range, double value);
 /** The value of a member in JSON; a new reference, NULL if memory is short. */

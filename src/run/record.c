@@ -57,6 +57,16 @@ static const char *find_earlier(const fcmae_recorded *item,
     return earlier(cookie, fcmae_option_key(&older, key, sizeof key));
 }
 
+/** Left open in both: earlier records hold a number for that, outside the range of the option. */
+static bool both_open(const fcmae_recorded *item, const char *before)
+{
+    const char *range = item->option->range;
+    char *end;
+    double number = strtod(before, &end);
+    return json_is_null(item->value) && range && end != before && *end == 0 &&
+           !fcmae_option_in_range(range, number);
+}
+
 fcmae_status fcmae_record_compare(const fcmae_record *record,
                                   const char *(*earlier)(const void *cookie, const char *key),
                                   const void *cookie, const fcmae_log *log, fcmae_error *error)
@@ -65,7 +75,7 @@ fcmae_status fcmae_record_compare(const fcmae_record *record,
         const fcmae_recorded *item = &record->items[i];
         if (item->option->record == FCMAE_RECORD_MACHINE) continue;
         const char *before = find_earlier(item, earlier, cookie);
-        if (!before || strcmp(before, item->text) == 0) continue;
+        if (!before || strcmp(before, item->text) == 0 || both_open(item, before)) continue;
         if (item->option->record == FCMAE_RECORD_FIXED)
             return fcmae_fail(error, FCMAE_ERR_MISMATCH,
                               "the checkpoint belongs to a run with %s %s, not %s: repeat the old "

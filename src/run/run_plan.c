@@ -85,10 +85,8 @@ enum { ISA_AVX512 = 3, ISA_AVX512_BF16 = 4 };
 
 static int isa_index(const char *name)
 {
-    static const char *const names[] = {"auto", "portable", "avx2", "avx512", "avx512bf16"};
-    for (int i = 0; i < FCMAE_COUNT(names); i++)
-        if (strcmp(names[i], name) == 0) return i;
-    return 0;
+    int index = fcmae_option_choice(FCMAE_INSTRUCTION_SETS, name);
+    return index > 0 ? index : 0;
 }
 
 /** The instruction set of the checkpoint to continue from; 0: none. Where the precision changes,

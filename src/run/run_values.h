@@ -28,9 +28,6 @@ typedef struct fcmae_run_values {
     const char *data_names; /* fingerprint of the listing */
 } fcmae_run_values;
 
-/** Of `isa`: the numbers of fcmae_engine_options.instruction_set. */
-#define FCMAE_ISA_CHOICES "auto|portable|avx2|avx512|avx512bf16"
-
 #define FCMAE_RUN_AT(member) offsetof(fcmae_run_values, member)
 #define FCMAE_FROM_RECIPE .otherwise = "from the recipe"
 
@@ -152,7 +149,7 @@ typedef struct fcmae_run_values {
      .help = "bf16 multiplies in bfloat16 and keeps weights, sums and norms in float32: about "\
              "1.5 times as fast on processors with AVX-512 BF16, emulated (slower than f32) "      \
              "elsewhere."},                                                                        \
-    {"isa", FCMAE_OPTION_CHOICE, FCMAE_RUN_AT(isa), .choices = FCMAE_ISA_CHOICES,                  \
+    {"isa", FCMAE_OPTION_CHOICE, FCMAE_RUN_AT(isa), .choices = FCMAE_INSTRUCTION_SETS,             \
      .otherwise = "the best of the processor, then kept", .record = FCMAE_RECORD_FREE,             \
      .help = "Most capable instruction set to use. Shapes the last bits; recorded in checkpoints, "\
              "and a resumed run keeps it where the processor has it."},                            \

@@ -33,8 +33,8 @@ void fcmae_run_figure(fcmae_train_figures *figures, const char *name, double val
 
 double fcmae_run_bad_share(const fcmae_run *run)
 {
-    if (!fcmae_options_given(run->options, "bad-share")) return 0;
-    return run->values->bad_share > 0 ? run->values->bad_share : -1;
+    double share = run->values->bad_share;
+    return share > 0 ? share : share == 0 ? -1 : 0;
 }
 
 /* ---- the parts ---- */
@@ -230,6 +230,7 @@ fcmae_status fcmae_run_carry_out(const fcmae_run_task *task, fcmae_options *opti
         run->values->command = callbacks->command;
     }
     resolve_threads(run->values);
+    if (!fcmae_options_given(options, "bad-share")) run->values->bad_share = -1; /* left open */
     fcmae_status status = run->own ? carry_out(run, error)
                                    : fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for a run");
     if (result) {

@@ -57,7 +57,7 @@ static const fcmae_option rows[] = {
      RECIPE, FREE,
      .help = "Factor of the learning rate from layer to layer, towards the input; 1: none."},
     {"layer-grouping", FCMAE_OPTION_CHOICE, AT(layer_grouping), .fallback = "single",
-     .choices = "single|group", RECIPE, FREE,
+     .also = "layer-decay-kind", .choices = "single|group", RECIPE, FREE,
      .help = "single: every block is a layer. group: twelve layers, for depths 3, 3, 27, 3."},
     {"drop-path", FCMAE_OPTION_NUMBER, AT(drop_path), .fallback = "0.2", .range = "[0, 1)", RECIPE,
      FREE, .help = "Probability that the last block's branch is left out; rises linearly from 0."},
