@@ -140,7 +140,8 @@ FCMAE_API fcmae_status fcmae_options_set_at(fcmae_options *options, fcmae_option
                                             const char *name, const char *text, fcmae_error *error);
 /**
  * Reads a file: the config.json of a run, whose facts are passed over, or an .ini with lines
- * "mask_ratio = 0.75", outside any section or in the section of the set's name.
+ * "mask_ratio = 0.75", outside any section or in the section of the set's name; other sections are
+ * passed over, but not if there is nothing else. An option stands there once, a list excepted.
  * @return FCMAE_ERR_NOT_FOUND, FCMAE_ERR_IO, FCMAE_ERR_FORMAT (with file and line or key).
  */
 FCMAE_API fcmae_status fcmae_options_read(fcmae_options *options, const char *path,

@@ -166,6 +166,12 @@ START_TEST(files_with_mistakes_are_refused_by_place)
                  {"count = 500\n", ":1: count 500: must be in [-2, 100)"},
                  {"what is this\n", ":1: neither"},
                  {"{\"count\": 5, \"coutn\": 6}", ": try has no option coutn"},
+                 {"count = 5\nname = a\n[try]\ncount = 6\n", ":4: count is given twice"},
+                 {"[tyr]\ncount = 5\n", " has a section [tyr], but no line outside"},
+                 {"{\"to-ggle\": true, \"to_ggle\": false}", ": to-ggle is given twice"},
+                 {"{\"coutn\": null}", ": try has no option coutn"},
+                 {"{\"count\": [5, 6]}", ": count: must be a text"},
+                 {"{\"count\": []}", ": count: must be a text"},
                  {"{\"count\": {}}", ": count: must be a text"},
                  {"{\"count\": 5", "is not valid JSON"}};
     for (int i = 0; i < FCMAE_COUNT(cases); i++) {
