@@ -67,22 +67,46 @@ static bool both_open(const fcmae_recorded *item, const char *before)
            !fcmae_option_in_range(range, number);
 }
 
+/** "0.0" and "-0.0" are one number. */
+static bool same_number(const char *a, const char *b)
+{
+    char *end_of_a, *end_of_b;
+    double x = strtod(a, &end_of_a), y = strtod(b, &end_of_b);
+    return end_of_a > a && end_of_b > b && !*end_of_a && !*end_of_b && x == y;
+}
+
+/** What an earlier record holds, if that is another value; NULL: the same, or nothing. */
+static const char *find_other(const fcmae_recorded *item,
+                              const char *(*earlier)(const void *cookie, const char *key),
+                              const void *cookie)
+{
+    if (item->option->record == FCMAE_RECORD_MACHINE) return NULL;
+    const char *before = find_earlier(item, earlier, cookie);
+    if (!before || strcmp(before, item->text) == 0 || same_number(before, item->text)) return NULL;
+    return both_open(item, before) ? NULL : before;
+}
+
 fcmae_status fcmae_record_compare(const fcmae_record *record,
                                   const char *(*earlier)(const void *cookie, const char *key),
                                   const void *cookie, const fcmae_log *log, fcmae_error *error)
 {
+    /* what is refused comes first: nothing changes then */
     for (int i = 0; i < record->count; i++) {
         const fcmae_recorded *item = &record->items[i];
-        if (item->option->record == FCMAE_RECORD_MACHINE) continue;
-        const char *before = find_earlier(item, earlier, cookie);
-        if (!before || strcmp(before, item->text) == 0 || both_open(item, before)) continue;
-        if (item->option->record == FCMAE_RECORD_FIXED)
+        if (item->option->record != FCMAE_RECORD_FIXED) continue;
+        const char *before = find_other(item, earlier, cookie);
+        if (before)
             return fcmae_fail(error, FCMAE_ERR_MISMATCH,
                               "the checkpoint belongs to a run with %s %s, not %s: repeat the old "
                               "value, or start a new run in another folder",
                               item->key, before, item->text);
-        fcmae_log_line(log, FCMAE_LOG_WARNING, "%s changes from %s to %s from here on", item->key,
-                       before, item->text);
+    }
+    for (int i = 0; i < record->count; i++) {
+        const fcmae_recorded *item = &record->items[i];
+        const char *before = find_other(item, earlier, cookie);
+        if (before)
+            fcmae_log_line(log, FCMAE_LOG_WARNING, "%s changes from %s to %s from here on",
+                           item->key, before, item->text);
     }
     return FCMAE_OK;
 }

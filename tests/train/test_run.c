@@ -74,6 +74,13 @@ static const char *find_older(const void *cookie, const char *key)
     return strcmp(key, "batch") == 0 ? "32" : NULL;
 }
 
+/** A record with a zero of the other sign. */
+static const char *find_negative(const void *cookie, const char *key)
+{
+    (void)cookie;
+    return strcmp(key, "lr") == 0 ? "-0.0" : NULL;
+}
+
 static int remarks;
 static void count_remark(void *cookie, fcmae_log_level level, const char *message)
 {
@@ -91,7 +98,7 @@ START_TEST(records_are_compared)
     fill_record(&old, 64, 0.1, "a");
     fill_record(&same, 64, 0.1, "b");
     fill_record(&other_lr, 64, 0.2, "a");
-    fill_record(&other_batch, 32, 0.1, "a");
+    fill_record(&other_batch, 32, 0.2, "a");
     ck_assert_int_eq(fcmae_record_compare(&same, find_recorded, &old, &log, &error), FCMAE_OK);
     ck_assert_int_eq(remarks, 0);
     ck_assert_int_eq(fcmae_record_compare(&other_lr, find_recorded, &old, &log, &error), FCMAE_OK);
@@ -99,8 +106,14 @@ START_TEST(records_are_compared)
     ck_assert_int_eq(fcmae_record_compare(&other_batch, find_recorded, &old, &log, &error),
                      FCMAE_ERR_MISMATCH);
     ck_assert(strstr(error.message, "batch_size 64, not 32"));
+    ck_assert_int_eq(remarks, 1); /* no word of a learning rate that does not come to pass */
     ck_assert_int_eq(fcmae_record_compare(&old, find_older, NULL, &log, &error),
                      FCMAE_ERR_MISMATCH);
+    fcmae_record zero = {0};
+    fill_record(&zero, 64, 0, "a");
+    ck_assert_int_eq(fcmae_record_compare(&zero, find_negative, NULL, &log, &error), FCMAE_OK);
+    ck_assert_int_eq(remarks, 1);
+    fcmae_record_release(&zero);
     char *json = fcmae_record_json(&old);
     ck_assert_str_eq(json, "{\n  \"batch_size\": 64,\n  \"lr\": 0.1,\n  \"data\": \"a\",\n"
                            "  \"norm_pix\": true\n}");
