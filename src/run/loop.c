@@ -122,21 +122,32 @@ static fcmae_status update(fcmae_run *run, fcmae_train_progress *progress, fcmae
     return FCMAE_OK;
 }
 
+static fcmae_status inspect(fcmae_run *run, int64_t step, fcmae_train_figures *figures,
+                            fcmae_error *error)
+{
+    const fcmae_train_callbacks *calls = &run->callbacks;
+    if (run->task->inspect) FCMAE_TRY(run->task->inspect(run, step, figures, error));
+    if (!calls->inspect || calls->inspect_every <= 0 || step % calls->inspect_every != 0)
+        return FCMAE_OK;
+    return calls->inspect(calls->cookie, step, run->engine, &run->last, figures, error);
+}
+
+/** A failed inspection ends the run, but the update is done and is going to be saved: its line
+ *  belongs into the log, with the figures that there are. */
 static fcmae_status report(fcmae_run *run, const fcmae_train_progress *progress, fcmae_error *error)
 {
     const fcmae_train_callbacks *calls = &run->callbacks;
     fcmae_train_figures figures = {0};
-    if (run->task->inspect) FCMAE_TRY(run->task->inspect(run, progress->step, &figures, error));
-    if (calls->inspect && calls->inspect_every > 0 && progress->step % calls->inspect_every == 0)
-        FCMAE_TRY(calls->inspect(calls->cookie, progress->step, run->engine, &run->last, &figures,
-                                 error));
-    FCMAE_TRY(fcmae_run_log_step(&run->log, progress, &figures, error));
+    fcmae_status inspected = inspect(run, progress->step, &figures, error);
+    fcmae_error *reason = inspected == FCMAE_OK ? error : NULL;
+    fcmae_status logged = fcmae_run_log_step(&run->log, progress, &figures, reason);
     run->progress = *progress;
     run->mean_loss += progress->loss;
     run->updates++;
     run->samples += progress->samples;
-    if (calls->progress) calls->progress(calls->cookie, progress);
-    return FCMAE_OK;
+    if (inspected != FCMAE_OK) return inspected;
+    if (logged == FCMAE_OK && calls->progress) calls->progress(calls->cookie, progress);
+    return logged;
 }
 
 static fcmae_status update_all(fcmae_run *run, fcmae_error *error)

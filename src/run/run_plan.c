@@ -34,6 +34,9 @@ void fcmae_run_fingerprint(fcmae_run *run)
 
 static fcmae_status check_rates(const fcmae_run_values *v, double epochs, fcmae_error *error)
 {
+    if (!isfinite(v->lr))
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                          "the base learning rate of %g times the batch is no number", v->base_lr);
     if (v->warmup_epochs > epochs)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
                           "the warm-up takes %g epochs, but the run has only %g", v->warmup_epochs,
@@ -62,7 +65,7 @@ fcmae_status fcmae_run_schedule(fcmae_run *run, fcmae_error *error)
         v->warmup_epochs = run->task->warmup(run, epochs);
     FCMAE_TRY(check_rates(v, epochs, error));
     v->epochs = plan->epochs = epochs;
-    if (v->save_every == 0) v->save_every = plan->steps_per_epoch;
+    if (!fcmae_options_given(run->options, "save-every")) v->save_every = plan->steps_per_epoch;
     plan->lr = v->lr;
     plan->warmup_epochs = v->warmup_epochs;
     run->schedule = (fcmae_schedule){v->lr, v->min_lr, v->warmup_epochs, epochs};

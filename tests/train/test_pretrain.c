@@ -39,6 +39,7 @@ typedef struct witness {
     int remarks;
     char remark[1200];
     rlim_t limit_when_saved;
+    int64_t inspection_fails; /* after this update; 0: never */
 } witness;
 
 static bool should_stop(void *cookie)
@@ -87,6 +88,8 @@ static fcmae_status inspect(void *cookie, int64_t step, fcmae_engine *engine,
     figures->figures[0].size = 2;
     figures->figures[0].values[0] = (double)step;
     figures->figures[0].values[1] = NAN;
+    if (step == ((witness *)cookie)->inspection_fails)
+        return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED, "not like that");
     return status;
 }
 
@@ -433,6 +436,39 @@ START_TEST(a_full_disk_stops_the_run_and_keeps_the_old)
 }
 END_TEST
 
+START_TEST(a_failed_inspection_leaves_no_gap)
+{
+    fcmae_options *options = options_of("run");
+    witness w = {.inspection_fails = 5};
+    fcmae_error error = {0};
+    ck_assert_int_eq(pretrain(options, &w, &error), FCMAE_ERR_UNSUPPORTED);
+    ck_assert_str_eq(error.message, "not like that");
+    ck_assert(scratch_exists(output, "checkpoint-5.safetensors"));
+    w = train(options);
+    ck_assert_int_eq(w.plan.first_step, 5);
+    check_log("run", 12);
+}
+END_TEST
+
+START_TEST(options_may_be_used_again)
+{
+    char images[2 * SCRATCH_PATH];
+    fcmae_options *options = scratch_task("pretrain", folder, "run");
+    snprintf(images, sizeof images, "%s/set/train", folder);
+    scratch_set(options, "data", images);
+    scratch_number(options, "input-size", 64);
+    scratch_number(options, "batch-size", 8);
+    scratch_number(options, "steps", 1);
+    train(options);
+    ck_assert_double_eq(fcmae_options_number(options, "save-every"), 5);
+    snprintf(images, sizeof images, "%s/other", folder);
+    scratch_set(options, "output", images);
+    scratch_number(options, "batch-size", 20);
+    train(options);
+    ck_assert_double_eq(fcmae_options_number(options, "save-every"), 2); /* an epoch of 40 */
+}
+END_TEST
+
 START_TEST(unreadable_images_are_named_and_counted)
 {
     char images[2 * SCRATCH_PATH];
@@ -474,6 +510,7 @@ static const struct refusal {
     {"lr", "-1", FCMAE_ERR_ARGUMENT},
     {"warmup-epochs", "100", FCMAE_ERR_ARGUMENT},
     {"min-lr", "1", FCMAE_ERR_ARGUMENT},
+    {"base-lr", "1e308", FCMAE_ERR_ARGUMENT},
     {"ema", "1", FCMAE_ERR_ARGUMENT},
     {"output", "", FCMAE_ERR_ARGUMENT},
     {"beta1", "1", FCMAE_ERR_ARGUMENT},
@@ -508,6 +545,8 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, accumulation_and_lanes_keep_the_gradient);
     tcase_add_test(cases, a_run_that_diverges_stops_and_saves_nothing);
     tcase_add_test(cases, a_full_disk_stops_the_run_and_keeps_the_old);
+    tcase_add_test(cases, a_failed_inspection_leaves_no_gap);
+    tcase_add_test(cases, options_may_be_used_again);
     tcase_add_test(cases, unreadable_images_are_named_and_counted);
     tcase_add_loop_test(cases, impossible_options_are_refused, 0, FCMAE_COUNT(refusals));
 }
