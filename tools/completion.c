@@ -37,7 +37,7 @@ static candidates candidates_of(const fcmae_option *option)
         if (strncmp(at, "FILE", 4) == 0 || strncmp(at, "RUN", 3) == 0 ||
             strncmp(at, "NPY", 3) == 0 || strncmp(at, "PNG", 3) == 0 || strncmp(at, "HTML", 4) == 0)
             c.files = true;
-        if (length == 4 && memcmp(at, "NAME", 4) == 0) {
+        if (strncmp(at, "NAME|FILE", 9) == 0) { /* a preset; a NAME alone is any name */
             const char *const *names = fcmae_preset_names(NULL);
             int count = 0;
             fcmae_preset_names(&count);
@@ -100,6 +100,11 @@ static void bash(FILE *out)
           "_fcmae()\n{\n"
           "    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}\n"
           "    local command=${COMP_WORDS[1]} words= kind= names=\n"
+          "    if [ \"$current\" = = ]; then # bash takes --name=value apart\n"
+          "        current=\n"
+          "    elif [ \"$previous\" = = ] && [ \"$COMP_CWORD\" -gt 2 ]; then\n"
+          "        previous=${COMP_WORDS[COMP_CWORD-2]}\n"
+          "    fi\n"
           "    COMPREPLY=()\n"
           "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
           "        COMPREPLY=($(compgen -W '",
