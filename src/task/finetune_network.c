@@ -21,16 +21,30 @@ static const char short_recipe[] = "[model]\ndepths = 1, 1, 1, 1\ndims = 8, 8, 8
                                    "ema = 0.998\nema_warmup = on\nhead_init = 2e-5\n"
                                    "beta1 = 0.9\nbeta2 = 0.999\nepsilon = 1e-8\n";
 
-/** Name of the preset that a checkpoint names, "" if there is none; a file that cannot be read is
- *  reported later, unless the run goes on without it. */
-static void preset_of_checkpoint(const char *path, const char *key, char *name, size_t size)
+/** Name of the preset that a checkpoint names, "" if there is none. False: it cannot be read. */
+static bool preset_of_checkpoint(const char *path, const char *key, char *name, size_t size)
 {
     fcmae_checkpoint *file = NULL;
     name[0] = 0;
-    if (fcmae_checkpoint_open(&file, path, key, NULL) != FCMAE_OK) return;
+    if (fcmae_checkpoint_open(&file, path, key, NULL) != FCMAE_OK) return false;
     const char *found = fcmae_checkpoint_describe(file)->config.name;
     if (fcmae_preset_text(found)) snprintf(name, size, "%s", found);
     fcmae_checkpoint_close(&file);
+    return true;
+}
+
+/** The same of the start; where that is gone, of what the run has made of it. A file that cannot be
+ *  read is reported later, unless the run goes on without it. */
+static void preset_of_start(const fcmae_run *run, char *name, size_t size)
+{
+    const fcmae_finetuning *own = run->own;
+    const fcmae_run_values *v = run->values;
+    char path[FCMAE_PATH];
+    if (preset_of_checkpoint(own->start, fcmae_finetune_values_of(run)->key, name, size)) return;
+    if (strcmp(v->resume, "never") == 0) return;
+    const char *given = strcmp(v->resume, "auto") == 0 ? v->output : v->resume;
+    if (fcmae_run_checkpoint(given, path, sizeof path, NULL) == FCMAE_OK)
+        preset_of_checkpoint(path, NULL, name, size);
 }
 
 static fcmae_status apply(const fcmae_preset *preset, fcmae_run *run, fcmae_error *error)
@@ -57,7 +71,7 @@ fcmae_status fcmae_finetune_recipe(fcmae_run *run, fcmae_error *error)
     const char *preset_name = v->run.model_name;
     if (!scratch) {
         FCMAE_TRY(fcmae_run_checkpoint(v->checkpoint, own->start, sizeof own->start, error));
-        preset_of_checkpoint(own->start, v->key, name, sizeof name);
+        preset_of_start(run, name, sizeof name);
     }
     if (!preset_name) preset_name = name;
     fcmae_preset *preset = NULL;

@@ -8,6 +8,7 @@
 
 #include "core/json.h"
 #include "fcmae/evaluate.h"
+#include "fcmae/preset.h"
 #include "support/suite.h"
 #include "train/scratch.h"
 
@@ -222,6 +223,39 @@ START_TEST(pretrained_weights_arrive_and_a_part_of_them_stays)
 }
 END_TEST
 
+/* The start tells the recipe; when it is gone, the run's own checkpoints do. */
+START_TEST(a_run_keeps_its_recipe_without_its_start)
+{
+    char start[3 * SCRATCH_PATH];
+    fcmae_model_config config;
+    fcmae_model *model = NULL;
+    ck_assert_int_eq(fcmae_preset_load("atto", &config, NULL), FCMAE_OK);
+    ck_assert_int_eq(fcmae_model_create(&model, &config, NULL), FCMAE_OK);
+    fcmae_model_initialise(model, 0);
+    path_of(start, "start.safetensors", "");
+    ck_assert_int_eq(fcmae_checkpoint_save(start, model, NULL, NULL), FCMAE_OK);
+    fcmae_model_destroy(&model);
+    for (int steps = 1; steps <= 2; steps++) {
+        fcmae_error error = {0};
+        fcmae_options *o = NULL; /* without a model, which would tell the recipe */
+        char data[2 * SCRATCH_PATH], output[3 * SCRATCH_PATH];
+        ck_assert_int_eq(fcmae_options_create(&o, fcmae_task_options("finetune"), NULL), FCMAE_OK);
+        snprintf(data, sizeof data, "%s/set", folder);
+        path_of(output, "kept", "");
+        scratch_set(o, "data", data);
+        scratch_set(o, "output", output);
+        scratch_set(o, "checkpoint", start);
+        scratch_number(o, "input-size", 64);
+        scratch_number(o, "batch-size", 4);
+        scratch_number(o, "steps", steps);
+        ck_assert_msg(fcmae_train(o, NULL, NULL, &error) == FCMAE_OK, "%s", error.message);
+        ck_assert_double_eq(fcmae_options_number(o, "weight-decay"), 0.3); /* of atto alone */
+        fcmae_options_destroy(&o);
+        remove(start);
+    }
+}
+END_TEST
+
 START_TEST(frozen_blocks_change_no_other_gradient)
 {
     fcmae_model_config config = scratch_model();
@@ -354,6 +388,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, a_run_ends_in_the_same_bytes_however_it_got_there);
     tcase_add_test(cases, the_best_weights_give_the_accuracy_they_were_kept_for);
     tcase_add_test(cases, pretrained_weights_arrive_and_a_part_of_them_stays);
+    tcase_add_test(cases, a_run_keeps_its_recipe_without_its_start);
     tcase_add_test(cases, frozen_blocks_change_no_other_gradient);
     tcase_add_test(cases, a_part_of_the_labels);
     tcase_add_test(cases, a_rate_of_zero_is_zero);
