@@ -147,6 +147,15 @@ fcmae_status fcmae_options_set(fcmae_options *options, const char *name, const c
     return fcmae_options_set_at(options, FCMAE_LEVEL_GIVEN, name, text, error);
 }
 
+/** Level of a row as far as others are concerned: a flag that is off excludes nothing. */
+static fcmae_option_level excluding(const fcmae_options *options, int index)
+{
+    const fcmae_option *option = &options->set->options[index];
+    const char *member = (const char *)options->values + option->offset;
+    bool off = option->type == FCMAE_OPTION_FLAG && !*(const bool *)(const void *)member;
+    return off ? FCMAE_LEVEL_UNSET : options->levels[index];
+}
+
 fcmae_status fcmae_options_check(const fcmae_options *options, fcmae_error *error)
 {
     for (int i = 0; i < options->set->count; i++) {
@@ -155,7 +164,7 @@ fcmae_status fcmae_options_check(const fcmae_options *options, fcmae_error *erro
             return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "%s is required: %s", option->name,
                               option->help);
         int other = option->excludes ? find(options, option->excludes) : -1;
-        if (other >= 0 && options->levels[i] == FCMAE_LEVEL_GIVEN &&
+        if (other >= 0 && excluding(options, i) == FCMAE_LEVEL_GIVEN &&
             options->levels[other] == FCMAE_LEVEL_GIVEN)
             return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "%s and %s exclude each other",
                               option->name, options->set->options[other].name);
@@ -176,7 +185,7 @@ fcmae_option_level fcmae_options_level(const fcmae_options *options, const char 
         const fcmae_option *option = &options->set->options[i];
         if (!option->excludes) continue;
         int other = find(options, option->excludes);
-        if (other == index && options->levels[i] >= level) return FCMAE_LEVEL_UNSET;
+        if (other == index && excluding(options, i) >= level) return FCMAE_LEVEL_UNSET;
         if (i == index && other >= 0 && options->levels[other] > level) return FCMAE_LEVEL_UNSET;
     }
     return level;

@@ -205,6 +205,19 @@ START_TEST(options_that_exclude_each_other)
     ck_assert_int_eq(fcmae_options_check(run, &error), FCMAE_ERR_ARGUMENT);
     ck_assert_str_eq(error.message, "steps and epochs exclude each other");
     fcmae_options_destroy(&run);
+    /* a flag that is off excludes nothing */
+    ck_assert_int_eq(fcmae_options_create(&run, fcmae_task_options("finetune"), NULL), FCMAE_OK);
+    static const char *const values[][2] = {{"data", "x"},        {"output", "x"},
+                                            {"checkpoint", "x"},  {"keep-head", "off"},
+                                            {"head-init", "0.1"}, {"keep-head", "on"}};
+    for (int i = 0; i < 6; i++) {
+        ck_assert_int_eq(fcmae_options_set(run, values[i][0], values[i][1], NULL), FCMAE_OK);
+        if (i == 4) ck_assert(fcmae_options_given(run, "head-init"));
+        if (i == 4) ck_assert_int_eq(fcmae_options_check(run, NULL), FCMAE_OK);
+    }
+    ck_assert_int_eq(fcmae_options_check(run, NULL), FCMAE_ERR_ARGUMENT);
+    ck_assert(!fcmae_options_given(run, "head-init"));
+    fcmae_options_destroy(&run);
 }
 END_TEST
 
