@@ -7,6 +7,9 @@
  * fcmae_error that receives the same code and one sentence with the offending values ("what was
  * wrong, where, what to do"). The argument may be NULL. On success the error is left untouched.
  * The library never prints, never exits, never reads the environment.
+ *
+ * Numbers in texts (options, presets, metadata, pages) are read and written with a point: a program
+ * that calls setlocale() leaves LC_NUMERIC at "C".
  */
 #ifndef FCMAE_STATUS_H
 #define FCMAE_STATUS_H
