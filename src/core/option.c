@@ -210,7 +210,7 @@ fcmae_status fcmae_option_parse(const fcmae_option *option, const char *text, vo
     case FCMAE_OPTION_FOUR: return parse_four(option, text, member, error);
     case FCMAE_OPTION_TEXT:
     case FCMAE_OPTION_TEXTS:
-        if (!text[0]) return refuse(option, text, "not empty", error);
+        if (!text[0]) return refuse(option, text, "a text that is not empty", error);
         if (option->type == FCMAE_OPTION_TEXT) *(const char **)member = text;
         break;
     case FCMAE_OPTION_HEADING: break;
