@@ -459,6 +459,7 @@ START_TEST(options_may_be_used_again)
     scratch_number(options, "input-size", 64);
     scratch_number(options, "batch-size", 8);
     scratch_number(options, "steps", 1);
+    scratch_number(options, "pictures", 0);
     train(options);
     ck_assert_double_eq(fcmae_options_number(options, "save-every"), 5);
     snprintf(images, sizeof images, "%s/other", folder);
