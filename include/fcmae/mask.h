@@ -23,6 +23,9 @@ extern "C" {
 /** Cells of the largest mask: pictures of 8192 x 8192 pixels for the published networks. */
 #define FCMAE_MASK_MAX_CELLS 65536
 
+/** Share of removed cells in the paper: the default of options of that name. */
+#define FCMAE_MASK_RATIO "0.6"
+
 /** Visible cells of a mask: floor(cells * (1 - ratio)), clamped to
  *  [1, cells - 1] (1 if cells = 1). */
 FCMAE_API int fcmae_mask_visible(int cells, double ratio);

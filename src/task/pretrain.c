@@ -47,8 +47,8 @@ static const fcmae_option rows[] = {
      .record = FCMAE_RECORD_FIXED,
      .help =
          "What is learned. masked: a decoder predicts the pixels of the removed cells (FCMAE)."},
-    {"mask-ratio", FCMAE_OPTION_NUMBER, AT(mask_ratio), .fallback = "0.6", FCMAE_FROM_RECIPE,
-     .range = "(0, 1)", .section = "pretrain", .record = FCMAE_RECORD_FIXED,
+    {"mask-ratio", FCMAE_OPTION_NUMBER, AT(mask_ratio), .fallback = FCMAE_MASK_RATIO,
+     FCMAE_FROM_RECIPE, .range = "(0, 1)", .section = "pretrain", .record = FCMAE_RECORD_FIXED,
      .help = "Share of the cells removed."},
     {"mask-unit", FCMAE_OPTION_INT, AT(mask_unit), .fallback = "1", .range = "[1, 128]",
      .record = FCMAE_RECORD_FIXED,
