@@ -84,15 +84,24 @@ static const pretrain_values *values_of(const fcmae_run *run)
     return (const pretrain_values *)(const void *)run->values;
 }
 
-static fcmae_status check_objective(const fcmae_model_config *model, fcmae_error *error)
+static fcmae_status check_objective(const fcmae_run *run, fcmae_error *error)
 {
+    static const char *const of_decoder[] = {"norm-pix", "decoder-depth", "decoder-dim",
+                                             "pictures"};
+    const fcmae_model_config *model = &run->values->model;
     FCMAE_TRY(fcmae_objective_check(model, error));
-    if (!fcmae_objective_find(model->objective)->targets) return FCMAE_OK;
-    return fcmae_fail(
-        error, FCMAE_ERR_ARGUMENT,
-        "the objective %s needs labels, which pretraining has none of; see fcmae help "
-        "finetune",
-        model->objective);
+    if (fcmae_objective_find(model->objective)->targets)
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                          "the objective %s needs labels, which pretraining has none of; see fcmae "
+                          "help finetune",
+                          model->objective);
+    bool predicts_pixels = fcmae_config_has_part(model, FCMAE_PART_DECODER);
+    for (int i = 0; !predicts_pixels && i < FCMAE_COUNT(of_decoder); i++)
+        if (fcmae_options_level(run->options, of_decoder[i]) == FCMAE_LEVEL_GIVEN)
+            return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                              "%s: the objective %s predicts no pixels and has no decoder",
+                              of_decoder[i], model->objective);
+    return FCMAE_OK;
 }
 
 static fcmae_status resolve(fcmae_run *run, fcmae_error *error)
@@ -107,7 +116,7 @@ static fcmae_status resolve(fcmae_run *run, fcmae_error *error)
     run->values->model.objective = v->objective;
     fcmae_preset_close(&preset);
     if (status != FCMAE_OK) return status;
-    FCMAE_TRY(check_objective(&v->run.model, error));
+    FCMAE_TRY(check_objective(run, error));
     own->recipe_warmup = v->run.warmup_epochs;
     run->views = v->masks_per_image;
     int patch = fcmae_config_patch(&v->run.model);
