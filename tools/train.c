@@ -23,7 +23,7 @@ typedef struct session {
 static void show_plan(void *cookie, const fcmae_train_plan *plan)
 {
     session *s = cookie;
-    char memory[32];
+    char memory[32], time[32];
     const char *name = s->arguments->command->set->name;
     if (!s->arguments->quiet) {
         fprintf(stderr,
@@ -32,6 +32,10 @@ static void show_plan(void *cookie, const fcmae_train_plan *plan)
                 plan->images, plan->steps, plan->effective_batch, plan->epochs, plan->lr,
                 plan->engine.options.lanes, plan->engine.options.micro_batch,
                 cli_bytes((double)plan->total_bytes, memory, sizeof memory));
+        if (plan->recipe[0])
+            fprintf(stderr, "%s%s%s\n", plan->recipe,
+                    plan->seconds > 0 ? "; it will take about " : "",
+                    plan->seconds > 0 ? cli_duration(plan->seconds, time, sizeof time) : "");
         if (plan->resumed_from[0])
             fprintf(stderr, "continues after update %" PRId64 " from %s\n", plan->first_step,
                     plan->resumed_from);

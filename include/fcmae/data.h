@@ -92,6 +92,7 @@ typedef struct fcmae_loader_options {
     /** true: every epoch in an order of its own, without end, the last incomplete batch left out.
      *  false: once, in the order of the data set, the last batch may be smaller. */
     bool training;
+    bool keep_last; /**< training: the last incomplete batch of an epoch is used, smaller */
     uint64_t seed;
     int workers;  /**< threads; 0: one per processor */
     int prefetch; /**< batches prepared ahead; 0: 3 */
@@ -139,7 +140,7 @@ typedef struct fcmae_loader fcmae_loader;
  *
  * @param dataset  retained: must outlive the loader.
  * @return FCMAE_ERR_ARGUMENT: an option outside its range; FCMAE_ERR_SHAPE: training on fewer
- * images than a batch; FCMAE_ERR_MEMORY.
+ * images than a batch without `keep_last`; FCMAE_ERR_MEMORY.
  */
 FCMAE_API fcmae_status fcmae_loader_create(fcmae_loader **loader, const fcmae_dataset *dataset,
                                            const fcmae_loader_options *options, fcmae_error *error);

@@ -48,6 +48,9 @@ typedef struct fcmae_train_plan {
     double lr, warmup_epochs, epochs; /**< resolved                                            */
     fcmae_engine_plan_info engine;
     uint64_t total_bytes; /**< engine, optimiser and prepared images                           */
+    char recipe[256];     /**< what an automatic recipe decided, as a sentence; "" without one */
+    double seconds;       /**< expected for what is left, from a few updates that were tried on
+                               the side; 0: unknown */
 } fcmae_train_plan;
 
 /** State after an update. */

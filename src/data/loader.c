@@ -61,7 +61,8 @@ static fcmae_status resolve_options(fcmae_loader *loader, fcmae_error *error)
                           "fast decoding and the cache of decoded pictures exclude each other: a "
                           "sample would depend on whether its picture is in the cache");
     loader->images = o->subset ? o->subset_count : fcmae_dataset_count(loader->dataset);
-    if (loader->images < 1 || (o->training && loader->images < o->batch))
+    bool whole = o->training && !o->keep_last; /* batches only */
+    if (loader->images < 1 || (whole && loader->images < o->batch))
         return fcmae_fail(error, FCMAE_ERR_SHAPE,
                           "%lld images are fewer than one batch of %d: use a smaller batch or more "
                           "images",
@@ -70,8 +71,8 @@ static fcmae_status resolve_options(fcmae_loader *loader, fcmae_error *error)
         if (o->subset[i] < 0 || o->subset[i] >= fcmae_dataset_count(loader->dataset))
             return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "loader: there is no image %lld",
                               (long long)o->subset[i]);
-    loader->batches = o->training ? loader->images / o->batch
-                                  : (loader->images + o->batch - 1) / o->batch;
+    loader->batches = whole ? loader->images / o->batch
+                            : (loader->images + o->batch - 1) / o->batch;
     loader->slot_count = o->prefetch + 1; /* one is with the caller */
     loader->sample_bytes = (size_t)o->transform.size * (size_t)o->transform.size * 3;
     return FCMAE_OK;

@@ -35,12 +35,11 @@ static fcmae_status fetch(fcmae_run *run, fcmae_error *error)
     return FCMAE_OK;
 }
 
-/** Gradients of one update. */
-static fcmae_status accumulate(fcmae_run *run, double *loss, fcmae_error *error)
+/** Gradients of one update; loss and samples of it. */
+static fcmae_status accumulate(fcmae_run *run, fcmae_train_progress *progress, fcmae_error *error)
 {
     int batches = run->values->accumulate;
     double weight = 1.0 / batches;
-    *loss = 0;
     run->used_count = 0;
     fcmae_engine_zero_gradients(run->engine);
     for (int i = 0; i < batches; i++) {
@@ -52,7 +51,8 @@ static fcmae_status accumulate(fcmae_run *run, double *loss, fcmae_error *error)
         if (status == FCMAE_ERR_NUMERIC)
             return fcmae_run_not_finite(run, run->state.step + 1, &run->last, error);
         if (status != FCMAE_OK) return status;
-        *loss += weight * one;
+        progress->loss += weight * one;
+        progress->samples += run->last.samples;
     }
     return FCMAE_OK;
 }
@@ -109,7 +109,7 @@ static fcmae_status update(fcmae_run *run, fcmae_train_progress *progress, fcmae
     *progress = (fcmae_train_progress){
         .steps = run->plan.steps,
         .lr = fcmae_schedule_rate(&run->schedule, (double)state->step / per_epoch)};
-    FCMAE_TRY(accumulate(run, &progress->loss, error));
+    FCMAE_TRY(accumulate(run, progress, error));
     FCMAE_TRY(optimise(run, progress, error));
     progress->data_wait = waited(run) - waiting;
     advance(run);
@@ -117,7 +117,6 @@ static fcmae_status update(fcmae_run *run, fcmae_train_progress *progress, fcmae
     double taken = fcmae_measure_seconds() - began;
     progress->step = state->step;
     progress->epoch = (double)state->step / per_epoch;
-    progress->samples = run->last.samples * run->values->accumulate;
     progress->images_per_s = taken > 0 ? (double)progress->samples / taken : 0;
     return FCMAE_OK;
 }

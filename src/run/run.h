@@ -23,9 +23,20 @@ enum { FCMAE_RUN_PREFETCH = 3 };
 
 typedef struct fcmae_run fcmae_run;
 
+/** What `--recipe auto` decides by (recipe.c): figures for a task, chosen by measurement
+ *  (docs/recipe.md). */
+typedef struct fcmae_run_rule {
+    double epochs;        /**< over 1,000 images; grows with 1 / sqrt(images) */
+    double fewest_epochs; /**< however many images */
+    double most_epochs;   /**< however few */
+    double lr;            /**< for updates of 64 samples; grows with sqrt(samples) */
+    int largest_input;    /**< pixels */
+} fcmae_run_rule;
+
 typedef struct fcmae_run_task {
     fcmae_option_set options; /**< its values begin with a fcmae_run_values */
     size_t own_size;          /**< of what `run->own` points to, zero-initialised */
+    fcmae_run_rule rule;      /**< of `--recipe auto` */
     /** Completes the options (recipes, folders) and checks what their rows cannot. Reads, opens and
      *  allocates nothing that costs. */
     fcmae_status (*resolve)(fcmae_run *run, fcmae_error *error);
@@ -66,9 +77,12 @@ struct fcmae_run {
     fcmae_train_callbacks callbacks;
     void *own; /**< the task's */
 
-    int views;             /**< samples of each image; set by resolve, 0: 1 */
-    int64_t *subset;       /**< of the data set, owned; NULL: all of it     */
-    int64_t images;        /**< used for training                           */
+    bool automatic;    /**< the recipe is auto; set by resolve          */
+    bool rate_chosen;  /**< the learning rate is that of the recipe auto */
+    int natural_input; /**< input size that first weights were trained at; set by open, 0: none */
+    int views;         /**< samples of each image; set by resolve, 0: 1 */
+    int64_t *subset;   /**< of the data set, owned; NULL: all of it     */
+    int64_t images;    /**< used for training                           */
     const char *data_root; /**< folder that the names are compared below; set by open */
     int frozen_blocks;     /**< set by configure or plan                    */
     fcmae_metadata texts[FCMAE_RUN_TEXTS]; /**< for the files of weights; set by open   */
@@ -113,6 +127,15 @@ static inline int64_t fcmae_run_images_per_batch(const fcmae_run *run)
 void fcmae_run_figure(fcmae_train_figures *figures, const char *name, double value);
 /** bad-share as the loader wants it: 0 where it was left open, negative for none at all. */
 double fcmae_run_bad_share(const fcmae_run *run);
+
+/* recipe.c */
+/** Under the automatic recipe: sets, as a recipe would, what nobody gave of batch, length, learning
+ *  rate and input size, from the images and what a checkpoint to continue from records. */
+fcmae_status fcmae_run_choose(fcmae_run *run, fcmae_error *error);
+/** Updates between checkpoints of a planned run, where that was left open. */
+int64_t fcmae_run_save_interval(const fcmae_train_plan *plan);
+/* foresight.c: times a few updates on the side, which leave no trace; fills plan.seconds */
+fcmae_status fcmae_run_foresee(fcmae_run *run, fcmae_error *error);
 
 /* run_plan.c */
 /** Length of the run and learning rates: replaces what the options leave open. */

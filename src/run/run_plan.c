@@ -58,14 +58,15 @@ fcmae_status fcmae_run_schedule(fcmae_run *run, fcmae_error *error)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "the run would take %g updates", steps);
     v->steps = plan->steps = steps < 1 ? 1 : (int64_t)steps;
     plan->effective_batch = v->batch_size * v->accumulate;
-    if (!fcmae_options_given(run->options, "lr"))
+    if (!fcmae_options_given(run->options, "lr") && !run->rate_chosen)
         v->lr = v->base_lr * (double)plan->effective_batch / 256;
     double epochs = (double)plan->steps / (double)plan->steps_per_epoch;
     if (!fcmae_options_given(run->options, "warmup-epochs"))
         v->warmup_epochs = run->task->warmup(run, epochs);
     FCMAE_TRY(check_rates(v, epochs, error));
     v->epochs = plan->epochs = epochs;
-    if (!fcmae_options_given(run->options, "save-every")) v->save_every = plan->steps_per_epoch;
+    if (!fcmae_options_given(run->options, "save-every"))
+        v->save_every = run->automatic ? fcmae_run_save_interval(plan) : plan->steps_per_epoch;
     plan->lr = v->lr;
     plan->warmup_epochs = v->warmup_epochs;
     run->schedule = (fcmae_schedule){v->lr, v->min_lr, v->warmup_epochs, epochs};

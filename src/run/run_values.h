@@ -18,7 +18,7 @@ typedef struct fcmae_run_values {
     const char *output, *resume, *command;
     double epochs;
     int64_t steps, batch_size, seed, save_every;
-    int recipe_batch, accumulate, keep;
+    int recipe, recipe_batch, accumulate, keep, drop_last;
     double lr, base_lr, min_lr, warmup_epochs, weight_decay, beta1, beta2, epsilon, clip, ema;
     bool ema_warmup, grn_decay, fast_decode;
     int input_size;
@@ -55,6 +55,10 @@ typedef struct fcmae_run_values {
     {"accumulate", FCMAE_OPTION_INT, FCMAE_RUN_AT(accumulate), .fallback = "1",                    \
      .range = "[1, 1048576]", .record = FCMAE_RECORD_FIXED,                                        \
      .help = "Batches per update. The effective batch is batch-size times this."},                 \
+    {"drop-last", FCMAE_OPTION_CHOICE, FCMAE_RUN_AT(drop_last), .fallback = "auto",                \
+     .choices = "auto|on|off", .record = FCMAE_RECORD_FIXED,                                       \
+     .help = "Leave out the last batch of an epoch where it is smaller than the others. auto: "    \
+             "only where an epoch has at least ten batches."},                                     \
     {"batch", FCMAE_OPTION_INT, FCMAE_RUN_AT(recipe_batch), .fallback = batch_,                    \
      .range = "[1, 16777216]", .section = section_, .source = FCMAE_SOURCE_PRESET,                 \
      .help = "Images per update of the published run, for the record: batch-size and accumulate "  \

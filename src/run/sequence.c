@@ -39,10 +39,23 @@ double fcmae_run_bad_share(const fcmae_run *run)
 
 /* ---- the parts ---- */
 
+/** Whether the last batch of an epoch is used where it is smaller. Runs of earlier versions, whose
+ *  checkpoints do not say, left it out. */
+static bool keeps_last(const fcmae_run *run, int64_t batch)
+{
+    enum { AUTO, ON, OFF, FEW = 10 };
+    char text[32];
+    if (run->values->drop_last != AUTO) return run->values->drop_last == OFF;
+    if (run->values->data_images >= FEW * batch) return false;
+    return !fcmae_run_recorded(run, "batch-size", text, sizeof text) ||
+           fcmae_run_recorded(run, "drop-last", text, sizeof text);
+}
+
 static fcmae_status start_loader(fcmae_run *run, fcmae_error *error)
 {
     const fcmae_run_values *v = run->values;
     int64_t batch = fcmae_run_images_per_batch(run), needed = batch * v->accumulate;
+    bool keep_last = keeps_last(run, batch);
     run->images = v->data_images;
     if (run->images < needed)
         return fcmae_fail(error, FCMAE_ERR_SHAPE,
@@ -54,6 +67,7 @@ static fcmae_status start_loader(fcmae_run *run, fcmae_error *error)
     fcmae_loader_options options = {.transform = run->task->transform(run),
                                     .batch = (int)batch,
                                     .training = true,
+                                    .keep_last = keep_last,
                                     .seed = (uint64_t)v->seed,
                                     .workers = v->workers,
                                     .prefetch = FCMAE_RUN_PREFETCH,
@@ -141,6 +155,7 @@ static fcmae_status prepare(fcmae_run *run, fcmae_error *error)
     FCMAE_TRY(fcmae_run_open_folder(run, error));
     FCMAE_TRY(task->open(run, error));
     fcmae_run_fingerprint(run);
+    FCMAE_TRY(fcmae_run_choose(run, error));
     FCMAE_TRY(task->configure(run, error));
     FCMAE_TRY(check_input(run, error));
     FCMAE_TRY(start_loader(run, error));
@@ -155,6 +170,7 @@ static fcmae_status prepare(fcmae_run *run, fcmae_error *error)
     if (task->begin) FCMAE_TRY(task->begin(run, error));
     run->plan.first_step = run->progress.step = run->state.step;
     snprintf(run->plan.resumed_from, sizeof run->plan.resumed_from, "%.511s", run->resumed_from);
+    FCMAE_TRY(fcmae_run_foresee(run, error));
     if (run->callbacks.begin) run->callbacks.begin(run->callbacks.cookie, &run->plan);
     return FCMAE_OK;
 }

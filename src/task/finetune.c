@@ -33,14 +33,15 @@ static const fcmae_option rows[] = {
     FCMAE_MODEL_NAME_ROW(.otherwise = "atto from scratch, else as the checkpoint says",
                          .help =
                              "Preset: the network, when training from scratch, and the recipe."),
-    {"recipe", FCMAE_OPTION_CHOICE, AT(recipe), .fallback = "preset", .choices = "preset|short",
-     MACHINE,
+    {"recipe", FCMAE_OPTION_CHOICE, AT(run.recipe), .fallback = "auto",
+     .choices = "auto|paper|short|preset", FREE,
      .help =
-         "preset: the published one of the model, made for 1024 images per update and hundreds "
-         "of epochs. short: for a few epochs on up to some ten thousand images: base-lr 4e-3 "
-         "(1e-3 at batch 64), weight decay 0.05, 20 epochs, 2 of warm-up, layer decay 0.9, "
-         "RandAugment 6, erasing 0.1, smoothing 0.1, no mixup, no drop path, average with decay "
-         "0.998 and a warm-up."},
+         "auto: that of short, with input size, batch, length and learning rate from the images "
+         "and the checkpoint, said before the start. paper: the published one of the model, made "
+         "for 1024 images per update and hundreds of epochs. short: for a few epochs on up to some "
+         "ten thousand images: base-lr 4e-3 (1e-3 at batch 64), weight decay 0.05, 20 epochs, 2 of "
+         "warm-up, layer decay 0.9, RandAugment 6, erasing 0.1, smoothing 0.1, no mixup, no drop "
+         "path, average with decay 0.998 and a warm-up. preset: an older name of paper."},
     FCMAE_RUN_ROWS("finetune", "300", "1024"),
     {"label-fraction", FCMAE_OPTION_NUMBER, AT(label_fraction), .fallback = "1", .range = "(0, 1]",
      FIXED,
@@ -153,10 +154,10 @@ static fcmae_status open_data(fcmae_run *run, fcmae_error *error)
     own->names_text = fcmae_class_names_text(&own->names);
     if (!own->names_text)
         return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for the class names");
-    snprintf(own->size_text, sizeof own->size_text, "%d", v->run.input_size);
     run->texts[0] = (fcmae_metadata){"class_names", own->names_text};
     run->texts[1] = (fcmae_metadata){"input_size", own->size_text};
     run->text_count = 2;
+    fcmae_finetune_natural_input(run);
     return fcmae_finetune_open_validation(run, error);
 }
 
@@ -297,19 +298,22 @@ const fcmae_run_task fcmae_task_finetune = {
          .purpose = "train a classifier, from a checkpoint or from scratch",
          .description =
              "Loads any checkpoint into the dense network (of a pretrained one the decoder is left "
-             "out) with a fresh head, and trains it with the model's published recipe, every value "
-             "of which can be changed. --recipe short suits small sets and few epochs.\n\n"
+             "out) with a fresh head, and trains it with a recipe that suits the images, every "
+             "value "
+             "of which can be changed.\n\n"
              "Like pretraining, a run can be stopped at any moment; the same command line "
              "continues it, and it ends in the same bytes. best.safetensors in the run folder "
              "holds the weights, or their moving average, with the highest accuracy on val.",
          .example =
-             "fcmae finetune --checkpoint pretrained --data photos --output tuned --recipe short\n"
+             "fcmae finetune --checkpoint pretrained --data photos --output tuned\n"
              "fcmae finetune --checkpoint none --model atto --data photos --output scratch --lr "
              "1e-3 --epochs 50",
          .options = rows,
          .count = FCMAE_COUNT(rows),
          .values_size = sizeof(fcmae_finetune_values)},
     .own_size = sizeof(fcmae_finetuning),
+    .rule =
+        {.epochs = 50, .fewest_epochs = 20, .most_epochs = 100, .lr = 1e-3, .largest_input = 128},
     .resolve = resolve,
     .open = open_data,
     .configure = fcmae_finetune_configure,

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 /** Where the network of a fine-tuning run comes from: recipe, size, first weights. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/random.h"
@@ -20,6 +21,9 @@ static const char short_recipe[] = "[model]\ndepths = 1, 1, 1, 1\ndims = 8, 8, 8
                                    "mixup = 0\ncutmix = 0\nmix_switch = 0.5\ndrop_path = 0\n"
                                    "ema = 0.998\nema_warmup = on\nhead_init = 2e-5\n"
                                    "beta1 = 0.9\nbeta2 = 0.999\nepsilon = 1e-8\n";
+
+/** Choices of --recipe, in their order. */
+enum { RECIPE_AUTO, RECIPE_PAPER, RECIPE_SHORT, RECIPE_PRESET };
 
 /** Name of the preset that a checkpoint names, "" if there is none. False: it cannot be read. */
 static bool preset_of_checkpoint(const char *path, const char *key, char *name, size_t size)
@@ -61,6 +65,18 @@ static fcmae_status apply(const fcmae_preset *preset, fcmae_run *run, fcmae_erro
     return status;
 }
 
+/** The numbers of the short recipe, over those of the preset; the network stays. */
+static fcmae_status apply_short(fcmae_run *run, fcmae_error *error)
+{
+    fcmae_preset *preset = NULL;
+    fcmae_model_config kept = run->values->model;
+    FCMAE_TRY(fcmae_preset_parse(&preset, short_recipe, "short", error));
+    fcmae_status status = apply(preset, run, error);
+    run->values->model = kept;
+    fcmae_preset_close(&preset);
+    return status;
+}
+
 /** The recipe: that of --model, else of the checkpoint's name, else the defaults. */
 fcmae_status fcmae_finetune_recipe(fcmae_run *run, fcmae_error *error)
 {
@@ -74,21 +90,35 @@ fcmae_status fcmae_finetune_recipe(fcmae_run *run, fcmae_error *error)
         preset_of_start(run, name, sizeof name);
     }
     if (!preset_name) preset_name = name;
-    fcmae_preset *preset = NULL;
     own->recipe_epochs = fcmae_options_number(run->options, "epochs");
     own->recipe_warmup = fcmae_options_number(run->options, "warmup-epochs");
+    run->automatic = v->run.recipe == RECIPE_AUTO;
+    bool of_short = run->automatic || v->run.recipe == RECIPE_SHORT;
+    /* a preset of one's own knows better than the automatic recipe */
+    bool first = run->automatic && preset_name[0] && !fcmae_preset_text(preset_name);
+    if (of_short && first) FCMAE_TRY(apply_short(run, error));
+    fcmae_preset *preset = NULL;
     fcmae_status status = FCMAE_OK;
     if (preset_name[0]) status = fcmae_preset_open(&preset, preset_name, error);
     if (status == FCMAE_OK && preset) status = apply(preset, run, error);
     if (status == FCMAE_OK && preset && scratch) v->run.model = *fcmae_preset_config(preset);
     fcmae_preset_close(&preset);
-    if (status != FCMAE_OK || v->recipe == 0) return status;
-    FCMAE_TRY(fcmae_preset_parse(&preset, short_recipe, "short", error));
-    fcmae_model_config kept = v->run.model;
-    status = apply(preset, run, error);
-    v->run.model = kept;
-    fcmae_preset_close(&preset);
-    return status;
+    if (status != FCMAE_OK || !of_short || first) return status;
+    return apply_short(run, error);
+}
+
+void fcmae_finetune_natural_input(fcmae_run *run)
+{
+    const fcmae_finetuning *own = run->own;
+    fcmae_checkpoint *file = NULL;
+    if (!own->start[0] ||
+        fcmae_checkpoint_open(&file, own->start, fcmae_finetune_values_of(run)->key, NULL) !=
+            FCMAE_OK)
+        return; /* reported later */
+    const char *text = fcmae_tensor_file_text(fcmae_checkpoint_file(file), "input_size");
+    long pixels = text ? strtol(text, NULL, 10) : 0;
+    if (pixels >= 32 && pixels <= 4096) run->natural_input = (int)pixels;
+    fcmae_checkpoint_close(&file);
 }
 
 /** A run that goes on needs the size of its network alone, which its own checkpoints tell as well.
@@ -132,6 +162,7 @@ fcmae_status fcmae_finetune_configure(fcmae_run *run, fcmae_error *error)
     fcmae_finetune_values *v = fcmae_finetune_values_of(run);
     fcmae_model_config *model = &run->values->model;
     if (own->start[0]) FCMAE_TRY(read_config(run, error));
+    snprintf(own->size_text, sizeof own->size_text, "%d", v->run.input_size);
     model->objective = "classify";
     model->classes = own->classes;
     model->grn_scope = FCMAE_GRN_IMAGE;

@@ -12,7 +12,7 @@
 typedef struct fcmae_finetune_values {
     fcmae_run_values run; /* first */
     const char *checkpoint, *key, *data, *train, *validation;
-    int recipe, layer_grouping, tune_last, augment_operations;
+    int layer_grouping, tune_last, augment_operations;
     bool keep_head;
     double label_fraction, evaluate_every, layer_decay, drop_path, head_init, crop_ratio;
     double augment_magnitude, augment_deviation, random_erasing, mixup, cutmix, mix_probability;
@@ -51,6 +51,8 @@ static inline fcmae_finetune_values *fcmae_finetune_values_of(const fcmae_run *r
 
 /* finetune_network.c: parts of the task */
 fcmae_status fcmae_finetune_recipe(fcmae_run *run, fcmae_error *error);
+/** Sets run->natural_input to the input size that the start records. */
+void fcmae_finetune_natural_input(fcmae_run *run);
 fcmae_status fcmae_finetune_configure(fcmae_run *run, fcmae_error *error);
 fcmae_status fcmae_finetune_build(fcmae_run *run, fcmae_error *error);
 

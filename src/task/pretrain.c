@@ -31,6 +31,11 @@ static const fcmae_option rows[] = {
             .fallback = "atto",
             .help =
                 "Preset or preset file; it also gives the recipe that the options below change."),
+    {"recipe", FCMAE_OPTION_CHOICE, AT(run.recipe), .fallback = "auto", .choices = "auto|paper",
+     .record = FCMAE_RECORD_FREE,
+     .help = "auto: input size, batch, length, learning rate and interval of checkpoints from the "
+             "number and the size of the images, said before the start. paper: the published "
+             "recipe of the model, made for a million images and 4096 of them in an update."},
     FCMAE_RUN_ROWS("pretrain", "800", "4096"),
     {"watch-collapse", FCMAE_OPTION_INTEGER, AT(watch_collapse), .fallback = "0",
      .range = "[0, 1000000000]", .record = FCMAE_RECORD_MACHINE,
@@ -119,6 +124,22 @@ static fcmae_status resolve(fcmae_run *run, fcmae_error *error)
     FCMAE_TRY(check_objective(run, error));
     own->recipe_warmup = v->run.warmup_epochs;
     run->views = v->masks_per_image;
+    run->automatic = v->run.recipe == 0;
+    return FCMAE_OK;
+}
+
+static fcmae_status open_data(fcmae_run *run, fcmae_error *error)
+{
+    const fcmae_dataset_options listing = {.log = run->callbacks.log};
+    run->data_root = values_of(run)->data;
+    return fcmae_dataset_open(&run->dataset, run->data_root, &listing, error);
+}
+
+/** The network is the preset's; what is left is its grid of cells. */
+static fcmae_status configure(fcmae_run *run, fcmae_error *error)
+{
+    pretraining *own = run->own;
+    const pretrain_values *v = values_of(run);
     int patch = fcmae_config_patch(&v->run.model);
     if (v->run.input_size < 2 * patch)
         return fcmae_fail(error, FCMAE_ERR_SHAPE,
@@ -137,20 +158,6 @@ static fcmae_status resolve(fcmae_run *run, fcmae_error *error)
                           "multiple of that, but is %" PRId64,
                           v->masks_per_image, v->run.batch_size);
     return FCMAE_OK;
-}
-
-static fcmae_status open_data(fcmae_run *run, fcmae_error *error)
-{
-    const fcmae_dataset_options listing = {.log = run->callbacks.log};
-    run->data_root = values_of(run)->data;
-    return fcmae_dataset_open(&run->dataset, run->data_root, &listing, error);
-}
-
-static fcmae_status configure(fcmae_run *run, fcmae_error *error)
-{
-    (void)run;
-    (void)error;
-    return FCMAE_OK; /* the preset has said everything */
 }
 
 static fcmae_transform transform(const fcmae_run *run)
@@ -263,6 +270,8 @@ const fcmae_run_task fcmae_task_pretrain = {
          .count = FCMAE_COUNT(rows),
          .values_size = sizeof(pretrain_values)},
     .own_size = sizeof(pretraining),
+    .rule =
+        {.epochs = 100, .fewest_epochs = 20, .most_epochs = 400, .lr = 1e-3, .largest_input = 128},
     .resolve = resolve,
     .open = open_data,
     .configure = configure,

@@ -74,6 +74,40 @@ static void take(fcmae_loader *loader, record *out, int count)
     }
 }
 
+/* Every image once an epoch, the last batch smaller; also where a batch is larger than the set. */
+START_TEST(the_last_batch_may_be_kept)
+{
+    fcmae_dataset *dataset = synthetic(20);
+    fcmae_loader_options options = training_options(2);
+    options.keep_last = true;
+    for (int batch = 6; batch <= 24; batch += 18) {
+        options.batch = batch;
+        fcmae_loader *loader = create(dataset, &options);
+        int64_t batches = fcmae_loader_batches(loader);
+        ck_assert_int_eq(batches, batch == 6 ? 4 : 1);
+        for (int start = 0; start < 2; start++) { /* from the beginning, and from a resume */
+            bool seen[20] = {false};
+            int count = 0;
+            if (start) ck_assert_int_eq(fcmae_loader_start(loader, 1, 0, NULL), FCMAE_OK);
+            for (int64_t b = 0; b < batches; b++) {
+                fcmae_samples samples;
+                ck_assert_int_eq(fcmae_loader_next(loader, &samples, NULL), FCMAE_OK);
+                ck_assert_int_eq(samples.count, b < batches - 1 ? 6 : batch == 6 ? 2 : 20);
+                ck_assert_uint_eq(samples.epoch, (unsigned)start);
+                for (int i = 0; i < samples.count; i++, count++) {
+                    ck_assert(!seen[samples.indices[i]]);
+                    seen[samples.indices[i]] = true;
+                }
+            }
+            ck_assert_int_eq(count, 20);
+        }
+        fcmae_loader_destroy(&loader);
+    }
+    fcmae_dataset_close(&dataset);
+    remove_root();
+}
+END_TEST
+
 START_TEST(batches_do_not_depend_on_workers_or_resumes)
 {
     fcmae_dataset *dataset = synthetic(20);
@@ -390,6 +424,7 @@ END_TEST
 static void add_tests(TCase *cases)
 {
     tcase_add_test(cases, batches_do_not_depend_on_workers_or_resumes);
+    tcase_add_test(cases, the_last_batch_may_be_kept);
     tcase_add_test(cases, the_cache_changes_no_batch);
     tcase_add_test(cases, an_epoch_visits_every_image_at_most_once);
     tcase_add_test(cases, evaluation_is_in_order_and_complete);

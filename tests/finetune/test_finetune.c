@@ -245,6 +245,7 @@ START_TEST(a_run_keeps_its_recipe_without_its_start)
         scratch_set(o, "data", data);
         scratch_set(o, "output", output);
         scratch_set(o, "checkpoint", start);
+        scratch_set(o, "recipe", "paper");
         scratch_number(o, "input-size", 64);
         scratch_number(o, "batch-size", 4);
         scratch_number(o, "steps", steps);

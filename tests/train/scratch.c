@@ -142,9 +142,9 @@ fcmae_options *scratch_task(const char *task, const char *folder, const char *ru
 fcmae_options *scratch_pretraining(const char *folder, const char *run)
 {
     static const char *const values[][2] = {
-        {"input-size", "96"}, {"lr", "2e-3"},   {"steps", "12"},  {"batch-size", "8"},
-        {"save-every", "4"},  {"threads", "1"}, {"workers", "1"}, {"lanes", "2"},
-        {"micro-batch", "2"}, {"pictures", "0"}};
+        {"input-size", "96"}, {"lr", "2e-3"},    {"steps", "12"},    {"batch-size", "8"},
+        {"save-every", "4"},  {"threads", "1"},  {"workers", "1"},   {"lanes", "2"},
+        {"micro-batch", "2"}, {"pictures", "0"}, {"recipe", "paper"}};
     char path[2 * SCRATCH_PATH];
     fcmae_options *options = scratch_task("pretrain", folder, run);
     join(path, folder, "set/train");

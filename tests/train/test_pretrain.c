@@ -456,6 +456,7 @@ START_TEST(options_may_be_used_again)
     fcmae_options *options = scratch_task("pretrain", folder, "run");
     snprintf(images, sizeof images, "%s/set/train", folder);
     scratch_set(options, "data", images);
+    scratch_set(options, "recipe", "paper");
     scratch_number(options, "input-size", 64);
     scratch_number(options, "batch-size", 8);
     scratch_number(options, "steps", 1);
