@@ -53,8 +53,9 @@ static const fcmae_option options[] = {
     {"mask-ratio", FCMAE_OPTION_NUMBER, AT(mask_ratio), .fallback = "0", .range = "[0, 1)",
      .help = "0: whole images. Otherwise images are masked as in pretraining and only visible "
              "sites count."},
-    {"input-size", FCMAE_OPTION_INTEGER, AT(input_size), .fallback = "224", .range = "[32, 4096]",
-     .unit = "PX", .help = "Side of an image in pixels, a multiple of 32."},
+    {"input-size", FCMAE_OPTION_INTEGER, AT(input_size), .range = "[32, 4096]", .unit = "PX",
+     .otherwise = "the checkpoints', else 224",
+     .help = "Side of an image in pixels, a multiple of 32."},
     {"labels", FCMAE_OPTION_FLAG, AT(labels),
      .help = "Subfolders of --data are classes: images are drawn evenly from them and the class "
              "selectivity index is computed."},
@@ -75,6 +76,7 @@ typedef struct session {
     fcmae_dataset *dataset;
     fcmae_loader *loader;
     int64_t *subset, subset_count;
+    int side; /* of the input */
     collapse_model *models;
     int count;
     uint8_t *picture;
@@ -98,6 +100,28 @@ static unsigned wanted_points(int choice, const fcmae_model_config *config)
     }
 }
 
+/* as asked for, else the one that the checkpoints record, else 224 */
+static fcmae_status choose_side(session *s, fcmae_error *error)
+{
+    const char *first = NULL;
+    s->side = (int)s->o->input_size;
+    if (s->side > 0) return FCMAE_OK;
+    for (int i = 0; i < s->o->checkpoints.count; i++) {
+        const char *name = s->o->checkpoints.items[i];
+        int side = cli_recorded_input(name, NULL);
+        if (side > 0 && s->side > 0 && side != s->side)
+            return cli_error(error, FCMAE_ERR_MISMATCH,
+                             "%.300s was trained at %d pixels, %.300s at %d: choose the size of "
+                             "both with --input-size",
+                             first, s->side, name, side);
+        if (side == 0 || s->side > 0) continue;
+        s->side = side;
+        first = name;
+    }
+    if (s->side == 0) s->side = CLI_INPUT;
+    return FCMAE_OK;
+}
+
 /* `images` numbers drawn from the whole set, ascending */
 static fcmae_status choose_images(session *s, fcmae_error *error)
 {
@@ -112,7 +136,7 @@ static fcmae_status open_data(session *s, fcmae_error *error)
     fcmae_dataset_options set = {.labelled = s->o->labels, .log = cli_progress_log(&s->progress)};
     fcmae_status status = fcmae_dataset_open(&s->dataset, s->o->data, &set, error);
     if (status == FCMAE_OK) status = choose_images(s, error);
-    fcmae_loader_options loader = {.transform = fcmae_transform_evaluate((int)s->o->input_size, 0),
+    fcmae_loader_options loader = {.transform = fcmae_transform_evaluate(s->side, 0),
                                    .batch = (int)s->o->batch_size,
                                    .workers = (int)s->o->threads,
                                    .subset = s->subset,
@@ -130,7 +154,7 @@ static fcmae_status open_models(session *s, fcmae_error *error)
     if (!s->models) return cli_error(error, FCMAE_ERR_MEMORY, "out of memory");
     for (int i = 0; i < o->checkpoints.count; i++) {
         collapse_model *model = &s->models[s->count++];
-        collapse_model_options how = {.input_size = (int)o->input_size,
+        collapse_model_options how = {.input_size = s->side,
                                       .batch = (int)o->batch_size,
                                       .threads = (int)o->threads,
                                       .mask_ratio = o->mask_ratio,
@@ -155,7 +179,7 @@ static fcmae_status open_models(session *s, fcmae_error *error)
 /* every image is decoded once and shown to every model */
 static fcmae_status analyse(session *s, fcmae_error *error)
 {
-    size_t image_bytes = (size_t)s->o->input_size * (size_t)s->o->input_size * 3;
+    size_t image_bytes = (size_t)s->side * (size_t)s->side * 3;
     int64_t total = s->subset ? s->subset_count : fcmae_dataset_count(s->dataset);
     cli_progress_start(&s->progress, s->arguments, "collapse", "image", 0, total);
     for (;;) {
@@ -195,8 +219,8 @@ static fcmae_status write_results(session *s, fcmae_error *error)
     char *command = cli_command_line();
     fcmae_collapse_setup setup = {.data = s->o->data,
                                   .command = command,
-                                  .height = (int)s->o->input_size,
-                                  .width = (int)s->o->input_size,
+                                  .height = s->side,
+                                  .width = s->side,
                                   .mask_ratio = s->o->mask_ratio,
                                   .seed = (uint64_t)s->o->seed,
                                   .picture = s->picture};
@@ -237,7 +261,8 @@ static int run(const cli_arguments *arguments)
     session s = {.o = o, .arguments = arguments};
     fcmae_error error = {0};
     double started = fcmae_measure_seconds();
-    fcmae_status status = open_data(&s, &error);
+    fcmae_status status = choose_side(&s, &error);
+    if (status == FCMAE_OK) status = open_data(&s, &error);
     if (status == FCMAE_OK) status = open_models(&s, &error);
     if (status == FCMAE_OK) status = analyse(&s, &error);
     if (status == FCMAE_OK) status = write_results(&s, &error);

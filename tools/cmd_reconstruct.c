@@ -27,8 +27,9 @@ static const fcmae_option options[] = {
      .help = "Images, one per row, drawn from the folder."},
     {"seed", FCMAE_OPTION_INTEGER, AT(seed), .fallback = "0", .range = "[0, inf)",
      .help = "Of the choice of images and of the masks: the same seed, the same picture."},
-    {"input-size", FCMAE_OPTION_INTEGER, AT(input_size), .fallback = "224", .range = "[16, 4096]",
-     .unit = "PX", .help = "Side of an image; a multiple of the network's patch."},
+    {"input-size", FCMAE_OPTION_INTEGER, AT(input_size), .range = "[16, 4096]", .unit = "PX",
+     .otherwise = "the checkpoint's, else 224",
+     .help = "Side of an image; a multiple of the network's patch."},
     {"mask-ratio", FCMAE_OPTION_NUMBER, AT(mask_ratio), .fallback = FCMAE_MASK_RATIO,
      .range = "(0, 1)", .help = "Part of the cells removed."},
     {"mask-unit", FCMAE_OPTION_INTEGER, AT(mask_unit), .fallback = "1", .range = "[1, 64]",
@@ -49,11 +50,11 @@ static fcmae_status load_model(const struct reconstruct_values *o, fcmae_model *
     return fcmae_checkpoint_load_model(model, &source, &lenient, NULL, error);
 }
 
-static fcmae_status predict(const struct reconstruct_values *o, fcmae_model *model,
+static fcmae_status predict(const struct reconstruct_values *o, int side, fcmae_model *model,
                             fcmae_reconstruction *r, fcmae_error *error)
 {
-    fcmae_engine_options settings = {.height = (int)o->input_size,
-                                     .width = (int)o->input_size,
+    fcmae_engine_options settings = {.height = side,
+                                     .width = side,
                                      .visible_cells = fcmae_reconstruction_visible(r),
                                      .batch = fcmae_reconstruction_count(r),
                                      .threads = (int)o->threads};
@@ -94,11 +95,14 @@ static int run(const cli_arguments *arguments)
     fcmae_model *model = NULL;
     fcmae_error error = {0};
     cli_progress progress = {.active = !arguments->quiet};
+    int side = (int)o->input_size;
+    if (side == 0) side = cli_recorded_input(o->checkpoint, o->key);
+    if (side == 0) side = CLI_INPUT;
     fcmae_status status = load_model(o, &model, &error);
     if (status == FCMAE_OK) {
         fcmae_reconstruction_request what = {.config = *fcmae_model_configuration(model),
                                              .data = o->data,
-                                             .side = (int)o->input_size,
+                                             .side = side,
                                              .count = (int)o->count,
                                              .mask_unit = (int)o->mask_unit,
                                              .threads = (int)o->threads,
@@ -107,7 +111,7 @@ static int run(const cli_arguments *arguments)
                                              .log = cli_progress_log(&progress)};
         status = fcmae_reconstruction_create(&r, &what, &error);
     }
-    if (status == FCMAE_OK) status = predict(o, model, r, &error);
+    if (status == FCMAE_OK) status = predict(o, side, model, r, &error);
     if (status == FCMAE_OK) status = fcmae_reconstruction_draw(r, o->output, &error);
     int result = status == FCMAE_OK ? print_result(arguments, r) : cli_fail(arguments, &error);
     fcmae_reconstruction_destroy(&r);

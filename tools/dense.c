@@ -105,10 +105,8 @@ static fcmae_status inspect(cli_dense *d, const char *key, const cli_dense_wish 
     fcmae_status status = fcmae_checkpoint_open(&file, d->path, key, error);
     if (status != FCMAE_OK) return status;
     const fcmae_checkpoint_info *info = fcmae_checkpoint_describe(file);
-    const char *text = fcmae_tensor_file_text(fcmae_checkpoint_file(file), "input_size");
     d->has_head = info->has_head;
-    long number = text ? strtol(text, NULL, 10) : 0;
-    if (number >= 32 && number <= 4096) *size = (int)number;
+    *size = info->input_size;
     if (!wish->fresh_head && info->recognised && !info->has_head)
         status = cli_error(error, FCMAE_ERR_MISMATCH,
                            "%.500s has no classification head: fine-tune it first", d->path);

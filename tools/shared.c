@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fcmae/checkpoint.h"
+#include "fcmae/train.h"
 #include "progress.h"
 
 enum { LARGEST_SIDE = 8192 };
@@ -34,6 +36,18 @@ int cli_input_size(const cli_command *command, const char *option, const char *t
     *height = (int)first;
     *width = (int)second;
     return CLI_SUCCESS;
+}
+
+int cli_recorded_input(const char *checkpoint, const char *key)
+{
+    char path[4096];
+    fcmae_checkpoint *file = NULL;
+    if (fcmae_run_checkpoint(checkpoint, path, sizeof path, NULL) != FCMAE_OK ||
+        fcmae_checkpoint_open(&file, path, key, NULL) != FCMAE_OK)
+        return 0;
+    int side = fcmae_checkpoint_describe(file)->input_size;
+    fcmae_checkpoint_close(&file);
+    return side;
 }
 
 void cli_remark_emulation(const cli_arguments *arguments, int precision, int instruction_set)

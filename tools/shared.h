@@ -27,6 +27,12 @@
 int cli_input_size(const cli_command *command, const char *option, const char *text,
                    const fcmae_model_config *config, int *height, int *width);
 
+/** Side of an image where neither the user nor the checkpoint says it. */
+enum { CLI_INPUT = 224 };
+/** Side of the input that a checkpoint or run records; 0: it records none, or cannot be read, which
+ *  whoever loads it will say. @param key  as for fcmae_checkpoint_open(), or NULL */
+int cli_recorded_input(const char *checkpoint, const char *key);
+
 /**
  * Remarks, once per command, that bfloat16 products will be emulated, if `precision` asks for them
  * and the processor or `instruction_set` (0: the best; as in fcmae_engine_options) lacks them.

@@ -124,6 +124,7 @@ typedef struct fcmae_checkpoint_info {
     int parameters;  /**< recognised tensors under `key` */
     int64_t values;  /**< elements of those */
     bool has_decoder, has_norm, has_head;
+    int input_size; /**< side of the input it was trained at, in pixels; 0: the file does not say */
     fcmae_load_report report; /**< against a model of `config`: what is missing or odd. Owned. */
 } fcmae_checkpoint_info;
 

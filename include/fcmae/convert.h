@@ -37,8 +37,8 @@ typedef struct fcmae_convert_options {
     int classes;       /**< dense: a head of that many classes, fresh if the input has none or
                             another; 0: the input's, or none                                    */
     uint64_t seed;     /**< of a fresh head: weights normal with std 2e-5, bias 0, norm 1 and 0 */
-    int input_size;    /**< image side noted in timm and Hugging Face folders and the dummy shape
-                            of ONNX; 0: 224                                                     */
+    int input_size;    /**< image side noted in timm and Hugging Face folders; 0: what the input
+                            records, else 224                                                   */
     void (*progress)(void *cookie, uint64_t done, uint64_t total); /**< bytes; may be NULL        */
     void *cookie;
 } fcmae_convert_options;

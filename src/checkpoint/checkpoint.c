@@ -165,6 +165,14 @@ static char *resolve(const char *path)
     return file;
 }
 
+/** Side of the input that the metadata records, if that makes sense. */
+static int recorded_input(const fcmae_checkpoint *c)
+{
+    const char *text = fcmae_tensor_file_text(c->file, "input_size");
+    long pixels = text ? strtol(text, NULL, 10) : 0;
+    return pixels >= 16 && pixels <= 8192 ? (int)pixels : 0;
+}
+
 /** Takes over `c`, whose file is open. */
 static fcmae_status finish_open(fcmae_checkpoint *c, const char *key, fcmae_checkpoint **out,
                                 fcmae_error *error)
@@ -175,6 +183,7 @@ static fcmae_status finish_open(fcmae_checkpoint *c, const char *key, fcmae_chec
         fcmae_checkpoint_close(&c);
         return status;
     }
+    c->info.input_size = recorded_input(c);
     *out = c;
     return FCMAE_OK;
 }

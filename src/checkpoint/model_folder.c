@@ -36,9 +36,11 @@ static json_t *three_decimals(const float values[3])
     return json_pack("[f, f, f]", v[0], v[1], v[2]);
 }
 
+/** As asked for, else as the input records, else that of the published networks. */
 static int input_size(const fcmae_conversion *c)
 {
-    return c->options->input_size > 0 ? c->options->input_size : 224;
+    int recorded = c->input->info.input_size;
+    return c->options->input_size > 0 ? c->options->input_size : recorded > 0 ? recorded : 224;
 }
 
 /* ---------------------------------------------------------------- class names ---------------- */

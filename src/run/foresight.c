@@ -4,8 +4,8 @@
  * How long a run will take, before it begins.
  *
  * A few updates are tried on the side: real batches through loader and engine, and an optimiser of
- * its own at learning rate 0, which leaves every weight as it is. Afterwards the loader stands
- * where the run begins. Images are prepared by the same processors that compute, so only a steady state
+ * its own at learning rate 0, which leaves every weight as it is. Then the loader goes back to
+ * where the run begins. The processors that compute also prepare the images, so only a steady state
  * tells the time of an update: the batches that were prepared ahead are not counted.
  */
 #include "fcmae/measure.h"

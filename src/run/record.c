@@ -98,7 +98,8 @@ fcmae_status fcmae_record_compare(const fcmae_record *record,
         if (before)
             return fcmae_fail(error, FCMAE_ERR_MISMATCH,
                               "the checkpoint belongs to a run with %s %s, not %s: repeat the old "
-                              "value, or start a new run in another folder",
+                              "value, or start a new run in another folder, which can begin with "
+                              "these weights (pretrain --init, finetune --checkpoint)",
                               item->key, before, item->text);
     }
     for (int i = 0; i < record->count; i++) {

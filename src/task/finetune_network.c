@@ -115,9 +115,7 @@ void fcmae_finetune_natural_input(fcmae_run *run)
         fcmae_checkpoint_open(&file, own->start, fcmae_finetune_values_of(run)->key, NULL) !=
             FCMAE_OK)
         return; /* reported later */
-    const char *text = fcmae_tensor_file_text(fcmae_checkpoint_file(file), "input_size");
-    long pixels = text ? strtol(text, NULL, 10) : 0;
-    if (pixels >= 32 && pixels <= 4096) run->natural_input = (int)pixels;
+    run->natural_input = fcmae_checkpoint_describe(file)->input_size;
     fcmae_checkpoint_close(&file);
 }
 

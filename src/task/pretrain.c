@@ -3,6 +3,7 @@
 /** Masked pretraining (FCMAE): the options, and batches of images with their masks. */
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,11 +12,13 @@
 #include "fcmae/preset.h"
 #include "model/objective.h"
 #include "task/inspection.h"
+#include "task/start.h"
 #include "task/tasks.h"
 
 typedef struct pretrain_values {
     fcmae_run_values run; /* first */
-    const char *data, *objective;
+    const char *data, *objective, *init, *key;
+    bool init_encoder_only;
     double mask_ratio;
     int mask_unit, masks_per_image, pictures;
     int64_t watch_collapse;
@@ -36,6 +39,18 @@ static const fcmae_option rows[] = {
      .help = "auto: input size, batch, length, learning rate and interval of checkpoints from the "
              "number and the size of the images, said before the start. paper: the published "
              "recipe of the model, made for a million images and 4096 of them in an update."},
+    {"init", FCMAE_OPTION_TEXT, AT(init), .unit = "FILE|RUN", .otherwise = "from noise",
+     .record = FCMAE_RECORD_MACHINE,
+     .help = "First weights of a new run: any readable checkpoint (one's own, the official code's, "
+             "of timm or Hugging Face, a classifier), whatever data, input size and length it was "
+             "made with. A run folder stands for its best checkpoint if it has one, else its "
+             "latest. Without --model the network is the file's."},
+    {"init-encoder-only", FCMAE_OPTION_FLAG, AT(init_encoder_only), .record = FCMAE_RECORD_MACHINE,
+     .help = "Leave the decoder of --init out: it starts from noise, as where the file has none."},
+    {"key", FCMAE_OPTION_TEXT, AT(key), .otherwise = "the weights themselves",
+     .record = FCMAE_RECORD_MACHINE,
+     .help = "Which weights of --init, where the file holds several: model, model_ema, ... or ema "
+             "for any average."},
     FCMAE_RUN_ROWS("pretrain", "800", "4096"),
     {"watch-collapse", FCMAE_OPTION_INTEGER, AT(watch_collapse), .fallback = "0",
      .range = "[0, 1000000000]", .record = FCMAE_RECORD_MACHINE,
@@ -79,6 +94,8 @@ static const fcmae_option rows[] = {
 typedef struct pretraining {
     int grid, visible; /* cells along a side; visible cells of a mask */
     double recipe_warmup;
+    fcmae_start start;
+    char size_text[16];
     uint8_t *removed;  /* [batch_size, grid * grid] */
     int32_t *image_of; /* [batch_size] */
     fcmae_inspection inspection;
@@ -109,18 +126,27 @@ static fcmae_status check_objective(const fcmae_run *run, fcmae_error *error)
     return FCMAE_OK;
 }
 
+/** Network and recipe of --model. */
+static fcmae_status apply_preset(fcmae_run *run, fcmae_error *error)
+{
+    fcmae_preset *preset = NULL;
+    FCMAE_TRY(fcmae_preset_open(&preset, run->values->model_name, error));
+    fcmae_status status = fcmae_preset_apply(preset, run->options, error);
+    memcpy(run->values->model.name, fcmae_preset_config(preset)->name,
+           sizeof run->values->model.name);
+    fcmae_preset_close(&preset);
+    return status;
+}
+
 static fcmae_status resolve(fcmae_run *run, fcmae_error *error)
 {
     pretraining *own = run->own;
     const pretrain_values *v = values_of(run);
-    fcmae_preset *preset = NULL;
-    FCMAE_TRY(fcmae_preset_open(&preset, v->run.model_name, error));
-    fcmae_status status = fcmae_preset_apply(preset, run->options, error);
-    memcpy(run->values->model.name, fcmae_preset_config(preset)->name,
-           sizeof run->values->model.name);
+    own->start = (fcmae_start){
+        .given = v->init, .key = v->key, .encoder_only = v->init_encoder_only};
+    if (!v->init || fcmae_options_given(run->options, "model")) FCMAE_TRY(apply_preset(run, error));
+    FCMAE_TRY(fcmae_start_resolve(&own->start, run, error));
     run->values->model.objective = v->objective;
-    fcmae_preset_close(&preset);
-    if (status != FCMAE_OK) return status;
     FCMAE_TRY(check_objective(run, error));
     own->recipe_warmup = v->run.warmup_epochs;
     run->views = v->masks_per_image;
@@ -146,6 +172,9 @@ static fcmae_status configure(fcmae_run *run, fcmae_error *error)
                           "an input of %d pixels is one single patch: nothing is left to see when "
                           "it is removed; take at least %d",
                           v->run.input_size, 2 * patch);
+    snprintf(own->size_text, sizeof own->size_text, "%d", v->run.input_size);
+    run->texts[0] = (fcmae_metadata){"input_size", own->size_text};
+    run->text_count = 1;
     own->grid = v->run.input_size / patch;
     own->visible = fcmae_mask_visible(own->grid * own->grid, v->mask_ratio);
     if (v->mask_unit > own->grid)
@@ -181,9 +210,10 @@ static void plan(const fcmae_run *run, fcmae_memory_use *use)
 
 static fcmae_status build(fcmae_run *run, fcmae_error *error)
 {
+    const pretraining *own = run->own;
     FCMAE_TRY(fcmae_model_create(&run->model, &run->values->model, error));
     fcmae_model_initialise(run->model, (uint64_t)run->values->seed);
-    return FCMAE_OK;
+    return fcmae_start_load(&own->start, run, error);
 }
 
 static fcmae_status prepare(fcmae_run *run, fcmae_error *error)
@@ -265,7 +295,8 @@ const fcmae_run_task fcmae_task_pretrain = {
              "Ctrl-C saves first; a second Ctrl-C does not wait.",
          .example =
              "fcmae pretrain --data photos --output run\n"
-             "fcmae pretrain --data photos --model tiny --input-size 160 --epochs 20 --output run",
+             "fcmae pretrain --data photos --model tiny --input-size 160 --epochs 20 --output run\n"
+             "fcmae pretrain --data slides --init run --output run-2",
          .options = rows,
          .count = FCMAE_COUNT(rows),
          .values_size = sizeof(pretrain_values)},
