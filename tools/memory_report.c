@@ -27,6 +27,7 @@ fcmae_status cli_memory_plan(cli_memory *m, const fcmae_model_config *config,
                                 .mixing = fcmae_options_number(finetune, "mixup") > 0 ||
                                           fcmae_options_number(finetune, "cutmix") > 0 ||
                                           fcmae_options_number(finetune, "random-erasing") > 0,
+                                .watching = u == CLI_USE_PRETRAIN,
                                 .validation = true};
         use.engine.train = u != CLI_USE_INFERENCE;
         use.engine.visible_cells = u == CLI_USE_PRETRAIN ? visible : 0;

@@ -91,6 +91,7 @@ static void describe(const cli_progress *progress, double loss, double now, char
         ADD("  ETA %s",
             cli_duration(each * (double)(progress->total - progress->done), eta, sizeof eta));
     }
+    if (progress->watched[0]) ADD("  %s", progress->watched);
 #undef ADD
 }
 

@@ -22,6 +22,7 @@ typedef struct cli_progress {
     double started, shown; /**< seconds on a monotonic clock                    */
     double images, recent_images, recent_time, rate;
     bool active, terminal, drawn;
+    char watched[96]; /**< what was measured last, to be shown behind the rest */
 } cli_progress;
 
 /** `done` units are finished already (0 unless resumed). Strings are borrowed. */

@@ -2,7 +2,9 @@
  * SPDX-License-Identifier: MIT */
 /* The command of every kind of training: plan, progress and result of a run. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "command_line.h"
 #include "commands.h"
@@ -12,12 +14,20 @@
 #include "shared.h"
 #include "stop.h"
 
+/** Figures that stay in sight until they are measured again. */
+static const struct {
+    const char *figure, *form;
+} watched[] = {
+    {"val_loss", "held-out %.4f"}, {"rankme", "rank %.1f"}, {"knn_top1", "k-NN %.1f %%"}};
+enum { WATCHED = sizeof watched / sizeof *watched };
+
 /** What the callbacks share. */
 typedef struct session {
     const cli_arguments *arguments;
     cli_progress bar;
     fcmae_log log;
     double started;
+    double watched[WATCHED]; /* as last measured; NAN: not yet */
 } session;
 
 static void show_plan(void *cookie, const fcmae_train_plan *plan)
@@ -44,9 +54,27 @@ static void show_plan(void *cookie, const fcmae_train_plan *plan)
     cli_progress_start(&s->bar, s->arguments, name, "step", plan->first_step, plan->steps);
 }
 
+static void keep_watched(session *s, const fcmae_train_figures *figures)
+{
+    char *text = s->bar.watched;
+    size_t used = 0, size = sizeof s->bar.watched;
+    for (int i = 0; figures && i < figures->count; i++)
+        for (int k = 0; k < WATCHED; k++)
+            if (strcmp(figures->figures[i].name, watched[k].figure) == 0)
+                s->watched[k] = figures->figures[i].values[0];
+    text[0] = 0;
+    for (int k = 0; k < WATCHED && used < size; k++) {
+        if (isnan(s->watched[k])) continue;
+        if (used > 0) used += (size_t)snprintf(text + used, size - used, "  ");
+        if (used < size)
+            used += (size_t)snprintf(text + used, size - used, watched[k].form, s->watched[k]);
+    }
+}
+
 static void show_progress(void *cookie, const fcmae_train_progress *progress)
 {
     session *s = cookie;
+    keep_watched(s, progress->figures);
     cli_progress_update(&s->bar, progress->step, progress->samples, progress->loss);
 }
 
@@ -108,7 +136,9 @@ int cli_train(const cli_arguments *arguments)
     fcmae_train_result result = {0};
     fcmae_error error = {0};
     char *command = cli_command_line();
+    for (int i = 0; i < WATCHED; i++) s.watched[i] = NAN;
     s.log = cli_progress_log(&s.bar);
+    s.bar.active = !arguments->quiet;
     const fcmae_train_callbacks callbacks = {.cookie = &s,
                                              .log = {show_remark, &s},
                                              .command = command,

@@ -230,6 +230,7 @@ typedef struct fcmae_knn_options {
     double temperature; /**< votes weigh exp(cosine / temperature) (Wu et al., arXiv 1805.01978);
                              0: one each, a tie goes to the nearer class */
     bool centre;        /**< subtract the mean of the training features first */
+    bool leave_one_out; /**< both sets are the same images: none is a neighbour of itself */
     int threads;        /**< 0: every processor. Never changes a result. */
 } fcmae_knn_options;
 

@@ -26,12 +26,13 @@ typedef struct fcmae_memory_use {
     bool average;    /**< training: a moving average of the weights                            */
     bool mixing;     /**< "classify": images are mixed or erased, and held as floats for it    */
     bool validation; /**< "classify": evaluates meanwhile, on batches of its own               */
+    bool watching;   /**< "masked": looks at up to 1280 images meanwhile, some of them whole      */
 } fcmae_memory_use;
 
 typedef struct fcmae_memory_plan {
     fcmae_engine_plan_info engine;
     uint64_t optimiser_bytes; /**< AdamW's moments, averages of the weights; 0 for inference      */
-    uint64_t image_bytes; /**< batches that are prepared ahead and the one in use              */
+    uint64_t image_bytes; /**< batches prepared ahead and the one in use; what is watched      */
     uint64_t total_bytes; /**< of all. The program itself, libraries and the decoding of images (a
                                few pictures per worker) come on top                            */
 } fcmae_memory_plan;

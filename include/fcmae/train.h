@@ -64,6 +64,7 @@ typedef struct fcmae_train_progress {
     double data_wait;    /**< seconds of this update spent waiting for images                  */
     double elapsed;      /**< seconds of training, earlier parts of a resumed run included     */
     int64_t samples;     /**< of this update                                                   */
+    const struct fcmae_train_figures *figures; /**< of this update; valid during the call      */
 } fcmae_train_progress;
 
 #define FCMAE_TRAIN_FIGURES 12

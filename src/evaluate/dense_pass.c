@@ -69,16 +69,15 @@ static void observe_stage(void *cookie, const fcmae_observation *o)
     }
 }
 
-/** The final LayerNorm, with the network's weights if it has them. */
-static void normalise(fcmae_model *model, const pass_buffers *b, int count)
+void fcmae_pass_normalise(fcmae_model *model, const float *pooled, int64_t count, float *normalised)
 {
     const fcmae_parameter *weight = fcmae_model_find(model, "norm.weight");
     const fcmae_parameter *bias = fcmae_model_find(model, "norm.bias");
     const float *values = fcmae_model_values(model);
-    int channels = b->config->dims[3];
-    for (int i = 0; i < count; i++) {
-        const float *x = b->pooled + (size_t)i * (size_t)channels;
-        float *y = b->normalised + (size_t)i * (size_t)channels;
+    int channels = fcmae_model_configuration(model)->dims[3];
+    for (int64_t i = 0; i < count; i++) {
+        const float *x = pooled + i * channels;
+        float *y = normalised + i * channels;
         double mean = 0, square = 0;
         for (int c = 0; c < channels; c++) mean += x[c];
         mean /= channels;
@@ -104,7 +103,7 @@ static fcmae_status run_batch(const fcmae_pass *pass, const fcmae_samples *sampl
                                    .observe = b->stages[0] ? observe_stage : NULL,
                                    .cookie = b};
     FCMAE_TRY(fcmae_engine_forward(pass->engine, &batch, &outputs, error));
-    if (b->normalised) normalise(pass->model, b, samples->count);
+    if (b->normalised) fcmae_pass_normalise(pass->model, b->pooled, samples->count, b->normalised);
     const fcmae_pass_batch result = {
         .samples = *samples,
         .logits = b->logits,

@@ -25,6 +25,11 @@ typedef struct fcmae_pass {
 /** @param images  [out] images seen. */
 fcmae_status fcmae_pass_batches(const fcmae_pass *pass, int64_t *images, fcmae_error *error);
 
+/** The final LayerNorm of pooled features [count, dims[3]], with the network's weights if it has
+ *  them. @param normalised  [out] may be `pooled` itself */
+void fcmae_pass_normalise(fcmae_model *model, const float *pooled, int64_t count,
+                          float *normalised);
+
 /** The options with every 0 replaced by the choice, or why they are impossible. */
 fcmae_status fcmae_pass_resolve(fcmae_pass_options *options, const fcmae_model_config *config,
                                 fcmae_error *error);

@@ -102,8 +102,9 @@ static void find_neighbours(const knn_work *work, int64_t first, int rows, float
         fcmae_blas_product(rows, columns, dimension, asked, known, false, cosine, COLUMNS);
         for (int i = 0; i < rows; i++)
             for (int n = 0; n < columns; n++)
-                consider(lists + (size_t)i * (size_t)work->most, &found[i], work->most,
-                         cosine[i * COLUMNS + n], (int32_t)(start + n));
+                if (!work->options->leave_one_out || start + n != first + i)
+                    consider(lists + (size_t)i * (size_t)work->most, &found[i], work->most,
+                             cosine[i * COLUMNS + n], (int32_t)(start + n));
     }
 }
 
@@ -140,6 +141,10 @@ static fcmae_status check(const fcmae_features *training, const fcmae_features *
                           " of %d for validation do not fit together",
                           training->count, training->dimension, validation->count,
                           validation->dimension);
+    if (options->leave_one_out && (training->count != validation->count || training->count < 2))
+        return fcmae_fail(error, FCMAE_ERR_SHAPE,
+                          "%" PRId64 " and %" PRId64 " images are not the same set of at least two",
+                          training->count, validation->count);
     for (int i = 0; i < options->count; i++)
         if (options->k[i] < 1 || options->k[i] > MOST_NEIGHBOURS)
             return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "k is %d, but must be 1 to %d",

@@ -105,7 +105,8 @@ static const quantity training[] = {{"loss", "Training loss", false},
                                     {"lr", "Learning rate", true},
                                     {"grad_norm", "Gradient norm", true},
                                     {"images_per_s", "Throughput, images/s", true},
-                                    {"data_wait", "Waiting for data, s per step", true}};
+                                    {"data_wait", "Waiting for data, s per step", true},
+                                    {"rankme", "Effective rank of features", true}};
 
 static void quantity_tile(fcmae_report_page *page, const char *column, const char *title,
                           bool from_zero)
@@ -126,9 +127,11 @@ typedef struct evaluation {
     const char *title, *columns[3];
 } evaluation;
 
-static const evaluation evaluations[] = {{"Validation top-1, %", {"val_top1", "ema_top1", "top1"}},
-                                         {"Validation top-5, %", {"val_top5", "ema_top5", "top5"}},
-                                         {"Validation loss", {"val_loss", "ema_loss", NULL}}};
+static const evaluation evaluations[] = {
+    {"Validation top-1, %", {"val_top1", "ema_top1", "top1"}},
+    {"Validation top-5, %", {"val_top5", "ema_top5", "top5"}},
+    {"Loss on held-out images", {"val_loss", "ema_loss", NULL}},
+    {"Nearest neighbours, top-1, %", {"knn_top1", NULL, NULL}}};
 
 static void evaluation_tile(fcmae_report_page *page, const evaluation *what)
 {

@@ -133,7 +133,7 @@ static fcmae_status inspect(fcmae_run *run, int64_t step, fcmae_train_figures *f
 
 /** A failed inspection ends the run, but the update is done and is going to be saved: its line
  *  belongs into the log, with the figures that there are. */
-static fcmae_status report(fcmae_run *run, const fcmae_train_progress *progress, fcmae_error *error)
+static fcmae_status report(fcmae_run *run, fcmae_train_progress *progress, fcmae_error *error)
 {
     const fcmae_train_callbacks *calls = &run->callbacks;
     fcmae_train_figures figures = {0};
@@ -145,6 +145,7 @@ static fcmae_status report(fcmae_run *run, const fcmae_train_progress *progress,
     run->updates++;
     run->samples += progress->samples;
     if (inspected != FCMAE_OK) return inspected;
+    progress->figures = &figures;
     if (logged == FCMAE_OK && calls->progress) calls->progress(calls->cookie, progress);
     return logged;
 }

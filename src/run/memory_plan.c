@@ -7,7 +7,28 @@
 #include "core/parallel.h"
 #include "run/run.h"
 
-enum { LARGEST_BATCH = 1 << 20, PROBE_BATCH = 1 << 16, TOGETHER_BATCH = 64 };
+enum { LARGEST_BATCH = 1 << 20, PROBE_BATCH = 1 << 16, TOGETHER_BATCH = 64, WATCHING_BATCH = 32 };
+
+fcmae_engine_options fcmae_run_watching_engine(const fcmae_engine_options *training)
+{
+    fcmae_engine_options options = *training;
+    options.train = false;
+    options.visible_cells = options.frozen_blocks = 0;
+    if (options.batch > WATCHING_BATCH) options.batch = WATCHING_BATCH;
+    return options;
+}
+
+/** Images that are looked at again and again, and the engine that sees them whole. */
+static fcmae_status plan_watching(const fcmae_model_config *config, uint64_t picture,
+                                  fcmae_memory_plan *plan, fcmae_error *error)
+{
+    const fcmae_engine_options options = fcmae_run_watching_engine(&plan->engine.options);
+    fcmae_engine_plan_info engine = {0};
+    FCMAE_TRY(fcmae_engine_plan(config, &options, &engine, error));
+    plan->image_bytes += (FCMAE_RUN_WATCHED + FCMAE_RUN_COMPARED) * picture + engine.packed_bytes +
+                         engine.activation_bytes;
+    return FCMAE_OK;
+}
 
 fcmae_status fcmae_plan_memory(const fcmae_model_config *config, const fcmae_memory_use *use,
                                fcmae_memory_plan *plan, fcmae_error *error)
@@ -25,6 +46,7 @@ fcmae_status fcmae_plan_memory(const fcmae_model_config *config, const fcmae_mem
     if (classifies && use->mixing) copies += sizeof(float);
     p.optimiser_bytes = blocks * p.engine.parameter_bytes;
     p.image_bytes = copies * images * picture;
+    if (o->train && use->watching) FCMAE_TRY(plan_watching(config, picture, &p, error));
     p.total_bytes = p.engine.total_bytes + p.optimiser_bytes + p.image_bytes;
     *plan = p;
     return FCMAE_OK;

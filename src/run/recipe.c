@@ -160,9 +160,11 @@ fcmae_status fcmae_run_choose(fcmae_run *run, fcmae_error *error)
     run->rate_chosen = is_open(run, "lr") && is_open(run, "base-lr");
     if (run->rate_chosen)
         FCMAE_TRY(set(run, "lr", choose_rate(rule, v->batch_size * v->accumulate), error));
+    char length[48] = "";
+    if (!fcmae_options_given(run->options, "steps"))
+        snprintf(length, sizeof length, ", %.4g epochs", v->epochs);
     snprintf(run->plan.recipe, sizeof run->plan.recipe,
-             "recipe auto, for %" PRId64 " images: input of %d px, batches of %" PRId64
-             ", %.4g epochs",
-             v->data_images, v->input_size, v->batch_size, v->epochs);
+             "recipe auto, for %" PRId64 " images: input of %d px, batches of %" PRId64 "%s",
+             v->data_images, v->input_size, v->batch_size, length);
     return FCMAE_OK;
 }

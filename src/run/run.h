@@ -20,6 +20,9 @@
 
 /** Batches that are prepared ahead. */
 enum { FCMAE_RUN_PREFETCH = 3 };
+/** Most images that are looked at again and again while a network is trained: with their masks, and
+ *  whole. */
+enum { FCMAE_RUN_WATCHED = 256, FCMAE_RUN_COMPARED = 1024 };
 
 typedef struct fcmae_run fcmae_run;
 
@@ -145,6 +148,10 @@ fcmae_status fcmae_run_schedule(fcmae_run *run, fcmae_error *error);
 fcmae_status fcmae_run_plan_memory(fcmae_run *run, fcmae_error *error);
 /** Fills data_images and data_names: names below data_root and their order, wherever it lies. */
 void fcmae_run_fingerprint(fcmae_run *run);
+
+/* memory_plan.c */
+/** An engine beside the one that trains, forward only, for whole images. */
+fcmae_engine_options fcmae_run_watching_engine(const fcmae_engine_options *training);
 
 /* loop.c: updates from where the state stands to the end, to should_stop, or to a failure */
 fcmae_status fcmae_run_updates(fcmae_run *run, fcmae_error *error);

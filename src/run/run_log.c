@@ -133,6 +133,32 @@ fcmae_status fcmae_run_log_event(fcmae_run_log *log, int64_t step, const char *e
     return append(log, object, error);
 }
 
+fcmae_status fcmae_run_log_read(const char *folder, const char *figure,
+                                fcmae_status (*visit)(void *cookie, int64_t step, double value,
+                                                      fcmae_error *error),
+                                void *cookie, fcmae_error *error)
+{
+    char path[FCMAE_PATH], *line = NULL;
+    size_t capacity = 0;
+    snprintf(path, sizeof path, "%s/log.jsonl", folder);
+    FILE *stream = fopen(path, "re");
+    if (!stream) return errno == ENOENT ? FCMAE_OK : log_failure("read", error);
+    fcmae_status status = FCMAE_OK;
+    for (ssize_t length; status == FCMAE_OK && (length = getline(&line, &capacity, stream)) > 0;) {
+        json_t *object = NULL;
+        if (fcmae_json_parse(line, (size_t)length, "a line of the log", &object, NULL) != FCMAE_OK)
+            continue;
+        const json_t *value = json_object_get(object, figure);
+        if (json_is_number(value))
+            status = visit(cookie, fcmae_json_integer(object, "step", -1), json_number_value(value),
+                           error);
+        json_decref(object);
+    }
+    free(line);
+    fclose(stream);
+    return status;
+}
+
 fcmae_status fcmae_run_log_sync(fcmae_run_log *log, fcmae_error *error)
 {
     return fsync(log->file) == 0 ? FCMAE_OK : log_failure("written to the disk", error);

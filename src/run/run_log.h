@@ -31,6 +31,12 @@ fcmae_status fcmae_run_log_step(fcmae_run_log *log, const fcmae_train_progress *
 fcmae_status fcmae_run_log_event(fcmae_run_log *log, int64_t step, const char *event,
                                  const char *message, const char *const *images, int64_t count,
                                  fcmae_error *error);
+/** Calls `visit` with every number that the log holds under the name of a figure, in order. A
+ *  folder without a log has none. */
+fcmae_status fcmae_run_log_read(const char *folder, const char *figure,
+                                fcmae_status (*visit)(void *cookie, int64_t step, double value,
+                                                      fcmae_error *error),
+                                void *cookie, fcmae_error *error);
 /** Waits until everything written is on the disk. */
 fcmae_status fcmae_run_log_sync(fcmae_run_log *log, fcmae_error *error);
 void fcmae_run_log_close(fcmae_run_log *log);

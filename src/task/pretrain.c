@@ -12,6 +12,7 @@
 #include "fcmae/preset.h"
 #include "model/objective.h"
 #include "task/inspection.h"
+#include "task/signals.h"
 #include "task/start.h"
 #include "task/tasks.h"
 
@@ -22,8 +23,10 @@ typedef struct pretrain_values {
     double mask_ratio;
     int mask_unit, masks_per_image, pictures;
     int64_t watch_collapse;
+    fcmae_signal_values signals;
 } pretrain_values;
 #define AT(member) offsetof(pretrain_values, member)
+#define SIGNAL_AT(member) AT(signals.member)
 
 static const fcmae_option rows[] = {
     {.type = FCMAE_OPTION_HEADING, .help = "Run"},
@@ -52,6 +55,9 @@ static const fcmae_option rows[] = {
      .help = "Which weights of --init, where the file holds several: model, model_ema, ... or ema "
              "for any average."},
     FCMAE_RUN_ROWS("pretrain", "800", "4096"),
+
+    {.type = FCMAE_OPTION_HEADING, .help = "How it goes"},
+    FCMAE_SIGNAL_ROWS(SIGNAL_AT),
     {"watch-collapse", FCMAE_OPTION_INTEGER, AT(watch_collapse), .fallback = "0",
      .range = "[0, 1000000000]", .record = FCMAE_RECORD_MACHINE,
      .help = "Updates between measurements of feature collapse: the mean cosine distance between "
@@ -92,13 +98,14 @@ static const fcmae_option rows[] = {
 
 /** What a run keeps. */
 typedef struct pretraining {
-    int grid, visible; /* cells along a side; visible cells of a mask */
+    fcmae_mask_shape mask;
     double recipe_warmup;
     fcmae_start start;
     char size_text[16];
     uint8_t *removed;  /* [batch_size, grid * grid] */
     int32_t *image_of; /* [batch_size] */
     fcmae_inspection inspection;
+    fcmae_signals signals;
 } pretraining;
 
 static const pretrain_values *values_of(const fcmae_run *run)
@@ -158,7 +165,9 @@ static fcmae_status open_data(fcmae_run *run, fcmae_error *error)
 {
     const fcmae_dataset_options listing = {.log = run->callbacks.log};
     run->data_root = values_of(run)->data;
-    return fcmae_dataset_open(&run->dataset, run->data_root, &listing, error);
+    FCMAE_TRY(fcmae_dataset_open(&run->dataset, run->data_root, &listing, error));
+    return fcmae_signals_open(&((pretraining *)run->own)->signals, &values_of(run)->signals, run,
+                              error);
 }
 
 /** The network is the preset's; what is left is its grid of cells. */
@@ -175,12 +184,17 @@ static fcmae_status configure(fcmae_run *run, fcmae_error *error)
     snprintf(own->size_text, sizeof own->size_text, "%d", v->run.input_size);
     run->texts[0] = (fcmae_metadata){"input_size", own->size_text};
     run->text_count = 1;
-    own->grid = v->run.input_size / patch;
-    own->visible = fcmae_mask_visible(own->grid * own->grid, v->mask_ratio);
-    if (v->mask_unit > own->grid)
+    int grid = v->run.input_size / patch;
+    own->mask = (fcmae_mask_shape){.seed = (uint64_t)v->run.seed,
+                                   .height = grid,
+                                   .width = grid,
+                                   .unit = v->mask_unit,
+                                   .visible = fcmae_mask_visible(grid * grid, v->mask_ratio),
+                                   .views = run->views};
+    if (v->mask_unit > grid)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
                           "the mask unit is %d cells, but the image has %d a side", v->mask_unit,
-                          own->grid);
+                          grid);
     if (v->run.batch_size % v->masks_per_image != 0)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
                           "%d masks per image: the batch size counts masked views and must be a "
@@ -203,9 +217,10 @@ static double warmup(const fcmae_run *run, double epochs)
 
 static void plan(const fcmae_run *run, fcmae_memory_use *use)
 {
-    const pretraining *own = run->own;
+    pretraining *own = run->own;
     use->engine.train = true;
-    use->engine.visible_cells = own->visible;
+    use->engine.visible_cells = own->mask.visible;
+    use->watching = fcmae_signals_plan(&own->signals, run, &own->mask);
 }
 
 static fcmae_status build(fcmae_run *run, fcmae_error *error)
@@ -220,12 +235,13 @@ static fcmae_status prepare(fcmae_run *run, fcmae_error *error)
 {
     pretraining *own = run->own;
     size_t samples = (size_t)run->values->batch_size;
-    own->removed = fcmae_allocate_aligned(samples, (size_t)own->grid * (size_t)own->grid);
+    size_t cells = (size_t)own->mask.height * (size_t)own->mask.width;
+    own->removed = fcmae_allocate_aligned(samples, cells);
     own->image_of = calloc(samples, sizeof *own->image_of);
     if (!own->removed || !own->image_of)
         return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for %zu masks", samples);
     for (size_t i = 0; i < samples; i++) own->image_of[i] = (int32_t)(i / (size_t)run->views);
-    return FCMAE_OK;
+    return fcmae_signals_prepare(&own->signals, run, &own->mask, error);
 }
 
 static fcmae_status begin(fcmae_run *run, fcmae_error *error)
@@ -233,29 +249,22 @@ static fcmae_status begin(fcmae_run *run, fcmae_error *error)
     const pretrain_values *v = values_of(run);
     pretraining *own = run->own;
     bool predicts_pixels = fcmae_config_has_part(&v->run.model, FCMAE_PART_DECODER);
-    (void)error;
     own->inspection = (fcmae_inspection){.watch_every = v->watch_collapse,
                                          .pictures = predicts_pixels ? v->pictures : 0,
                                          .data = v->data,
                                          .mask_unit = v->mask_unit,
                                          .mask_ratio = v->mask_ratio};
-    return FCMAE_OK;
+    return fcmae_signals_begin(&own->signals, run, error);
 }
 
 static fcmae_status batch(fcmae_run *run, const fcmae_samples *samples, fcmae_batch *batch,
                           fcmae_error *error)
 {
-    const pretrain_values *v = values_of(run);
     pretraining *own = run->own;
-    int64_t images = fcmae_run_images_per_batch(run), cells = (int64_t)own->grid * own->grid;
-    const fcmae_mask_shape shape = {.seed = (uint64_t)v->run.seed,
-                                    .height = own->grid,
-                                    .width = own->grid,
-                                    .unit = v->mask_unit,
-                                    .visible = own->visible,
-                                    .views = run->views};
+    int64_t images = fcmae_run_images_per_batch(run);
+    int64_t cells = (int64_t)own->mask.height * own->mask.width;
     for (int i = 0; i < samples->count; i++)
-        FCMAE_TRY(fcmae_mask_generate(&shape, samples->epoch,
+        FCMAE_TRY(fcmae_mask_generate(&own->mask, samples->epoch,
                                       (uint64_t)(samples->batch * images + i),
                                       own->removed + i * run->views * cells, error));
     *batch = (fcmae_batch){.images = {.count = samples->count,
@@ -272,6 +281,7 @@ static fcmae_status inspect(fcmae_run *run, int64_t step, fcmae_train_figures *f
                             fcmae_error *error)
 {
     pretraining *own = run->own;
+    FCMAE_TRY(fcmae_signals_measure(&own->signals, run, step, figures, error));
     return fcmae_inspect(&own->inspection, run, step, figures, error);
 }
 
@@ -279,6 +289,7 @@ static void release(fcmae_run *run)
 {
     pretraining *own = run->own;
     fcmae_inspection_release(&own->inspection);
+    fcmae_signals_release(&own->signals);
     free(own->removed);
     free(own->image_of);
 }

@@ -95,8 +95,8 @@ static fcmae_status inspect(void *cookie, int64_t step, fcmae_engine *engine,
 
 static void remark(void *cookie, fcmae_log_level level, const char *message)
 {
-    (void)level;
     witness *w = cookie;
+    if (level == FCMAE_LOG_INFO) return;
     w->remarks++;
     if (w->remarks == 1) snprintf(w->remark, sizeof w->remark, "%s", message);
 }
