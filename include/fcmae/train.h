@@ -14,6 +14,7 @@
  *   checkpoint-<step>.safetensors       the weights, official names
  *   checkpoint-<step>.state.safetensors moments, average of the weights, step, position in the
  *                                       data, seed and every option that shapes the result
+ *   tensorboard/                        event files for TensorBoard, where they are asked for
  *   latest                              name of the newest checkpoint, written last
  *   best.safetensors                    finetune: the weights, or their average, with the highest
  *                                       validation accuracy so far

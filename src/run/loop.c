@@ -140,6 +140,7 @@ static fcmae_status report(fcmae_run *run, fcmae_train_progress *progress, fcmae
     fcmae_status inspected = inspect(run, progress->step, &figures, error);
     fcmae_error *reason = inspected == FCMAE_OK ? error : NULL;
     fcmae_status logged = fcmae_run_log_step(&run->log, progress, &figures, reason);
+    fcmae_run_tensorboard_step(run, progress, &figures);
     run->progress = *progress;
     run->mean_loss += progress->loss;
     run->updates++;

@@ -7,7 +7,7 @@
  * or thousand photos get a handful of updates at a vanishing rate from them. The rules here were
  * chosen by what the features are worth afterwards (docs/recipe.md has the runs):
  *
- *   batch    16, from 250 images on 32, from 1,000 on 64, from 64,000 on 128, from 256,000 on 256
+ *   batch    16, from 200 images on 32, from 800 on 64, from 50,000 on 128, from 200,000 on 256
  *   epochs   rule.epochs sqrt(1000 / images), between the rule's bounds
  *   rate     rule.lr sqrt(samples of an update / 64)
  *   input    the middle one of the shorter sides of some images, down to a multiple of 32
@@ -33,7 +33,7 @@ static int64_t choose_batch(int64_t images)
 {
     static const struct {
         int64_t images, batch;
-    } rule[] = {{256000, 256}, {64000, 128}, {1000, 64}, {250, 32}, {16, 16}};
+    } rule[] = {{200000, 256}, {50000, 128}, {800, 64}, {200, 32}, {16, 16}};
     for (int i = 0; i < FCMAE_COUNT(rule); i++)
         if (images >= rule[i].images) return rule[i].batch;
     return images;

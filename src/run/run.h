@@ -12,6 +12,7 @@
 #include "fcmae/data.h"
 #include "fcmae/memory.h"
 #include "fcmae/train.h"
+#include "run/event_file.h"
 #include "run/record.h"
 #include "run/run_folder.h"
 #include "run/run_log.h"
@@ -104,6 +105,7 @@ struct fcmae_run {
     fcmae_record record;
     fcmae_run_folder folder;
     fcmae_run_log log;
+    fcmae_event_file events; /**< closed without the option tensorboard */
     fcmae_run_state state;
     char resumed_from[FCMAE_PATH]; /**< weights file, or ""                          */
     int64_t saved_step;            /**< of the newest checkpoint on disk; -1: none      */
@@ -152,6 +154,13 @@ void fcmae_run_fingerprint(fcmae_run *run);
 /* memory_plan.c */
 /** An engine beside the one that trains, forward only, for whole images. */
 fcmae_engine_options fcmae_run_watching_engine(const fcmae_engine_options *training);
+
+/* tensorboard.c: what it shows; nothing without the option */
+fcmae_status fcmae_run_tensorboard_open(fcmae_run *run, fcmae_error *error);
+void fcmae_run_tensorboard_step(fcmae_run *run, const fcmae_train_progress *progress,
+                                const fcmae_train_figures *figures);
+/** @param png  file of a picture of update `step` */
+void fcmae_run_tensorboard_picture(fcmae_run *run, int64_t step, const char *png);
 
 /* loop.c: updates from where the state stands to the end, to should_stop, or to a failure */
 fcmae_status fcmae_run_updates(fcmae_run *run, fcmae_error *error);

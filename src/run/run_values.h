@@ -20,7 +20,7 @@ typedef struct fcmae_run_values {
     int64_t steps, batch_size, seed, save_every;
     int recipe, recipe_batch, accumulate, keep, drop_last;
     double lr, base_lr, min_lr, warmup_epochs, weight_decay, beta1, beta2, epsilon, clip, ema;
-    bool ema_warmup, grn_decay, fast_decode;
+    bool ema_warmup, grn_decay, fast_decode, tensorboard;
     int input_size;
     double crop_scale, crop_scale_max, flip, bad_share;
     int threads, workers, lanes, micro_batch, precision, isa;
@@ -70,7 +70,10 @@ typedef struct fcmae_run_values {
      .otherwise = "once an epoch", .record = FCMAE_RECORD_MACHINE,                                 \
      .help = "Updates between checkpoints."},                                                      \
     {"keep", FCMAE_OPTION_INT, FCMAE_RUN_AT(keep), .fallback = "3", .range = "[0, 1000000]",       \
-     .record = FCMAE_RECORD_MACHINE, .help = "Checkpoints that stay in the run folder; 0: all."}
+     .record = FCMAE_RECORD_MACHINE, .help = "Checkpoints that stay in the run folder; 0: all."},  \
+    {"tensorboard", FCMAE_OPTION_FLAG, FCMAE_RUN_AT(tensorboard), .record = FCMAE_RECORD_MACHINE,  \
+     .help = "Show the run in TensorBoard too: event files in RUN/tensorboard with every number "  \
+             "of log.jsonl, and with the pictures of reconstructions."}
 
 /** Learning rate and AdamW. The defaults are those of the recipe. */
 #define FCMAE_OPTIMISATION_ROWS(section_, base_lr_, min_lr_, warmup_, beta2_, ema_)                \

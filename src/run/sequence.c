@@ -166,6 +166,7 @@ static fcmae_status prepare(fcmae_run *run, fcmae_error *error)
     FCMAE_TRY(start_optimiser(run, error));
     FCMAE_TRY(fcmae_record_take(&run->record, &task->options, run->values, error));
     FCMAE_TRY(fcmae_run_resume(run, error));
+    FCMAE_TRY(fcmae_run_tensorboard_open(run, error));
     FCMAE_TRY(fcmae_engine_create(&run->engine, run->model, &run->plan.engine.options, error));
     if (task->begin) FCMAE_TRY(task->begin(run, error));
     run->plan.first_step = run->progress.step = run->state.step;
@@ -219,6 +220,7 @@ static void release(fcmae_run *run)
     fcmae_model_destroy(&run->model);
     fcmae_record_release(&run->record);
     fcmae_run_log_close(&run->log);
+    fcmae_event_file_close(&run->events);
     fcmae_run_folder_close(&run->folder);
     free(run->used);
     free(run->subset);

@@ -54,7 +54,7 @@ static fcmae_status prepare_pictures(fcmae_inspection *inspection, const fcmae_r
     return fcmae_reconstruction_create(&inspection->reconstruction, &request, error);
 }
 
-static fcmae_status draw_pictures(fcmae_inspection *inspection, const fcmae_run *run, int64_t step,
+static fcmae_status draw_pictures(fcmae_inspection *inspection, fcmae_run *run, int64_t step,
                                   fcmae_error *error)
 {
     char path[FCMAE_PATH];
@@ -66,7 +66,9 @@ static fcmae_status draw_pictures(fcmae_inspection *inspection, const fcmae_run 
         return fcmae_fail_system(error, FCMAE_ERR_IO, errno, "cannot create the folder %s", path);
     snprintf(path + length, sizeof path - (size_t)length, "/step-%06" PRId64 ".png", step);
     FCMAE_TRY(fcmae_reconstruction_predict(inspection->reconstruction, run->engine, error));
-    return fcmae_reconstruction_draw(inspection->reconstruction, path, error);
+    FCMAE_TRY(fcmae_reconstruction_draw(inspection->reconstruction, path, error));
+    fcmae_run_tensorboard_picture(run, step, path);
+    return FCMAE_OK;
 }
 
 static bool picture_is_due(const fcmae_inspection *inspection, const fcmae_run *run, int64_t step)
