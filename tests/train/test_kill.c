@@ -13,6 +13,7 @@
 
 #include "core/random.h"
 #include "fcmae/measure.h"
+#include "run/run_log.h"
 #include "scratch.h"
 #include "support/suite.h"
 
@@ -47,7 +48,8 @@ static pid_t start(const char *run, const char *threads, const char *save_every)
     execl(FCMAE_PROGRAM, "fcmae", "pretrain", "--data", "set/train", "--model", "smallest.ini",
           "--output", run, "--input-size", "64", "--batch-size", "8", "--lr", "0.002", "--steps",
           STEPS, "--save-every", save_every, "--lanes", "2", "--micro-batch", "2", "--ema", "0.9",
-          "--keep", "2", "--threads", threads, "--quiet", (char *)NULL);
+          "--keep", "2", "--val-share", "0.2", "--watch-every", "7", "--watch-knn", "30",
+          "--watch-collapse", "11", "--tensorboard", "--threads", threads, "--quiet", (char *)NULL);
     _exit(98);
 }
 
@@ -75,6 +77,39 @@ static void same_runs(const char *a, const char *b)
     snprintf(second, sizeof second, "%s/%s", folder, b);
     scratch_same(first, second, LAST);
     scratch_same(first, second, LAST_STATE);
+}
+
+/** Numbers of a log under one name. */
+typedef struct series {
+    double values[64];
+    int count;
+} series;
+
+static fcmae_status note(void *cookie, int64_t step, double value, fcmae_error *error)
+{
+    series *s = cookie;
+    (void)step, (void)error;
+    ck_assert_int_lt(s->count, 64);
+    s->values[s->count++] = value;
+    return FCMAE_OK;
+}
+
+/** What was measured is in both logs, once, with the same bits. */
+static void same_figures(const char *a, const char *b)
+{
+    static const char *const figures[] = {"val_loss", "rankme", "knn_top1"};
+    for (int f = 0; f < 3; f++) {
+        series found[2] = {{.count = 0}, {.count = 0}};
+        for (int i = 0; i < 2; i++) {
+            char path[2 * SCRATCH_PATH];
+            snprintf(path, sizeof path, "%s/%s", folder, i ? b : a);
+            ck_assert_int_eq(fcmae_run_log_read(path, figures[f], note, &found[i], NULL), FCMAE_OK);
+        }
+        ck_assert_int_ge(found[0].count, 5);
+        ck_assert_int_eq(found[0].count, found[1].count);
+        for (int i = 0; i < found[0].count; i++)
+            ck_assert_double_eq(found[0].values[i], found[1].values[i]);
+    }
 }
 
 static int count_lines(const char *run)
@@ -122,6 +157,7 @@ START_TEST(killed_ten_times)
     ck_assert_int_ge(useful, 1);
     expect_success(start("killed", "3", "5"));
     same_runs("whole", "killed");
+    same_figures("whole", "killed");
     ck_assert_int_eq(count_lines("killed"), atoi(STEPS));
 }
 END_TEST
