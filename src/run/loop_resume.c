@@ -51,6 +51,22 @@ bool fcmae_run_recorded(const fcmae_run *run, const char *option, char *text, si
     return false;
 }
 
+fcmae_status fcmae_run_recall(fcmae_run *run, const char *option, const char *earlier,
+                              bool *recalled, fcmae_error *error)
+{
+    char text[128], batch[32], *value = text;
+    bool known = fcmae_run_recorded(run, option, text, sizeof text);
+    bool any = known || fcmae_run_recorded(run, "batch-size", batch, sizeof batch);
+    if (recalled) *recalled = any;
+    if (!any || fcmae_options_given(run->options, option)) return FCMAE_OK;
+    if (known && value[0] == '"') { /* without the quotes of JSON */
+        value++;
+        value[strcspn(value, "\"")] = 0;
+    }
+    return fcmae_options_set_at(run->options, FCMAE_LEVEL_DEFAULT, option, known ? value : earlier,
+                                error);
+}
+
 /** The newest pair of the folder that is complete; damaged ones are named in the log. */
 static fcmae_status load_newest(fcmae_run *run, fcmae_error *error)
 {

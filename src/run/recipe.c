@@ -126,14 +126,6 @@ static fcmae_status set(fcmae_run *run, const char *option, double value, fcmae_
     return fcmae_options_set_at(run->options, level_of_choice(run), option, text, error);
 }
 
-/** Runs of earlier versions knew the published recipes alone. */
-static bool is_older(const fcmae_run *run)
-{
-    char text[32];
-    return fcmae_run_recorded(run, "batch-size", text, sizeof text) &&
-           !fcmae_run_recorded(run, "recipe", text, sizeof text);
-}
-
 static fcmae_status choose_length(fcmae_run *run, fcmae_error *error)
 {
     bool counted = fcmae_options_given(run->options, "steps");
@@ -145,7 +137,9 @@ fcmae_status fcmae_run_choose(fcmae_run *run, fcmae_error *error)
 {
     fcmae_run_values *v = run->values;
     const fcmae_run_rule *rule = &run->task->rule;
-    if (run->automatic && is_older(run)) run->automatic = false;
+    /* earlier versions knew the published recipes alone */
+    if (run->automatic) FCMAE_TRY(fcmae_run_recall(run, "recipe", "paper", NULL, error));
+    run->automatic = run->automatic && v->recipe == 0;
     if (!run->automatic) return FCMAE_OK;
     if (is_open(run, "input-size")) {
         double pixels = 0;

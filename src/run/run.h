@@ -170,6 +170,11 @@ fcmae_status fcmae_run_updates(fcmae_run *run, fcmae_error *error);
 fcmae_status fcmae_run_open_folder(fcmae_run *run, fcmae_error *error);
 /** An option recorded in the checkpoint to continue from, as JSON, cut to `size`; false: none. */
 bool fcmae_run_recorded(const fcmae_run *run, const char *option, char *text, size_t size);
+/** Where nobody gave an option: takes what the checkpoint to continue from records, or `earlier` if
+ *  that is of a version that did not know the option.
+ *  @param recalled  [out] whether there is such a checkpoint; may be NULL */
+fcmae_status fcmae_run_recall(fcmae_run *run, const char *option, const char *earlier,
+                              bool *recalled, fcmae_error *error);
 /** Reads the newest complete checkpoint if there is one to continue from, opens the log where it
  *  stood and writes config.json. */
 fcmae_status fcmae_run_resume(fcmae_run *run, fcmae_error *error);

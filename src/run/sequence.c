@@ -39,22 +39,19 @@ double fcmae_run_bad_share(const fcmae_run *run)
 
 /* ---- the parts ---- */
 
-/** Whether the last batch of an epoch is used where it is smaller. Runs of earlier versions, whose
- *  checkpoints do not say, left it out. */
+/** Whether the last batch of an epoch is used where it is smaller. */
 static bool keeps_last(const fcmae_run *run, int64_t batch)
 {
     enum { AUTO, ON, OFF, FEW = 10 };
-    char text[32];
     if (run->values->drop_last != AUTO) return run->values->drop_last == OFF;
-    if (run->values->data_images >= FEW * batch) return false;
-    return !fcmae_run_recorded(run, "batch-size", text, sizeof text) ||
-           fcmae_run_recorded(run, "drop-last", text, sizeof text);
+    return run->values->data_images < FEW * batch;
 }
 
 static fcmae_status start_loader(fcmae_run *run, fcmae_error *error)
 {
     const fcmae_run_values *v = run->values;
     int64_t batch = fcmae_run_images_per_batch(run), needed = batch * v->accumulate;
+    FCMAE_TRY(fcmae_run_recall(run, "drop-last", "on", NULL, error)); /* earlier ones left it out */
     bool keep_last = keeps_last(run, batch);
     run->images = v->data_images;
     if (run->images < needed)

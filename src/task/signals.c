@@ -26,15 +26,14 @@ static bool never(const fcmae_run *run, const char *option, int64_t value)
 static fcmae_status settle_share(const fcmae_signals *signals, fcmae_run *run, fcmae_error *error)
 {
     int64_t images = fcmae_dataset_count(run->dataset);
-    char text[64], batch[32];
-    if (fcmae_options_given(run->options, "val-share")) return FCMAE_OK;
-    if (!fcmae_run_recorded(run, "val-share", text, sizeof text)) {
-        bool older = fcmae_run_recorded(run, "batch-size", batch, sizeof batch);
-        bool none = older || signals->values->val_data || run->dataset->places ||
-                    never(run, "watch-every", signals->values->watch_every);
-        double share = none ? 0 : (double)fcmae_held_out_usual(images) / (double)images;
-        snprintf(text, sizeof text, "%.17g", share);
-    }
+    char text[64];
+    bool recalled = false;
+    FCMAE_TRY(fcmae_run_recall(run, "val-share", "0", &recalled, error));
+    if (recalled || fcmae_options_given(run->options, "val-share")) return FCMAE_OK;
+    bool none = signals->values->val_data || run->dataset->places ||
+                never(run, "watch-every", signals->values->watch_every);
+    double share = none ? 0 : (double)fcmae_held_out_usual(images) / (double)images;
+    snprintf(text, sizeof text, "%.17g", share);
     return fcmae_options_set_at(run->options, FCMAE_LEVEL_DEFAULT, "val-share", text, error);
 }
 

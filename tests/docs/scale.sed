@@ -8,6 +8,8 @@ s/--warmup-epochs [0-9]+/--warmup-epochs 0/g
 s/--steps [0-9]+/--steps 2/g
 s/--count [0-9]+/--count 2/g
 s/--model [a-z]+/--model atto/g
+# a training that chooses its length: two updates
+/^fcmae (pretrain|finetune) /{/--(epochs|steps|config)/!s/$/ --steps 2/;}
 s|^scripts/demo.*|"$ROOT/scripts/demo" --quick --output demo --program "$PROGRAM"|
 # not inside itself
 s|^scripts/test|: &|

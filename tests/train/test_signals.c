@@ -267,6 +267,59 @@ START_TEST(the_share_is_part_of_the_run)
 }
 END_TEST
 
+/** Takes an option out of what a companion records, as if an earlier version had written it. */
+static void forget(const char *run, const char *name, const char *option)
+{
+    char key[64], path[2 * SCRATCH_PATH];
+    size_t size = 0, length = (size_t)snprintf(key, sizeof key, "\"config.%s\"", option);
+    snprintf(path, sizeof path, "%s/%s", folder, run);
+    char *bytes = scratch_read(path, name, &size);
+    ck_assert_ptr_nonnull(bytes);
+    bool found = false;
+    for (size_t i = 0; i + length < size && !found; i++) {
+        found = memcmp(bytes + i, key, length) == 0;
+        if (found) bytes[i + 1] = 'x';
+    }
+    ck_assert_msg(found, "%s records no %s", name, option);
+    scratch_write(path, name, bytes, size);
+    free(bytes);
+}
+
+/* It goes on as it was: without held-out images, the last batch left out, by the same recipe; also
+ * when it is interrupted a second time. */
+START_TEST(runs_of_earlier_versions)
+{
+    static const char *const unknown[] = {"val_share", "drop_last", "recipe"};
+    for (int sitting = 0; sitting < 4; sitting++) {
+        int left = 4;
+        const fcmae_train_callbacks callbacks = {.cookie = &left, .should_stop = enough};
+        bool whole = sitting == 0;
+        fcmae_options *options = scratch_task("pretrain", folder, whole ? "whole" : "run");
+        static const char *const same[][2] = {{"input-size", "96"}, {"batch-size", "7"},
+                                              {"lr", "2e-3"},       {"steps", "12"},
+                                              {"lanes", "2"},       {"pictures", "0"}};
+        scratch_set(options, "data", in_folder("set/train"));
+        for (int i = 0; i < 6; i++) scratch_set(options, same[i][0], same[i][1]);
+        if (sitting < 2) {
+            scratch_set(options, "recipe", "paper");
+            scratch_set(options, "drop-last", "on");
+            scratch_set(options, "val-share", "0");
+        }
+        bool to_the_end = whole || sitting == 3;
+        carry_out(options, to_the_end ? NULL : &callbacks,
+                  to_the_end ? FCMAE_OK : FCMAE_ERR_INTERRUPTED);
+        ck_assert_double_eq(fcmae_options_number(options, "val-share"), 0);
+        for (int i = 0; i < 3 && sitting == 1; i++)
+            forget("run", "checkpoint-4.state.safetensors", unknown[i]);
+    }
+    char a[2 * SCRATCH_PATH], b[2 * SCRATCH_PATH];
+    snprintf(a, sizeof a, "%s/whole", folder);
+    snprintf(b, sizeof b, "%s/run", folder);
+    scratch_same(a, b, "checkpoint-12.safetensors");
+    scratch_same(a, b, "checkpoint-12.state.safetensors");
+}
+END_TEST
+
 START_TEST(labels_are_found_or_asked_for)
 {
     fcmae_options *options = scratch_pretraining(folder, "run");
@@ -398,6 +451,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, the_loss_is_that_of_the_folder);
     tcase_add_test(cases, signals_change_nothing_and_survive);
     tcase_add_test(cases, the_share_is_part_of_the_run);
+    tcase_add_test(cases, runs_of_earlier_versions);
     tcase_add_test(cases, labels_are_found_or_asked_for);
     tcase_add_test(cases, impossible_wishes);
     tcase_add_test(cases, an_image_is_not_its_own_neighbour);
