@@ -77,6 +77,24 @@ static int unknown_option(const cli_command *command, const char *name, size_t l
     return cli_usage_error(command, "unknown option --%s", word);
 }
 
+/** "-d": there are no short names; the first option that begins so may be meant. */
+static int refuse_short(const cli_command *command, const char *word)
+{
+    const fcmae_option_set *sets[] = {command->set, cli_common_of(command->set)};
+    size_t length = strlen(word + 1);
+    for (int s = 0; s < 2; s++)
+        for (int i = 0; i < sets[s]->count; i++) {
+            const fcmae_option *option = &sets[s]->options[i];
+            if (!cli_is_typed(option) || option->positional || !option->name) continue;
+            if (strncmp(option->name, word + 1, length) == 0)
+                return cli_usage_error(command,
+                                       "unknown option %s: options have long names, such as --%s",
+                                       word, option->name);
+        }
+    return cli_usage_error(command, "unknown option %s: options have long names, such as --help",
+                           word);
+}
+
 static const fcmae_option *find_typed(const fcmae_option_set *set, const char *name, size_t length)
 {
     char word[64];
@@ -190,8 +208,7 @@ int cli_parse(const cli_command *command, int count, char **words, cli_arguments
         if (!options_ended && strncmp(word, "--", 2) == 0)
             result = take_named(&r);
         else if (!options_ended && word[0] == '-' && word[1])
-            result = cli_usage_error(command, "unknown option %s: options are long, as in --%s",
-                                     word, word + 1);
+            result = refuse_short(command, word);
         else
             result = take_positional(&r);
         if (result != CLI_SUCCESS) return result;

@@ -53,6 +53,7 @@ static int help(int count, char **words)
     cli_command command;
     const char *form = count > 0 && strncmp(words[0], "--", 2) == 0 ? words[0] : "";
     const char *name = count > (form[0] != 0) ? words[form[0] != 0] : NULL;
+    if (name && strcmp(name, "help") == 0) name = NULL;
     if (name && !find_command(name, &command)) return unknown_command(name);
     if (strcmp(form, "--man") == 0)
         name ? cli_manual_command(stdout, command.set) : cli_manual(stdout);

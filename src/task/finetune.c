@@ -119,12 +119,17 @@ static fcmae_status find_folders(fcmae_run *run, fcmae_error *error)
     fcmae_finetune_values *v = fcmae_finetune_values_of(run);
     int one = snprintf(own->train_folder, FCMAE_PATH, "%s/train", v->data);
     int two = snprintf(own->validation_folder, FCMAE_PATH, "%s/val", v->data);
-    if (one >= FCMAE_PATH || two >= FCMAE_PATH || !is_folder(own->train_folder) ||
-        !is_folder(own->validation_folder))
+    bool train = one < FCMAE_PATH && is_folder(own->train_folder);
+    bool validation = two < FCMAE_PATH && is_folder(own->validation_folder);
+    if (!train || !validation)
         return fcmae_fail(
             error, FCMAE_ERR_NOT_FOUND,
-            "%.800s must hold the folders train and val, with a folder for each class in both",
-            v->data);
+            "%.800s must hold the folders train and val, with a folder for each class "
+            "in both, but has no %s",
+            v->data,
+            train        ? "val"
+            : validation ? "train"
+                         : "train and no val");
     v->train = run->data_root = own->train_folder;
     v->validation = own->validation_folder;
     return FCMAE_OK;

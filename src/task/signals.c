@@ -44,7 +44,10 @@ static fcmae_status hold_out(fcmae_signals *signals, fcmae_run *run, fcmae_error
     double share = signals->values->val_share;
     int64_t wanted = (int64_t)rint(share * (double)images);
     if (share == 0) return FCMAE_OK;
-    if (wanted < 1 || wanted >= images)
+    bool possible = wanted >= 1 && wanted < images;
+    if (!possible && !fcmae_options_given(run->options, "val-share"))
+        return FCMAE_OK; /* of other images: the comparison with the checkpoint will say so */
+    if (!possible)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
                           "a share of %g of %" PRId64 " images is none to hold out", share, images);
     return fcmae_held_out_draw(&signals->held, run, wanted, error);
