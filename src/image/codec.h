@@ -39,6 +39,9 @@ struct fcmae_codec {
     const char *name;       /**< in messages: "PNG" */
     const char *endings[8]; /**< of file names, without the dot, lower case; NULL behind the last */
     bool reduces;           /**< decode() takes reductions above 1 */
+    /** Pixels that a byte of a file can stand for at most, 0: unknown. More are a claim that costs
+     *  memory and time before it proves false. */
+    int densest;
     /** Whether a file that begins so is of this format; `size` may be 0 to FCMAE_CODEC_MAGIC. */
     bool (*sniff)(const uint8_t *bytes, size_t size);
     /** Sets stored_width and stored_height, and orientation (1 before) where the file has one. */

@@ -41,6 +41,11 @@ fcmae_status fcmae_image_probe(fcmae_image_info *info, const uint8_t *bytes, siz
     FCMAE_TRY(info->codec->probe(info, bytes, size, error));
     int width = info->stored_width, height = info->stored_height;
     FCMAE_TRY(fcmae_image_check_size(height, width, FCMAE_ERR_FORMAT, error));
+    int densest = info->codec->densest;
+    if (densest > 0 && (int64_t)width * height / densest > (int64_t)size)
+        return fcmae_fail(error, FCMAE_ERR_FORMAT,
+                          "%s: a file of %zu bytes claims %d x %d pixels, which do not fit in it",
+                          info->codec->name, size, width, height);
     info->width = info->orientation >= 5 ? height : width;
     info->height = info->orientation >= 5 ? width : height;
     return FCMAE_OK;

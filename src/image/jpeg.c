@@ -18,7 +18,12 @@
 #include <jerror.h>
 #include <jpeglib.h>
 
-#define MAX_SCANS 500  /* a hostile progressive file can hold any number of empty scans */
+/* A hostile progressive file can hold any number of empty scans, each a walk over all pixels. Files
+ * in use have some ten of them; the largest picture of all may have 16. */
+#define MAX_SCANS 500
+#define MAX_SCANNED ((int64_t)16 * FCMAE_IMAGE_MAX_PIXELS)
+/* The shortest code is one bit for a block of 64 pixels, the other coefficients in runs. */
+#define DENSEST 1000
 #define EDGE_PIXELS 16 /* chroma interpolation looks one sample beyond the region */
 
 typedef struct codec {
@@ -69,7 +74,9 @@ static void on_message(j_common_ptr common, int level)
 static void on_progress(j_common_ptr common)
 {
     j_decompress_ptr reader = (j_decompress_ptr)common;
-    if (common->is_decompressor && reader->input_scan_number > MAX_SCANS)
+    if (!common->is_decompressor) return;
+    int64_t pixels = (int64_t)reader->image_width * reader->image_height;
+    if (reader->input_scan_number > MAX_SCANS || pixels * reader->input_scan_number > MAX_SCANNED)
         ERREXIT(common, JERR_BAD_PROGRESSION);
 }
 
@@ -255,6 +262,7 @@ static bool sniff(const uint8_t *bytes, size_t size)
 const fcmae_codec fcmae_jpeg_codec = {.name = "JPEG",
                                       .endings = {"jpg", "jpeg", "jpe", "jfif"},
                                       .reduces = true,
+                                      .densest = DENSEST,
                                       .sniff = sniff,
                                       .probe = probe,
                                       .decode = decode};

@@ -66,8 +66,21 @@ static void flush_bytes(png_structp png)
     (void)png;
 }
 
+/* deflate makes at most 1032 bytes of one, each of eight pixels */
+#define DENSEST 8256
+
+/** Chunks that say nothing about the pixels as they are read here are passed over unread: a short
+ *  one can unfold to any number of bytes. */
+static void skip_chunks(codec *c)
+{
+    static const png_byte names[] = "tEXt\0zTXt\0iTXt\0iCCP\0sPLT\0hIST\0pCAL\0sCAL\0"
+                                    "bKGD\0cHRM\0gAMA\0oFFs\0pHYs\0sBIT\0sRGB\0tIME";
+    png_set_keep_unknown_chunks(c->png, PNG_HANDLE_CHUNK_NEVER, names, sizeof names / 5);
+}
+
 static void read_header(codec *c)
 {
+    skip_chunks(c);
     png_set_read_fn(c->png, c, take_bytes);
     png_set_user_limits(c->png, FCMAE_IMAGE_MAX_SIDE, FCMAE_IMAGE_MAX_SIDE);
     png_set_chunk_malloc_max(c->png, (png_alloc_size_t)64 << 20);
@@ -170,8 +183,12 @@ static fcmae_status decode(fcmae_image *image, const uint8_t *bytes, size_t size
     return FCMAE_OK;
 }
 
-const fcmae_codec fcmae_png_codec = {
-    .name = "PNG", .endings = {"png"}, .sniff = sniff, .probe = probe, .decode = decode};
+const fcmae_codec fcmae_png_codec = {.name = "PNG",
+                                     .endings = {"png"},
+                                     .densest = DENSEST,
+                                     .sniff = sniff,
+                                     .probe = probe,
+                                     .decode = decode};
 
 fcmae_status fcmae_png_encode(fcmae_buffer *out, const uint8_t *pixels, int height, int width,
                               fcmae_error *error)

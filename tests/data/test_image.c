@@ -7,9 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <zlib.h>
+
 #include "core/file.h"
 #include "core/random.h"
 #include "data/scene.h"
+#include "fcmae/measure.h"
 #include "image/codec.h"
 #include "image/resample.h"
 #include "support/suite.h"
@@ -178,6 +181,101 @@ START_TEST(foreign_and_huge_files_are_refused)
 }
 END_TEST
 
+/** Replaces the two sides in a JPEG's frame header. */
+static void claim_sides(fcmae_buffer *file, int side)
+{
+    for (size_t i = 0; i + 9 < file->size; i++)
+        if (file->bytes[i] == 0xFF && (file->bytes[i + 1] == 0xC0 || file->bytes[i + 1] == 0xC2))
+            for (size_t k = i + 5; k < i + 9; k += 2) {
+                file->bytes[k] = (uint8_t)(side >> 8);
+                file->bytes[k + 1] = (uint8_t)side;
+            }
+}
+
+/* A picture within the limits of size, but more than its bytes can stand for, costs nothing. */
+START_TEST(what_does_not_fit_in_its_bytes)
+{
+    fcmae_image image = {0};
+    fcmae_error error = {0};
+    static uint8_t flat[64 * 64 * 3];
+    fcmae_buffer file = {0};
+    ck_assert_int_eq(fcmae_jpeg_encode(&file, flat, 64, 64, 90, NULL), FCMAE_OK);
+    ck_assert_int_eq(fcmae_image_decode(&image, file.bytes, file.size, &error), FCMAE_OK);
+    claim_sides(&file, 12000);
+    ck_assert_int_eq(fcmae_image_decode(&image, file.bytes, file.size, &error), FCMAE_ERR_FORMAT);
+    ck_assert_msg(strstr(error.message, "12000 x 12000"), "%s", error.message);
+    ck_assert_uint_le(image.capacity, 64 * 64 * 3 + 4096);
+    fcmae_buffer_release(&file);
+    fcmae_image_release(&image);
+}
+END_TEST
+
+/* The most that an honest file says with a byte: one colour, grey where the format has it. */
+START_TEST(empty_pictures_are_honest)
+{
+    enum { SIDE = 3000 };
+    uint8_t *flat = calloc((size_t)SIDE * SIDE, 3);
+    fcmae_image image = {0};
+    fcmae_error error = {0};
+    for (int png = 0; png < 2; png++) {
+        fcmae_buffer file = {0};
+        fcmae_status status = png ? fcmae_png_encode(&file, flat, SIDE, SIDE, NULL)
+                                  : fcmae_jpeg_encode(&file, flat, SIDE, SIDE, 1, NULL);
+        ck_assert_int_eq(status, FCMAE_OK);
+        ck_assert_msg(fcmae_image_decode(&image, file.bytes, file.size, &error) == FCMAE_OK, "%s",
+                      error.message);
+        fcmae_buffer_release(&file);
+    }
+    fcmae_image_release(&image);
+    free(flat);
+}
+END_TEST
+
+static void add_chunk(fcmae_buffer *file, const char *kind, const void *bytes, size_t size)
+{
+    uint8_t head[8], tail[4];
+    fcmae_buffer body = {0};
+    for (int i = 0; i < 4; i++) head[i] = (uint8_t)(size >> (24 - 8 * i));
+    fcmae_buffer_add(&body, kind, 4);
+    fcmae_buffer_add(&body, bytes, size);
+    unsigned long crc = crc32(0, body.bytes, (unsigned)body.size);
+    for (int i = 0; i < 4; i++) tail[i] = (uint8_t)(crc >> (24 - 8 * i));
+    fcmae_buffer_add(file, head, 4);
+    fcmae_buffer_add(file, body.bytes, body.size);
+    fcmae_buffer_add(file, tail, 4);
+    fcmae_buffer_release(&body);
+}
+
+/* A text of 61 KB that unfolds to 60 MB is passed over unread. */
+START_TEST(texts_are_not_unfolded)
+{
+    enum { TEXT = 60 << 20, SIDE = 48, HEAD = 33 };
+    static uint8_t flat[SIDE * SIDE * 3];
+    fcmae_image image = {0};
+    fcmae_buffer plain = {0}, file = {0}, text = {0};
+    uLongf size = compressBound(TEXT);
+    uint8_t *zeros = calloc(TEXT, 1), *packed = malloc(size);
+    ck_assert(zeros && packed);
+    ck_assert_int_eq(compress(packed, &size, zeros, TEXT), Z_OK);
+    fcmae_buffer_add(&text, "k\0\0", 3);
+    fcmae_buffer_add(&text, packed, size);
+    free(zeros);
+    free(packed);
+    ck_assert_int_eq(fcmae_png_encode(&plain, flat, SIDE, SIDE, NULL), FCMAE_OK);
+    fcmae_buffer_add(&file, plain.bytes, HEAD);
+    for (int i = 0; i < 3; i++) add_chunk(&file, "zTXt", text.bytes, text.size);
+    fcmae_buffer_add(&file, plain.bytes + HEAD, plain.size - HEAD);
+    ck_assert_int_eq(fcmae_image_decode(&image, plain.bytes, plain.size, NULL), FCMAE_OK);
+    uint64_t before = fcmae_measure_peak_memory();
+    ck_assert_int_eq(fcmae_image_decode(&image, file.bytes, file.size, NULL), FCMAE_OK);
+    ck_assert_uint_le(fcmae_measure_peak_memory() - before, 8 << 20);
+    fcmae_buffer_release(&plain);
+    fcmae_buffer_release(&file);
+    fcmae_buffer_release(&text);
+    fcmae_image_release(&image);
+}
+END_TEST
+
 START_TEST(orientation_tag_is_read_safely)
 {
     uint8_t tiff[26] = {'M', 'M', 0, '*', 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, 6};
@@ -293,6 +391,9 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, truncated_files_are_errors);
     tcase_add_test(cases, damaged_files_never_crash);
     tcase_add_test(cases, foreign_and_huge_files_are_refused);
+    tcase_add_test(cases, what_does_not_fit_in_its_bytes);
+    tcase_add_test(cases, empty_pictures_are_honest);
+    tcase_add_test(cases, texts_are_not_unfolded);
     tcase_add_test(cases, orientation_tag_is_read_safely);
     tcase_add_test(cases, png_round_trip);
     tcase_add_test(cases, resize_equals_pillow);
