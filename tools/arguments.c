@@ -10,6 +10,7 @@
 
 #include "common_options.h"
 #include "help.h"
+#include "stop.h"
 
 /* ---- messages ---- */
 
@@ -28,7 +29,8 @@ int cli_fail(const cli_arguments *arguments, const fcmae_error *error)
 {
     fprintf(stderr, "fcmae %s: %s\n", arguments->command->set->name,
             error->message[0] ? error->message : fcmae_status_name(error->status));
-    return CLI_FAILURE;
+    bool interrupted = error->status == FCMAE_ERR_INTERRUPTED && cli_stop_requested();
+    return interrupted ? cli_stop_status() : CLI_FAILURE;
 }
 
 int cli_flush(const char *name)

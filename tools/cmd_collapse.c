@@ -159,8 +159,12 @@ static fcmae_status open_models(session *s, fcmae_error *error)
                                       .threads = (int)o->threads,
                                       .mask_ratio = o->mask_ratio,
                                       .seed = (uint64_t)o->seed};
-        fcmae_status status = collapse_model_open(
-            model, o->checkpoints.items[i], o->names.count ? o->names.items[i] : NULL, &how, error);
+        const char *given = o->checkpoints.items[i];
+        char path[4200];
+        fcmae_status status = cli_find_checkpoint(s->arguments, given, path, sizeof path, error);
+        if (status == FCMAE_OK)
+            status = collapse_model_open(model, given, o->names.count ? o->names.items[i] : NULL,
+                                         &how, error);
         if (status != FCMAE_OK) return status;
         fcmae_collapse_options analysis = {.points = wanted_points(o->tensor, &model->config),
                                            .images = images,

@@ -134,8 +134,11 @@ static int run(const cli_arguments *arguments)
     if (convert.sparse && cli_given(arguments, "classes"))
         return cli_usage_error(arguments->command,
                                "--classes makes a head, which --to sparse has not");
+    char input[4096];
+    fcmae_status status = cli_find_checkpoint(arguments, o->input, input, sizeof input, &error);
+    if (status != FCMAE_OK) return cli_fail(arguments, &error);
     cli_progress_start(&progress, arguments, "convert", "MiB", 0, 0);
-    fcmae_status status = fcmae_convert(o->input, o->output, &convert, &result, &error);
+    status = fcmae_convert(input, o->output, &convert, &result, &error);
     cli_progress_end(&progress);
     int code;
     if (status != FCMAE_OK) {

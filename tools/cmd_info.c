@@ -412,6 +412,9 @@ static int run(const cli_arguments *arguments)
     if (status == FCMAE_ERR_NOT_FOUND && !strchr(o->model, '/') && !strchr(o->model, '.'))
         return info_preset(arguments); /* a mistyped name: the error lists the presets */
     if (status != FCMAE_OK) return cli_fail(arguments, &error);
+    const char *file = fcmae_checkpoint_describe(checkpoint)->path;
+    if (!arguments->quiet && strcmp(file, o->model) != 0)
+        fprintf(stderr, "%s stands for %s\n", o->model, file);
     int result = info_checkpoint(arguments, checkpoint);
     fcmae_checkpoint_close(&checkpoint);
     return result;

@@ -42,11 +42,11 @@ static const fcmae_option options[] = {
      .help = "Print one JSON object with the loss of every image."},
 };
 
-static fcmae_status load_model(const struct reconstruct_values *o, fcmae_model **model,
-                               fcmae_error *error)
+static fcmae_status load_model(const struct reconstruct_values *o, const char *path,
+                               fcmae_model **model, fcmae_error *error)
 {
     fcmae_load_options lenient = {.ignore_unexpected = true};
-    const fcmae_model_source source = {.path = o->checkpoint, .key = o->key, .objective = "masked"};
+    const fcmae_model_source source = {.path = path, .key = o->key, .objective = "masked"};
     return fcmae_checkpoint_load_model(model, &source, &lenient, NULL, error);
 }
 
@@ -96,9 +96,11 @@ static int run(const cli_arguments *arguments)
     fcmae_error error = {0};
     cli_progress progress = {.active = !arguments->quiet};
     int side = (int)o->input_size;
-    if (side == 0) side = cli_recorded_input(o->checkpoint, o->key);
+    char path[4096] = "";
+    fcmae_status status = cli_find_checkpoint(arguments, o->checkpoint, path, sizeof path, &error);
+    if (side == 0 && status == FCMAE_OK) side = cli_recorded_input(path, o->key);
     if (side == 0) side = CLI_INPUT;
-    fcmae_status status = load_model(o, &model, &error);
+    if (status == FCMAE_OK) status = load_model(o, path, &model, &error);
     if (status == FCMAE_OK) {
         fcmae_reconstruction_request what = {.config = *fcmae_model_configuration(model),
                                              .data = o->data,

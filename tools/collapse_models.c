@@ -9,27 +9,6 @@
 
 #include "shared.h"
 
-/* a run folder becomes its newest checkpoint; anything else stays */
-static fcmae_status resolve_path(collapse_model *model, const char *what, fcmae_error *error)
-{
-    char latest[4200], name[256] = "";
-    struct stat info;
-    int length = snprintf(model->path, sizeof model->path, "%s", what);
-    if (length < 0 || length > 3800)
-        return cli_error(error, FCMAE_ERR_ARGUMENT, "the path %.60s... is too long", what);
-    if (stat(what, &info) != 0 || !S_ISDIR(info.st_mode)) return FCMAE_OK;
-    snprintf(latest, sizeof latest, "%.3900s/latest", what);
-    FILE *file = fopen(latest, "r");
-    if (!file) return FCMAE_OK; /* a folder of another kind: left to the reader of checkpoints */
-    if (!fgets(name, sizeof name, file)) name[0] = 0;
-    fclose(file);
-    name[strcspn(name, "\r\n")] = 0;
-    if (!name[0] || strchr(name, '/'))
-        return cli_error(error, FCMAE_ERR_FORMAT, "%s does not name a checkpoint", latest);
-    snprintf(model->path, sizeof model->path, "%.3900s/%s", what, name);
-    return FCMAE_OK;
-}
-
 /* "runs/v1/checkpoint-200.safetensors" -> "v1 step 200"; "weights/atto.pt" -> "atto" */
 static void label_from_path(collapse_model *model)
 {
@@ -113,7 +92,7 @@ static fcmae_status prepare_masks(collapse_model *model, const collapse_model_op
 fcmae_status collapse_model_open(collapse_model *model, const char *what, const char *label,
                                  const collapse_model_options *options, fcmae_error *error)
 {
-    fcmae_status status = resolve_path(model, what, error);
+    fcmae_status status = fcmae_checkpoint_find(what, model->path, sizeof model->path, error);
     if (status != FCMAE_OK) return status;
     model->seed = options->seed;
     find_step(model);

@@ -22,34 +22,6 @@ static bool is_folder(const char *path)
     return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-static bool is_file(const char *path)
-{
-    struct stat status;
-    return stat(path, &status) == 0 && S_ISREG(status.st_mode);
-}
-
-fcmae_status cli_checkpoint_path(const char *given, char *path, fcmae_error *error)
-{
-    snprintf(path, CLI_PATH, "%s", given);
-    if (!is_folder(given)) return FCMAE_OK;
-    snprintf(path, CLI_PATH, "%s/best.safetensors", given);
-    if (is_file(path)) return FCMAE_OK;
-    char latest[CLI_PATH], name[256] = "";
-    snprintf(latest, sizeof latest, "%s/latest", given);
-    FILE *file = fopen(latest, "r");
-    if (!file) { /* a model directory, which the library looks into */
-        snprintf(path, CLI_PATH, "%s", given);
-        return FCMAE_OK;
-    }
-    bool read = fgets(name, sizeof name, file) != NULL;
-    fclose(file);
-    name[strcspn(name, "\n")] = 0;
-    if (!read || !name[0] || strchr(name, '/'))
-        return cli_error(error, FCMAE_ERR_FORMAT, "%.500s does not name a checkpoint", latest);
-    snprintf(path, CLI_PATH, "%s/%s", given, name);
-    return FCMAE_OK;
-}
-
 static void show_pass(void *cookie, int64_t done, int64_t total)
 {
     cli_progress *bar = cookie;
@@ -126,7 +98,7 @@ fcmae_status cli_dense_load(cli_dense *d, const cli_arguments *arguments,
     if (wish->model && strcmp(o->checkpoint, "none") == 0) {
         status = fresh_network(d, wish, error);
     } else {
-        status = cli_checkpoint_path(o->checkpoint, d->path, error);
+        status = cli_find_checkpoint(arguments, o->checkpoint, d->path, sizeof d->path, error);
         if (status == FCMAE_OK) status = inspect(d, o->key, wish, &size, error);
         int classes = wish->classes == 0 && !d->has_head ? 1 : wish->classes;
         if (status == FCMAE_OK)

@@ -77,9 +77,6 @@ typedef struct cli_dense {
 
 void cli_dense_release(cli_dense *dense);
 
-/** A run folder stands for its best, else its latest checkpoint; any other path for itself. */
-fcmae_status cli_checkpoint_path(const char *given, char *path, fcmae_error *error);
-
 /** How a network is to be built. Zero-initialise. */
 typedef struct cli_dense_wish {
     int classes;            /**< of the head; 0: the checkpoint's, which must have one */

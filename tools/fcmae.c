@@ -1,8 +1,10 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
 /* The program: finds the command, parses its options, runs it. */
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "commands.h"
 #include "fcmae/fcmae.h"
@@ -17,12 +19,14 @@ static void print_overview(FILE *stream)
           stream);
     for (int i = 0; cli_command_at(i, &command); i++)
         fprintf(stream, "  %-13s %s\n", command.set->name, command.set->purpose);
-    fputs("\n'fcmae help COMMAND' explains a command and all its options; --man and --markdown\n"
-          "between the two words give the same as a manual page or a document.\n"
-          "'fcmae --version' prints the version and which kernels OpenBLAS chose.\n"
-          "Results go to standard output, progress to standard error. Exit status: 0 success,\n"
-          "1 failure, 2 a command line that makes no sense.\n",
-          stream);
+    fputs(
+        "\n'fcmae help COMMAND' explains a command and all its options; --man and --markdown\n"
+        "between the two words give the same as a manual page or a document.\n"
+        "'fcmae --version' prints the version and which kernels OpenBLAS chose.\n"
+        "Results go to standard output, progress to standard error. Exit status: 0 success,\n"
+        "1 failure, 2 a command line that makes no sense, 128 and the number of the signal where\n"
+        "one ended it (130: Ctrl-C).\n",
+        stream);
 }
 
 static bool find_command(const char *name, cli_command *command)
@@ -66,8 +70,21 @@ static int help(int count, char **words)
     return cli_flush("help");
 }
 
+/**
+ * A program that was started with standard streams closed would get their numbers for its files, and
+ * messages would land in them. They are taken here, each the wrong way round, so that what would
+ * have been lost without a word is a failure.
+ */
+static void hold_standard_streams(void)
+{
+    for (int number = 0; number < 3; number++)
+        if (fcntl(number, F_GETFD) < 0 && open("/dev/null", number == 0 ? O_WRONLY : O_RDONLY) < 0)
+            _exit(CLI_FAILURE);
+}
+
 int main(int count, char **words)
 {
+    hold_standard_streams();
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is reported as a failed write */
     if (count < 2) {
         print_overview(stderr);

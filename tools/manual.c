@@ -133,7 +133,10 @@ void cli_manual(FILE *out)
         put_roff(out, command.set->purpose);
         fputc('\n', out);
     }
-    fputs(".SH EXIT STATUS\n0: success. 1: failure. 2: a command line that makes no sense.\n", out);
+    fputs(".SH EXIT STATUS\n0: success. 1: failure. 2: a command line that makes no sense. 128 and "
+          "the "
+          "number of the signal where one ended it (130: Ctrl-C).\n",
+          out);
 }
 
 /* ---- Markdown ---- */

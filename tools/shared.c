@@ -38,11 +38,20 @@ int cli_input_size(const cli_command *command, const char *option, const char *t
     return CLI_SUCCESS;
 }
 
+fcmae_status cli_find_checkpoint(const cli_arguments *arguments, const char *given, char *path,
+                                 size_t size, fcmae_error *error)
+{
+    fcmae_status status = fcmae_checkpoint_find(given, path, size, error);
+    if (status == FCMAE_OK && !arguments->quiet && strcmp(given, path) != 0)
+        fprintf(stderr, "%s stands for %s\n", given, path);
+    return status;
+}
+
 int cli_recorded_input(const char *checkpoint, const char *key)
 {
     char path[4096];
     fcmae_checkpoint *file = NULL;
-    if (fcmae_run_checkpoint(checkpoint, path, sizeof path, NULL) != FCMAE_OK ||
+    if (fcmae_checkpoint_find(checkpoint, path, sizeof path, NULL) != FCMAE_OK ||
         fcmae_checkpoint_open(&file, path, key, NULL) != FCMAE_OK)
         return 0;
     int side = fcmae_checkpoint_describe(file)->input_size;

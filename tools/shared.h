@@ -27,6 +27,10 @@
 int cli_input_size(const cli_command *command, const char *option, const char *text,
                    const fcmae_model_config *config, int *height, int *width);
 
+/** fcmae_checkpoint_find(), and one line that says which file it is where a folder was given. */
+fcmae_status cli_find_checkpoint(const cli_arguments *arguments, const char *given, char *path,
+                                 size_t size, fcmae_error *error);
+
 /** Side of an image where neither the user nor the checkpoint says it. */
 enum { CLI_INPUT = 224 };
 /** Side of the input that a checkpoint or run records; 0: it records none, or cannot be read, which

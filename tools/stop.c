@@ -10,7 +10,7 @@ static volatile sig_atomic_t requested;
 static void on_signal(int number)
 {
     if (requested) _exit(128 + number);
-    requested = 1;
+    requested = number;
 }
 
 void cli_stop_on_signals(void)
@@ -28,4 +28,9 @@ void cli_stop_on_signals(void)
 bool cli_stop_requested(void)
 {
     return requested != 0;
+}
+
+int cli_stop_status(void)
+{
+    return 128 + requested;
 }

@@ -12,5 +12,7 @@
 void cli_stop_on_signals(void);
 /** Whether a signal has come. */
 bool cli_stop_requested(void);
+/** Exit status of a command that a signal has ended: 128 and its number, as shells have it. */
+int cli_stop_status(void);
 
 #endif

@@ -150,14 +150,16 @@ int cli_train(const cli_arguments *arguments)
     cli_stop_on_signals();
     fcmae_status status = fcmae_train(arguments->options, &callbacks, &result, &error);
     cli_progress_end(&s.bar);
-    int code;
-    if (status == FCMAE_ERR_INTERRUPTED)
+    int code = CLI_FAILURE;
+    bool interrupted = status == FCMAE_ERR_INTERRUPTED;
+    if (interrupted)
         fprintf(stderr, "fcmae %s: %s; the same command goes on from there\n",
                 arguments->command->set->name, error.message);
-    if (status == FCMAE_OK || status == FCMAE_ERR_INTERRUPTED)
+    if (status == FCMAE_OK || interrupted)
         code = print_result(&s, &result);
     else
         code = cli_fail(arguments, &error);
+    if (interrupted && code == CLI_SUCCESS) code = cli_stop_status(); /* `a && b` ends here */
     fcmae_train_result_release(&result);
     free(command);
     return code;

@@ -114,6 +114,7 @@ typedef struct fcmae_load_options {
 
 /** What a file is. */
 typedef struct fcmae_checkpoint_info {
+    const char *path; /**< of the file that was opened */
     fcmae_container container;
     fcmae_layout layout; /**< never AUTO */
     bool recognised;     /**< it holds ConvNeXt parameters; otherwise `config` means nothing  */
@@ -132,8 +133,19 @@ typedef struct fcmae_checkpoint_info {
 typedef struct fcmae_checkpoint fcmae_checkpoint;
 
 /**
- * Opens any readable tensor file; a folder with model.safetensors or pytorch_model.bin in it; or
- * the newest checkpoint of a training run, given by the run's folder or by the file `latest` in it.
+ * The file that a path stands for. The folder of a training run: its best checkpoint
+ * (best.safetensors) if it has one, else its newest, which `latest` names. That file: the newest,
+ * whether there is a best one or not. Any other folder: model.safetensors or pytorch_model.bin in
+ * it. Anything else: itself, whether it exists or not.
+ * @param path  [out] of `size` bytes
+ * @return FCMAE_ERR_NOT_FOUND: a folder with none of these; FCMAE_ERR_FORMAT: `latest` names none;
+ *         FCMAE_ERR_ARGUMENT: the path is too long.
+ */
+FCMAE_API fcmae_status fcmae_checkpoint_find(const char *given, char *path, size_t size,
+                                             fcmae_error *error);
+
+/**
+ * Opens any readable tensor file; which one a path stands for says fcmae_checkpoint_find().
  * @param key  dictionary to take the parameters from: "model", "model_ema", "state_dict", ...;
  *             "ema": whichever averaged weights there are; NULL: model, state_dict, the file
  *             itself, then averaged weights.

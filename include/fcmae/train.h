@@ -140,11 +140,6 @@ FCMAE_API void fcmae_train_result_release(fcmae_train_result *result);
 FCMAE_API fcmae_status fcmae_train(fcmae_options *options, const fcmae_train_callbacks *callbacks,
                                    fcmae_train_result *result, fcmae_error *error);
 
-/** The file that a path stands for: a run folder for its best checkpoint if it has one, else its
- *  latest; anything else for itself. @param path  [out] cut to `size`. */
-FCMAE_API fcmae_status fcmae_run_checkpoint(const char *given, char *path, size_t size,
-                                            fcmae_error *error);
-
 #ifdef __cplusplus
 }
 #endif

@@ -105,6 +105,7 @@ static fcmae_status describe(fcmae_checkpoint *c, fcmae_error *error)
     fcmae_checkpoint_info *info = &c->info;
     info->container = fcmae_tensor_file_container(c->file);
     info->key = c->key;
+    info->path = c->path;
     info->layout = fcmae_entries_layout(&c->entries);
     info->parameters = c->entries.count;
     fcmae_tensor_file_tensors(c->file, &info->tensors);
@@ -116,53 +117,6 @@ static fcmae_status describe(fcmae_checkpoint *c, fcmae_error *error)
     }
     fcmae_config_read_modes(c->file, &info->config);
     return compare_with_itself(c, error);
-}
-
-/** Name of the newest checkpoint as a run folder's file `latest` states it: one line, a plain file
- *  name. False if there is no such file or it says something else. */
-static bool read_latest(const char *path, char *name, size_t size)
-{
-    FILE *file = fopen(path, "r");
-    if (!file) return false;
-    bool read = fgets(name, (int)size, file) != NULL;
-    fclose(file);
-    if (!read) return false;
-    size_t length = strcspn(name, "\n");
-    bool whole = name[length] == '\n' && length > 0 && !memchr(name, '/', length);
-    name[length] = 0;
-    return whole;
-}
-
-/** The file meant by a path: itself, the newest checkpoint of a run (its folder, or the file
- * `latest` in it), or the weights in a model folder. */
-static char *resolve(const char *path)
-{
-    static const char *const names[] = {"model.safetensors", "pytorch_model.bin"};
-    struct stat information;
-    char newest[256];
-    size_t length = strlen(path), room = length + sizeof newest + 32;
-    char *file = malloc(room);
-    if (!file) return NULL;
-    memcpy(file, path, length + 1);
-    if (stat(path, &information) != 0) return file;
-    if (!S_ISDIR(information.st_mode)) {
-        const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
-        if (S_ISREG(information.st_mode) && strcmp(base, "latest") == 0 &&
-            read_latest(path, newest, sizeof newest))
-            snprintf(file, room, "%.*s%s", (int)(base - path), path, newest);
-        return file;
-    }
-    snprintf(file, room, "%s/latest", path);
-    if (read_latest(file, newest, sizeof newest)) {
-        snprintf(file, room, "%s/%s", path, newest);
-        return file;
-    }
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        snprintf(file, room, "%s/%s", path, names[i]);
-        if (stat(file, &information) == 0) return file;
-    }
-    snprintf(file, room, "%s/%s", path, names[0]); /* the name to complain about */
-    return file;
 }
 
 /** Side of the input that the metadata records, if that makes sense. */
@@ -191,8 +145,10 @@ static fcmae_status finish_open(fcmae_checkpoint *c, const char *key, fcmae_chec
 fcmae_status fcmae_checkpoint_open(fcmae_checkpoint **checkpoint, const char *path, const char *key,
                                    fcmae_error *error)
 {
+    char found[4096];
+    FCMAE_TRY(fcmae_checkpoint_find(path, found, sizeof found, error));
     fcmae_checkpoint *c = calloc(1, sizeof *c);
-    if (c) c->path = resolve(path);
+    if (c) c->path = strdup(found);
     if (!c || !c->path) {
         fcmae_checkpoint_close(&c);
         return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to open %s", path);

@@ -40,9 +40,7 @@ static fcmae_status fill(void *cookie, int index, void *bytes, fcmae_error *erro
     bool kernel = fcmae_layout_is_kernel(p, w->layout);
     const float *values = w->official;
     if (source && source->parsed.kernel == kernel) { /* the same order on both sides */
-        if (source->tensor->dtype == w->tensors[index].dtype)
-            return fcmae_tensor_file_read_raw(c->input->file, source->tensor, bytes, error);
-        FCMAE_TRY(fcmae_tensor_file_read(c->input->file, source->tensor, w->official, error));
+        FCMAE_TRY(fcmae_entry_read_stored(c->input->file, source, w->official, error));
     } else {
         FCMAE_TRY(fcmae_conversion_read(c, index, w->official, error));
         if (kernel) {

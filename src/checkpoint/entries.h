@@ -45,6 +45,11 @@ fcmae_status fcmae_entries_match(const fcmae_entries *entries, const fcmae_param
                                  const fcmae_entry **source, fcmae_load_report *report,
                                  fcmae_error *error);
 
+/** Reads a tensor as f32 in its own order. FCMAE_ERR_NUMERIC, which names it: a value is not
+ *  finite. */
+fcmae_status fcmae_entry_read_stored(const fcmae_tensor_file *file, const fcmae_entry *entry,
+                                     float *values, fcmae_error *error);
+
 /** Reads a matched parameter as f32 in its official C order; `scratch` holds as many floats. */
 fcmae_status fcmae_entry_read(const fcmae_tensor_file *file, const fcmae_entry *entry,
                               const fcmae_parameter *parameter, float *scratch, float *official,

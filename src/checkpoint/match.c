@@ -1,12 +1,14 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
 /** Comparing a file with a model, tensor by tensor, and reading what matched. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "checkpoint/entries.h"
 #include "core/status.h"
+#include "tensor/tensor_file.h"
 
 const char *fcmae_mismatch_name(fcmae_mismatch_kind kind)
 {
@@ -142,12 +144,26 @@ fcmae_status fcmae_entries_match(const fcmae_entries *entries, const fcmae_param
     return match_leftovers(entries, table, count, options, report, error);
 }
 
+fcmae_status fcmae_entry_read_stored(const fcmae_tensor_file *file, const fcmae_entry *entry,
+                                     float *values, fcmae_error *error)
+{
+    const fcmae_tensor *tensor = entry->tensor;
+    FCMAE_TRY(fcmae_tensor_file_read(file, tensor, values, error));
+    for (int64_t i = 0; i < tensor->count; i++)
+        if (!isfinite(values[i]))
+            return fcmae_fail(error, FCMAE_ERR_NUMERIC,
+                              "%.300s: tensor %.100s holds %g at place %lld: the run that made it "
+                              "went wrong, or the file is damaged; take an earlier checkpoint",
+                              file->source.name, tensor->name, (double)values[i], (long long)i);
+    return FCMAE_OK;
+}
+
 fcmae_status fcmae_entry_read(const fcmae_tensor_file *file, const fcmae_entry *entry,
                               const fcmae_parameter *parameter, float *scratch, float *official,
                               fcmae_error *error)
 {
-    if (!entry->parsed.kernel) return fcmae_tensor_file_read(file, entry->tensor, official, error);
-    FCMAE_TRY(fcmae_tensor_file_read(file, entry->tensor, scratch, error));
+    if (!entry->parsed.kernel) return fcmae_entry_read_stored(file, entry, official, error);
+    FCMAE_TRY(fcmae_entry_read_stored(file, entry, scratch, error));
     fcmae_kernel_import(parameter, sizeof(float), scratch, official);
     return FCMAE_OK;
 }

@@ -56,13 +56,38 @@ static int create_temporary(fcmae_atomic_file *file, size_t room)
     return -1;
 }
 
+/** What is to be replaced: a link stays, and the file that it leads to is. Refuses what is no file:
+ *  renaming onto a device would take its place. */
+static fcmae_status find_target(const char *path, char **target, fcmae_error *error)
+{
+    struct stat information;
+    *target = NULL;
+    if (lstat(path, &information) == 0 && S_ISLNK(information.st_mode)) {
+        *target = realpath(path, NULL);
+        if (!*target)
+            return fcmae_fail_system(error, FCMAE_ERR_IO, errno, "%s is a link that leads nowhere",
+                                     path);
+        path = *target;
+    }
+    if (stat(path, &information) == 0 && !S_ISREG(information.st_mode))
+        return fcmae_fail(error, FCMAE_ERR_IO, "%s is a %s, not a file that could be replaced",
+                          path, S_ISDIR(information.st_mode) ? "folder" : "device or pipe");
+    if (!*target) *target = strdup(path);
+    if (*target) return FCMAE_OK;
+    return fcmae_fail(error, FCMAE_ERR_MEMORY, "out of memory while creating %s", path);
+}
+
 fcmae_status fcmae_atomic_open(fcmae_atomic_file *file, const char *path, fcmae_error *error)
 {
     memset(file, 0, sizeof *file);
-    size_t room = strlen(path) + 48;
-    file->path = strdup(path);
+    fcmae_status status = find_target(path, &file->path, error);
+    if (status != FCMAE_OK) {
+        fcmae_atomic_discard(file);
+        return status;
+    }
+    size_t room = strlen(file->path) + 48;
     file->temporary = malloc(room);
-    if (!file->path || !file->temporary) {
+    if (!file->temporary) {
         fcmae_atomic_discard(file);
         return fcmae_fail(error, FCMAE_ERR_MEMORY, "out of memory while creating %s", path);
     }

@@ -26,7 +26,8 @@ typedef struct fcmae_atomic_file {
     char *temporary; /**< name until the commit */
 } fcmae_atomic_file;
 
-/** Creates the temporary file. */
+/** Creates the temporary file. A link stays, and what it leads to is replaced. FCMAE_ERR_IO also
+ *  for a path that exists and is no regular file: a folder, a device, a pipe. */
 fcmae_status fcmae_atomic_open(fcmae_atomic_file *file, const char *path, fcmae_error *error);
 /** Flush, fsync, rename, fsync of the folder. On failure the temporary file is removed and an
  *  older file of that name is untouched. Releases `file` either way. */

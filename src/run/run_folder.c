@@ -210,33 +210,3 @@ fcmae_status fcmae_run_folder_saved(fcmae_run_folder *folder, int64_t step, int 
     folder->count = keep;
     return FCMAE_OK;
 }
-
-/* ---- what a path stands for ---- */
-
-static bool is_kind(const char *path, mode_t kind)
-{
-    struct stat status;
-    return stat(path, &status) == 0 && (status.st_mode & S_IFMT) == kind;
-}
-
-fcmae_status fcmae_run_checkpoint(const char *given, char *path, size_t size, fcmae_error *error)
-{
-    snprintf(path, size, "%s", given);
-    if (!is_kind(given, S_IFDIR)) return FCMAE_OK;
-    snprintf(path, size, "%s/best.safetensors", given);
-    if (is_kind(path, S_IFREG)) return FCMAE_OK;
-    char latest[FCMAE_PATH], name[256] = "";
-    snprintf(latest, sizeof latest, "%s/latest", given);
-    FILE *file = fopen(latest, "r");
-    if (!file) { /* a model directory, which fcmae_checkpoint_open() looks into */
-        snprintf(path, size, "%s", given);
-        return FCMAE_OK;
-    }
-    bool read = fgets(name, sizeof name, file) != NULL;
-    fclose(file);
-    name[strcspn(name, "\n")] = 0;
-    if (!read || !name[0] || strchr(name, '/'))
-        return fcmae_fail(error, FCMAE_ERR_FORMAT, "%.500s does not name a checkpoint", latest);
-    snprintf(path, size, "%s/%s", given, name);
-    return FCMAE_OK;
-}

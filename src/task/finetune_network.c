@@ -47,7 +47,7 @@ static void preset_of_start(const fcmae_run *run, char *name, size_t size)
     if (preset_of_checkpoint(own->start, fcmae_finetune_values_of(run)->key, name, size)) return;
     if (strcmp(v->resume, "never") == 0) return;
     const char *given = strcmp(v->resume, "auto") == 0 ? v->output : v->resume;
-    if (fcmae_run_checkpoint(given, path, sizeof path, NULL) == FCMAE_OK)
+    if (fcmae_checkpoint_find(given, path, sizeof path, NULL) == FCMAE_OK)
         preset_of_checkpoint(path, NULL, name, size);
 }
 
@@ -86,7 +86,10 @@ fcmae_status fcmae_finetune_recipe(fcmae_run *run, fcmae_error *error)
     char name[64] = "atto";
     const char *preset_name = v->run.model_name;
     if (!scratch) {
-        FCMAE_TRY(fcmae_run_checkpoint(v->checkpoint, own->start, sizeof own->start, error));
+        FCMAE_TRY(fcmae_checkpoint_find(v->checkpoint, own->start, sizeof own->start, error));
+        if (strcmp(v->checkpoint, own->start) != 0)
+            fcmae_log_line(&run->callbacks.log, FCMAE_LOG_INFO, "%s stands for %s", v->checkpoint,
+                           own->start);
         preset_of_start(run, name, sizeof name);
     }
     if (!preset_name) preset_name = name;

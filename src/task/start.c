@@ -72,7 +72,7 @@ static fcmae_status open_file(const fcmae_start *start, const fcmae_run *run,
     char own[FCMAE_PATH];
     fcmae_status status = fcmae_checkpoint_open(file, start->path, start->key, error);
     if (status != FCMAE_ERR_NOT_FOUND || strcmp(run->values->resume, "never") == 0) return status;
-    if (fcmae_run_checkpoint(run->values->output, own, sizeof own, NULL) != FCMAE_OK ||
+    if (fcmae_checkpoint_find(run->values->output, own, sizeof own, NULL) != FCMAE_OK ||
         fcmae_checkpoint_open(file, own, NULL, NULL) != FCMAE_OK)
         return status;
     return FCMAE_OK;
@@ -88,7 +88,10 @@ fcmae_status fcmae_start_resolve(fcmae_start *start, fcmae_run *run, fcmae_error
                           "init-encoder-only says what to take of the file of init, which is not "
                           "given");
     }
-    FCMAE_TRY(fcmae_run_checkpoint(start->given, start->path, sizeof start->path, error));
+    FCMAE_TRY(fcmae_checkpoint_find(start->given, start->path, sizeof start->path, error));
+    if (strcmp(start->given, start->path) != 0)
+        fcmae_log_line(&run->callbacks.log, FCMAE_LOG_INFO, "%s stands for %s", start->given,
+                       start->path);
     if (fcmae_options_given(run->options, "model")) return FCMAE_OK;
     FCMAE_TRY(open_file(start, run, &file, error));
     const fcmae_checkpoint_info *info = fcmae_checkpoint_describe(file);

@@ -53,15 +53,20 @@ static pid_t start(const char *run, const char *threads, const char *save_every)
     _exit(98);
 }
 
-/** Waits for the end and expects success. */
-static void expect_success(pid_t child)
+/** Waits for the end and expects this exit status. */
+static void expect_status(pid_t child, int expected)
 {
     int status = 0;
     ck_assert_int_eq(waitpid(child, &status, 0), child);
     char *words = scratch_read(folder, "program.log", NULL);
-    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %d: %s", status,
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == expected, "status %d: %s", status,
                   words ? words : "");
     free(words);
+}
+
+static void expect_success(pid_t child)
+{
+    expect_status(child, 0);
 }
 
 static void rest(double time)
@@ -171,7 +176,7 @@ START_TEST(terminated)
         int before = count_lines("asked");
         for (int wait = 0; wait < 2000 && count_lines("asked") < before + 3; wait++) rest(0.002);
         kill(child, signals[i]);
-        expect_success(child);
+        expect_status(child, 128 + signals[i]);
         char path[2 * SCRATCH_PATH];
         snprintf(path, sizeof path, "%s/asked", folder);
         ck_assert(scratch_exists(path, "latest")); /* far from a regular checkpoint */

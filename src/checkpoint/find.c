@@ -1,0 +1,72 @@
+/* SPDX-FileCopyrightText: the fcmae authors
+ * SPDX-License-Identifier: MIT */
+/** Which file a path stands for: one rule for everything that takes a checkpoint. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "core/file.h"
+#include "fcmae/checkpoint.h"
+#include "fcmae/options.h"
+
+enum { LONGEST_NAME = 256, PATH = 4096 };
+
+static bool is_kind(const char *path, mode_t kind)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && (status.st_mode & S_IFMT) == kind;
+}
+
+/** The checkpoint that `latest` names, beside it; FCMAE_ERR_NOT_FOUND: there is no such file. */
+static fcmae_status follow_latest(const char *latest, char *path, size_t size, fcmae_error *error)
+{
+    fcmae_buffer text = {0};
+    fcmae_status status = fcmae_file_read(&text, latest, LONGEST_NAME, error);
+    if (status != FCMAE_OK) return status;
+    fcmae_buffer_add(&text, "", 1);
+    status = fcmae_buffer_check(&text, "the name of a checkpoint", error);
+    if (status == FCMAE_OK) {
+        const char *slash = strrchr(latest, '/');
+        int folder = slash ? (int)(slash + 1 - latest) : 0;
+        size_t length = strcspn(text.text, "\r\n");
+        text.text[length] = 0;
+        if (length == 0 || strchr(text.text, '/'))
+            status = fcmae_fail(error, FCMAE_ERR_FORMAT, "%.500s does not name a checkpoint",
+                                latest);
+        else
+            snprintf(path, size, "%.*s%s", folder, latest, text.text);
+    }
+    fcmae_buffer_release(&text);
+    return status;
+}
+
+static fcmae_status find_in_folder(const char *folder, char *path, size_t size, fcmae_error *error)
+{
+    static const char *const weights[] = {"model.safetensors", "pytorch_model.bin"};
+    char latest[PATH];
+    snprintf(path, size, "%s/best.safetensors", folder);
+    if (is_kind(path, S_IFREG)) return FCMAE_OK;
+    snprintf(latest, sizeof latest, "%s/latest", folder);
+    fcmae_status status = follow_latest(latest, path, size, error);
+    if (status != FCMAE_ERR_NOT_FOUND) return status;
+    for (int i = 0; i < FCMAE_COUNT(weights); i++) {
+        snprintf(path, size, "%s/%s", folder, weights[i]);
+        if (is_kind(path, S_IFREG)) return FCMAE_OK;
+    }
+    return fcmae_fail(error, FCMAE_ERR_NOT_FOUND,
+                      "%.500s holds no checkpoint: no best.safetensors or latest of a run, and no "
+                      "model.safetensors or pytorch_model.bin",
+                      folder);
+}
+
+fcmae_status fcmae_checkpoint_find(const char *given, char *path, size_t size, fcmae_error *error)
+{
+    const char *slash = strrchr(given, '/'), *base = slash ? slash + 1 : given;
+    if (strlen(given) + LONGEST_NAME >= size || strlen(given) + LONGEST_NAME >= PATH)
+        return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "the path %.60s... is too long", given);
+    if (is_kind(given, S_IFDIR)) return find_in_folder(given, path, size, error);
+    if (strcmp(base, "latest") == 0 && is_kind(given, S_IFREG))
+        return follow_latest(given, path, size, error);
+    snprintf(path, size, "%s", given);
+    return FCMAE_OK;
+}
