@@ -71,9 +71,9 @@ static int help(int count, char **words)
 }
 
 /**
- * A program that was started with standard streams closed would get their numbers for its files, and
- * messages would land in them. They are taken here, each the wrong way round, so that what would
- * have been lost without a word is a failure.
+ * A program that was started with standard streams closed would get their numbers for its files,
+ * and messages would land in them. They are taken here, each the wrong way round, so that what
+ * would have been lost without a word is a failure.
  */
 static void hold_standard_streams(void)
 {

@@ -14,6 +14,7 @@
 #ifndef FCMAE_TENSOR_FILE_H
 #define FCMAE_TENSOR_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -132,6 +133,9 @@ typedef struct fcmae_tensor_contents {
     int count;
     const fcmae_metadata *metadata;
     int metadata_count;
+    /** Safetensors: a checksum of every tensor goes into the metadata (entry "checksums"), and
+     *  readers of this library compare it. Other programs pass over it. */
+    bool checksums;
     /** Writes tensor `index` in its dtype, C order, little-endian, into `bytes`. Called once per
      *  tensor, in the order of the file; only one tensor is in memory at a time. */
     fcmae_status (*fill)(void *cookie, int index, void *bytes, fcmae_error *error);

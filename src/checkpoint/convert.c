@@ -113,6 +113,7 @@ static fcmae_status write_file(converting *w, const char *path, fcmae_container 
                                       .count = c->count,
                                       .metadata = metadata,
                                       .metadata_count = count,
+                                      .checksums = true,
                                       .fill = fill,
                                       .progress = report_progress,
                                       .cookie = w};

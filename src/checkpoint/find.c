@@ -28,9 +28,10 @@ static fcmae_status follow_latest(const char *latest, char *path, size_t size, f
     if (status == FCMAE_OK) {
         const char *slash = strrchr(latest, '/');
         int folder = slash ? (int)(slash + 1 - latest) : 0;
-        size_t length = strcspn(text.text, "\r\n");
+        size_t length = strcspn(text.text, "\n");
+        bool whole = text.text[length] == '\n' && length > 0;
         text.text[length] = 0;
-        if (length == 0 || strchr(text.text, '/'))
+        if (!whole || strchr(text.text, '/'))
             status = fcmae_fail(error, FCMAE_ERR_FORMAT, "%.500s does not name a checkpoint",
                                 latest);
         else

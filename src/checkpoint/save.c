@@ -130,6 +130,7 @@ static fcmae_status write_tensors(saving *s, const fcmae_model_config *config, c
                                   .count = s->block_count * s->parameters + contents->extra_count,
                                   .metadata = metadata,
                                   .metadata_count = count,
+                                  .checksums = true,
                                   .fill = fill,
                                   .progress = report_progress,
                                   .cookie = s};

@@ -163,8 +163,29 @@ static fcmae_status read_metadata(fcmae_tensor_file *file, json_t *metadata, fcm
             return fcmae_fail(error, FCMAE_ERR_FORMAT,
                               "%s: __metadata__ entry %.200s is not a text", file->source.name,
                               key);
+        if (strcmp(key, FCMAE_CHECKSUMS) == 0) continue; /* are no text for users */
         FCMAE_TRY(fcmae_tensor_file_add_metadata(file, key, strlen(key), json_string_value(value),
                                                  json_string_length(value), error));
+    }
+    return FCMAE_OK;
+}
+
+/** Sixteen digits for each tensor in the order of the data, which is the header's. A list for
+ *  another number of tensors is another file's. */
+static fcmae_status read_checksums(fcmae_tensor_file *file, const json_t *header,
+                                   fcmae_error *error)
+{
+    const json_t *text = json_object_get(json_object_get(header, "__metadata__"), FCMAE_CHECKSUMS);
+    const char *digits = json_string_value(text);
+    size_t count = (size_t)file->count;
+    if (!digits || json_string_length(text) != count * FCMAE_CHECKSUM_DIGITS) return FCMAE_OK;
+    file->checksums = fcmae_pool_take(&file->pool, (count + 1) * sizeof *file->checksums);
+    if (!file->checksums) return fcmae_tensor_file_too_large(file, error);
+    for (size_t i = 0; i < count; i++, digits += FCMAE_CHECKSUM_DIGITS) {
+        char one[FCMAE_CHECKSUM_DIGITS + 1];
+        memcpy(one, digits, FCMAE_CHECKSUM_DIGITS);
+        one[FCMAE_CHECKSUM_DIGITS] = 0;
+        file->checksums[i] = strtoull(one, NULL, 16); /* what is no number will not agree */
     }
     return FCMAE_OK;
 }
@@ -187,6 +208,7 @@ static fcmae_status read_header(fcmae_tensor_file *file, json_t *header, uint64_
         if (status != FCMAE_OK) break;
     }
     if (status == FCMAE_OK) status = check_tiling(file, ranges, count, data_size, error);
+    if (status == FCMAE_OK) status = read_checksums(file, header, error);
     free(ranges);
     return status;
 }

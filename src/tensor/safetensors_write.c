@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: MIT */
 /** Writing safetensors, byte for byte as the reference implementation orders and pads them. */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,6 +48,13 @@ static json_t *describe_metadata(const fcmae_tensor_contents *contents)
     for (int i = 0; i < contents->metadata_count; i++)
         fcmae_json_set(&metadata, contents->metadata[i].key,
                        json_string(contents->metadata[i].value));
+    if (contents->checksums) {
+        size_t digits = (size_t)contents->count * FCMAE_CHECKSUM_DIGITS;
+        char *room = malloc(digits + 1);
+        if (room) memset(room, '0', digits);
+        fcmae_json_set(&metadata, FCMAE_CHECKSUMS, room ? json_stringn(room, digits) : NULL);
+        free(room);
+    }
     return metadata;
 }
 
@@ -54,7 +63,7 @@ static char *header_text(const fcmae_tensor_contents *contents, const int *order
 {
     json_t *header = json_object();
     uint64_t offset = 0;
-    if (contents->metadata_count > 0)
+    if (contents->metadata_count > 0 || contents->checksums)
         fcmae_json_set(&header, "__metadata__", describe_metadata(contents));
     for (int i = 0; i < contents->count; i++) {
         const fcmae_tensor *tensor = &contents->tensors[order[i]];
@@ -73,6 +82,38 @@ static char *header_text(const fcmae_tensor_contents *contents, const int *order
     }
     memset(padded + strlen(padded), ' ', *length - strlen(padded));
     return padded;
+}
+
+/** Where the header has room for the checksums, from the start of the file; 0: it has none. */
+static uint64_t place_of_checksums(const char *header)
+{
+    static const char before[] = "\"" FCMAE_CHECKSUMS "\":\"";
+    const char *found = strstr(header, before);
+    return found ? sizeof(uint64_t) + (uint64_t)(found - header) + sizeof before - 1 : 0;
+}
+
+/** Writes the tensors and then, into their place in the header, the checksums. */
+static fcmae_status write_tensors(fcmae_tensor_writer *writer, const int *order, uint64_t place,
+                                  fcmae_error *error)
+{
+    int count = writer->contents->count;
+    size_t digits = (size_t)count * FCMAE_CHECKSUM_DIGITS;
+    char *sums = malloc(digits + 1);
+    fcmae_status status = FCMAE_OK;
+    if (!sums) status = fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for checksums");
+    for (int i = 0; i < count && status == FCMAE_OK; i++) {
+        status = fcmae_writer_put_tensor(writer, order[i], error);
+        snprintf(sums + (size_t)i * FCMAE_CHECKSUM_DIGITS, FCMAE_CHECKSUM_DIGITS + 1, "%016" PRIx64,
+                 writer->checksum);
+    }
+    if (status == FCMAE_OK && place > 0) {
+        errno = 0;
+        if (fseeko(writer->file.stream, (off_t)place, SEEK_SET) != 0)
+            status = fcmae_fail_system(error, FCMAE_ERR_IO, errno, "writing %s", writer->file.path);
+        if (status == FCMAE_OK) status = fcmae_writer_put(writer, sums, digits, error);
+    }
+    free(sums);
+    return status;
 }
 
 fcmae_status fcmae_safetensors_write(const char *path, const fcmae_tensor_contents *contents,
@@ -100,8 +141,8 @@ fcmae_status fcmae_safetensors_write(const char *path, const fcmae_tensor_conten
     uint64_t length = padded;
     if (status == FCMAE_OK) status = fcmae_writer_put(&writer, &length, sizeof length, error);
     if (status == FCMAE_OK) status = fcmae_writer_put(&writer, header, padded, error);
-    for (int i = 0; i < contents->count && status == FCMAE_OK; i++)
-        status = fcmae_writer_put_tensor(&writer, order[i], error);
+    uint64_t place = contents->checksums && header ? place_of_checksums(header) : 0;
+    if (status == FCMAE_OK) status = write_tensors(&writer, order, place, error);
     free(header);
     free(order);
     return fcmae_writer_close(&writer, status, error);

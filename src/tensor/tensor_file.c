@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/checksum.h"
 #include "core/memory.h"
 
 static fcmae_status refuse_tar(fcmae_tensor_file *file, fcmae_error *error)
@@ -250,6 +251,12 @@ fcmae_status fcmae_tensor_file_read_raw(const fcmae_tensor_file *file, const fcm
         free(whole);
     }
     if (status != FCMAE_OK) return fcmae_error_prefix(error, status, "tensor %s", tensor->name);
+    if (file->checksums && file->checksums[tensor - file->tensors] !=
+                               fcmae_checksum(bytes, (size_t)tensor->count * element))
+        return fcmae_fail(error, FCMAE_ERR_FORMAT,
+                          "%s: tensor %s is not what was written: the file is damaged, or another "
+                          "program changed it and kept the metadata entry \"checksums\"",
+                          file->source.name, tensor->name);
     if (place->big_endian && element > 1) swap_bytes(bytes, tensor->count, element);
     return FCMAE_OK;
 }

@@ -56,6 +56,10 @@ void *fcmae_pool_take(fcmae_pool *pool, size_t size);
 char *fcmae_pool_text(fcmae_pool *pool, const char *text, size_t length);
 void fcmae_pool_release(fcmae_pool *pool);
 
+/** Entry of safetensors' metadata with the checksums of the tensors. */
+#define FCMAE_CHECKSUMS "checksums"
+enum { FCMAE_CHECKSUM_DIGITS = 16 };
+
 struct fcmae_tensor_file {
     fcmae_source source;
     fcmae_container container;
@@ -66,7 +70,8 @@ struct fcmae_tensor_file {
     int section_count, section_capacity;
     fcmae_metadata *metadata;
     int metadata_count, metadata_capacity;
-    int *by_name; /**< indices of tensors sorted by name */
+    int *by_name;        /**< indices of tensors sorted by name */
+    uint64_t *checksums; /**< [count]; NULL: the file records none */
     fcmae_pool pool;
 };
 

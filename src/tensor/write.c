@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/checksum.h"
 #include "core/memory.h"
 #include "tensor/deflate.h"
 #include "tensor/tensor_file.h"
@@ -83,6 +84,7 @@ fcmae_status fcmae_writer_put_tensor(fcmae_tensor_writer *writer, int index, fcm
     const fcmae_tensor *tensor = &contents->tensors[index];
     size_t size = (size_t)tensor->count * fcmae_dtype_size(tensor->dtype);
     FCMAE_TRY(contents->fill(contents->cookie, index, writer->bytes, error));
+    if (contents->checksums) writer->checksum = fcmae_checksum(writer->bytes, size);
     FCMAE_TRY(fcmae_writer_put(writer, writer->bytes, size, error));
     writer->done += size;
     if (contents->progress) contents->progress(contents->cookie, writer->done, writer->total);

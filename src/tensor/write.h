@@ -17,6 +17,7 @@ typedef struct fcmae_tensor_writer {
     void *bytes;          /**< room for the largest tensor */
     uint32_t crc;         /**< of everything put since it was last set to 0 */
     bool want_crc;
+    uint64_t checksum; /**< of the tensor that was put last */
 } fcmae_tensor_writer;
 
 /** Names non-empty and unique, dtypes writable, counts equal to the shapes. */

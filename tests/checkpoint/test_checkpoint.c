@@ -146,7 +146,7 @@ START_TEST(a_run_folder_means_its_newest_checkpoint)
         fcmae_error error = {0};
         write_bytes(test_path("run/latest"), wrong[i], strlen(wrong[i]));
         ck_assert_int_eq(fcmae_checkpoint_open(&c, test_path("run"), NULL, &error),
-                         FCMAE_ERR_NOT_FOUND);
+                         FCMAE_ERR_FORMAT);
         ck_assert_int_ne(fcmae_checkpoint_open(&c, test_path("run/latest"), NULL, &error),
                          FCMAE_OK);
     }

@@ -140,7 +140,7 @@ static int kill_ten_times(double whole)
         ck_assert_int_lt(attempt, 40);
         pid_t child = start("killed", threads[attempt % 3], attempt % 2 ? "1" : "3");
         int status = 0;
-        rest(0.005 + 0.15 * whole * fcmae_random_uniform(&random));
+        rest(0.005 + 0.3 * whole * fcmae_random_uniform(&random));
         kill(child, SIGKILL);
         waitpid(child, &status, 0);
         if (WIFSIGNALED(status)) {
