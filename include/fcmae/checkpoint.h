@@ -163,6 +163,9 @@ FCMAE_API void fcmae_checkpoint_close(fcmae_checkpoint **checkpoint);
 /** What the file is. Lives as long as the checkpoint. */
 FCMAE_API const fcmae_checkpoint_info *fcmae_checkpoint_describe(
     const fcmae_checkpoint *checkpoint);
+/** FCMAE_OK if the file holds a ConvNeXt; else FCMAE_ERR_MISMATCH and what it holds instead. */
+FCMAE_API fcmae_status fcmae_checkpoint_expect_model(const fcmae_checkpoint *checkpoint,
+                                                     fcmae_error *error);
 /** The file below, for tensors and texts that are no parameters. */
 FCMAE_API const fcmae_tensor_file *fcmae_checkpoint_file(const fcmae_checkpoint *checkpoint);
 

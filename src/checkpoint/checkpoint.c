@@ -195,6 +195,30 @@ const fcmae_checkpoint_info *fcmae_checkpoint_describe(const fcmae_checkpoint *c
     return &checkpoint->info;
 }
 
+fcmae_status fcmae_checkpoint_expect_model(const fcmae_checkpoint *checkpoint, fcmae_error *error)
+{
+    enum { SHOWN = 3 };
+    const fcmae_checkpoint_info *info = &checkpoint->info;
+    char names[300] = "";
+    int count;
+    if (info->recognised) return FCMAE_OK;
+    const fcmae_tensor *tensors = fcmae_tensor_file_tensors(checkpoint->file, &count);
+    for (int i = 0; i < count && i < SHOWN; i++) {
+        size_t used = strlen(names);
+        snprintf(names + used, sizeof names - used, "%s%.80s", i > 0 ? ", " : "", tensors[i].name);
+    }
+    if (info->parameters == 0)
+        return fcmae_fail(
+            error, FCMAE_ERR_MISMATCH,
+            "%.300s holds no ConvNeXt: none of its %d tensors has a known name (%s%s)",
+            checkpoint->path, count, names, count > SHOWN ? ", ..." : "");
+    return fcmae_fail(
+        error, FCMAE_ERR_MISMATCH,
+        "%.300s holds parts of a ConvNeXt, but no whole encoder: %d of its %d tensors "
+        "have known names (%s%s)",
+        checkpoint->path, info->parameters, count, names, count > SHOWN ? ", ..." : "");
+}
+
 const fcmae_tensor_file *fcmae_checkpoint_file(const fcmae_checkpoint *checkpoint)
 {
     return checkpoint->file;

@@ -18,10 +18,7 @@ static fcmae_status decide(fcmae_conversion *c, fcmae_error *error)
 {
     const fcmae_checkpoint_info *info = &c->input->info;
     const fcmae_convert_options *options = c->options;
-    if (!info->recognised)
-        return fcmae_fail(error, FCMAE_ERR_MISMATCH,
-                          "%.300s holds no ConvNeXt model: %d of its %d tensors have known names",
-                          c->input->path, info->parameters, info->tensors);
+    FCMAE_TRY(fcmae_checkpoint_expect_model(c->input, error));
     c->config = info->config;
     const char *classify = fcmae_objective_of_part(FCMAE_PART_HEAD);
     c->config.objective = info->has_head ? classify : NULL;

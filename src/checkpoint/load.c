@@ -125,10 +125,7 @@ fcmae_status fcmae_checkpoint_load_block(const fcmae_checkpoint *checkpoint,
 static fcmae_status wanted_config(const fcmae_checkpoint *c, const fcmae_model_source *source,
                                   fcmae_model_config *config, fcmae_error *error)
 {
-    if (!c->info.recognised)
-        return fcmae_fail(error, FCMAE_ERR_MISMATCH,
-                          "%.300s holds no ConvNeXt model: %d of its %d tensors have known names",
-                          c->path, c->info.parameters, c->info.tensors);
+    FCMAE_TRY(fcmae_checkpoint_expect_model(c, error));
     *config = c->info.config;
     config->objective = source->objective;
     bool head = fcmae_config_has_part(config, FCMAE_PART_HEAD);

@@ -8,10 +8,7 @@ static fcmae_status build(fcmae_model **model, const fcmae_checkpoint *file, con
 {
     const fcmae_checkpoint_info *info = fcmae_checkpoint_describe(file);
     const fcmae_load_options options = {.fresh_head = fresh};
-    if (!info->recognised)
-        return fcmae_fail(error, FCMAE_ERR_MISMATCH,
-                          "%.500s holds no ConvNeXt model: %d of its %d tensors have known names",
-                          path, info->parameters, info->tensors);
+    FCMAE_TRY(fcmae_checkpoint_expect_model(file, error));
     fcmae_model_config config = info->config;
     config.objective = "classify";
     config.grn_scope = FCMAE_GRN_IMAGE;

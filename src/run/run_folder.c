@@ -61,8 +61,8 @@ fcmae_status fcmae_state_of_weights(const char *weights, char *path, fcmae_error
     return FCMAE_OK;
 }
 
-/** mkdir -p; false with errno set. */
-static bool make_folders(const char *path)
+/** mkdir -p; false with errno set. @param made  [out] whether the last folder is new */
+static bool make_folders(const char *path, bool *made)
 {
     char part[FCMAE_PATH];
     snprintf(part, sizeof part, "%s", path);
@@ -72,7 +72,8 @@ static bool make_folders(const char *path)
         if (mkdir(part, 0777) != 0 && errno != EEXIST) return false;
         *slash = '/';
     }
-    return mkdir(part, 0777) == 0 || errno == EEXIST;
+    *made = mkdir(part, 0777) == 0;
+    return *made || errno == EEXIST;
 }
 
 static int ascending(const void *a, const void *b)
@@ -104,9 +105,9 @@ static fcmae_status remove_temporary(fcmae_run_folder *folder, const char *name,
 {
     (void)limit;
     (void)error;
-    static const char *const ours[] = {"checkpoint-", "latest", "config.json"};
+    static const char *const ours[] = {"checkpoint-", "latest", "config.json", "best."};
     if (!ends_with(name, TEMPORARY)) return FCMAE_OK;
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         if (strncmp(name, ours[i], strlen(ours[i])) == 0)
             unlinkat(folder->descriptor, name, 0); /* a leftover does no harm if this fails */
     return FCMAE_OK;
@@ -149,7 +150,7 @@ fcmae_status fcmae_run_folder_open(fcmae_run_folder *folder, const char *path, f
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "the name of the run folder is %s",
                           length == 0 ? "empty" : "too long");
     memcpy(folder->path, path, length);
-    if (!make_folders(folder->path))
+    if (!make_folders(folder->path, &folder->made))
         return fcmae_fail_system(error, FCMAE_ERR_IO, errno, "the run folder %s cannot be made",
                                  folder->path);
     folder->descriptor = open(folder->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -175,7 +176,9 @@ fcmae_status fcmae_run_folder_open(fcmae_run_folder *folder, const char *path, f
 
 void fcmae_run_folder_close(fcmae_run_folder *folder)
 {
+    if (folder->made) rmdir(folder->path); /* does so only if it is empty */
     if (folder->descriptor >= 0) close(folder->descriptor);
+    folder->made = false;
     free(folder->steps);
     folder->descriptor = -1;
     folder->steps = NULL;

@@ -86,7 +86,12 @@ fcmae_status fcmae_finetune_recipe(fcmae_run *run, fcmae_error *error)
     char name[64] = "atto";
     const char *preset_name = v->run.model_name;
     if (!scratch) {
-        FCMAE_TRY(fcmae_checkpoint_find(v->checkpoint, own->start, sizeof own->start, error));
+        fcmae_status found = fcmae_checkpoint_find(v->checkpoint, own->start, sizeof own->start,
+                                                   error);
+        if (found == FCMAE_ERR_NOT_FOUND) /* a run that goes on can do without it */
+            snprintf(own->start, sizeof own->start, "%s", v->checkpoint);
+        else if (found != FCMAE_OK)
+            return found;
         if (strcmp(v->checkpoint, own->start) != 0)
             fcmae_log_line(&run->callbacks.log, FCMAE_LOG_INFO, "%s stands for %s", v->checkpoint,
                            own->start);
@@ -135,6 +140,26 @@ static fcmae_status open_start(fcmae_run *run, fcmae_checkpoint **file, fcmae_er
     return fcmae_checkpoint_open(file, own->start, NULL, error);
 }
 
+/** The network is the checkpoint's: --model may choose a recipe, but not contradict it. */
+static fcmae_status expect_preset(const fcmae_run *run, const fcmae_model_config *found,
+                                  fcmae_error *error)
+{
+    const char *start = ((const fcmae_finetuning *)run->own)->start;
+    fcmae_model_config wanted;
+    FCMAE_TRY(fcmae_preset_load(run->values->model_name, &wanted, error));
+    if (wanted.version == found->version && wanted.stem_stride == found->stem_stride &&
+        memcmp(wanted.depths, found->depths, sizeof wanted.depths) == 0 &&
+        memcmp(wanted.dims, found->dims, sizeof wanted.dims) == 0)
+        return FCMAE_OK;
+    return fcmae_fail(
+        error, FCMAE_ERR_MISMATCH,
+        "%.500s holds a ConvNeXt V%d with %d, %d, %d and %d channels, but model %.100s "
+        "is a V%d with %d, %d, %d and %d: leave model out, or take another checkpoint",
+        start, found->version, found->dims[0], found->dims[1], found->dims[2], found->dims[3],
+        run->values->model_name, wanted.version, wanted.dims[0], wanted.dims[1], wanted.dims[2],
+        wanted.dims[3]);
+}
+
 static fcmae_status read_config(fcmae_run *run, fcmae_error *error)
 {
     fcmae_finetuning *own = run->own;
@@ -142,13 +167,11 @@ static fcmae_status read_config(fcmae_run *run, fcmae_error *error)
     fcmae_checkpoint *file = NULL;
     FCMAE_TRY(open_start(run, &file, error));
     const fcmae_checkpoint_info *info = fcmae_checkpoint_describe(file);
-    fcmae_status status = FCMAE_OK;
     v->run.model = info->config;
-    if (!info->recognised)
-        status = fcmae_fail(error, FCMAE_ERR_MISMATCH,
-                            "%.500s holds no ConvNeXt model: %d of its %d tensors have known names",
-                            own->start, info->parameters, info->tensors);
-    else if (v->keep_head && info->config.classes != own->classes)
+    fcmae_status status = fcmae_checkpoint_expect_model(file, error);
+    if (status == FCMAE_OK && fcmae_options_given(run->options, "model"))
+        status = expect_preset(run, &info->config, error);
+    if (status == FCMAE_OK && v->keep_head && info->config.classes != own->classes)
         status = fcmae_fail(error, FCMAE_ERR_MISMATCH,
                             "the head of %.500s has %d classes, the training folder %d: its head "
                             "cannot be kept",

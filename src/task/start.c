@@ -55,16 +55,6 @@ static fcmae_status apply_recipe(const char *name, fcmae_run *run, fcmae_error *
     return status;
 }
 
-/** A file without a ConvNeXt in it is refused with what it holds. */
-static fcmae_status check_kind(const fcmae_checkpoint_info *info, const char *path,
-                               fcmae_error *error)
-{
-    if (info->recognised) return FCMAE_OK;
-    return fcmae_fail(error, FCMAE_ERR_MISMATCH,
-                      "%.500s holds no ConvNeXt model: %d of its %d tensors have known names", path,
-                      info->parameters, info->tensors);
-}
-
 /** Opens the file; where it is gone, the checkpoint of the run itself: the same network. */
 static fcmae_status open_file(const fcmae_start *start, const fcmae_run *run,
                               fcmae_checkpoint **file, fcmae_error *error)
@@ -88,14 +78,19 @@ fcmae_status fcmae_start_resolve(fcmae_start *start, fcmae_run *run, fcmae_error
                           "init-encoder-only says what to take of the file of init, which is not "
                           "given");
     }
-    FCMAE_TRY(fcmae_checkpoint_find(start->given, start->path, sizeof start->path, error));
+    fcmae_status found = fcmae_checkpoint_find(start->given, start->path, sizeof start->path,
+                                               error);
+    if (found == FCMAE_ERR_NOT_FOUND) /* a run that goes on can do without it */
+        snprintf(start->path, sizeof start->path, "%s", start->given);
+    else if (found != FCMAE_OK)
+        return found;
     if (strcmp(start->given, start->path) != 0)
         fcmae_log_line(&run->callbacks.log, FCMAE_LOG_INFO, "%s stands for %s", start->given,
                        start->path);
     if (fcmae_options_given(run->options, "model")) return FCMAE_OK;
     FCMAE_TRY(open_file(start, run, &file, error));
     const fcmae_checkpoint_info *info = fcmae_checkpoint_describe(file);
-    fcmae_status status = check_kind(info, start->path, error);
+    fcmae_status status = fcmae_checkpoint_expect_model(file, error);
     if (status == FCMAE_OK) status = apply_recipe(info->config.name, run, error);
     if (status == FCMAE_OK) status = apply_network(info, start->encoder_only, run, error);
     fcmae_checkpoint_close(&file);
@@ -156,7 +151,7 @@ static fcmae_status load_weights(const fcmae_start *start, const fcmae_checkpoin
     fcmae_load_report report = {0};
     const fcmae_load_options options = {
         .fresh_head = true, .fresh_decoder = true, .ignore_unexpected = true};
-    FCMAE_TRY(check_kind(info, start->path, error));
+    FCMAE_TRY(fcmae_checkpoint_expect_model(file, error));
     if (start->encoder_only || !info->has_decoder) {
         FCMAE_TRY(load_encoder(file, run, error));
         fcmae_log_line(log, FCMAE_LOG_INFO, "the encoder comes from %s; the decoder is fresh%s",
