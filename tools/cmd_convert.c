@@ -140,6 +140,7 @@ static int run(const cli_arguments *arguments)
     cli_progress_start(&progress, arguments, "convert", "MiB", 0, 0);
     status = fcmae_convert(input, o->output, &convert, &result, &error);
     cli_progress_end(&progress);
+    if (status == FCMAE_OK) cli_remark_average(arguments, &result.from);
     int code;
     if (status != FCMAE_OK) {
         code = cli_fail(arguments, &error);

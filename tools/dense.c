@@ -77,6 +77,7 @@ static fcmae_status inspect(cli_dense *d, const char *key, const cli_dense_wish 
     fcmae_status status = fcmae_checkpoint_open(&file, d->path, key, error);
     if (status != FCMAE_OK) return status;
     const fcmae_checkpoint_info *info = fcmae_checkpoint_describe(file);
+    cli_remark_average(d->arguments, info);
     d->has_head = info->has_head;
     *size = info->input_size;
     if (!wish->fresh_head && info->recognised && !info->has_head)

@@ -47,6 +47,15 @@ fcmae_status cli_find_checkpoint(const cli_arguments *arguments, const char *giv
     return status;
 }
 
+void cli_remark_average(const cli_arguments *arguments, const fcmae_checkpoint_info *info)
+{
+    if (!arguments->quiet && info->average)
+        fprintf(stderr,
+                "the file also holds averaged weights (%s), which are often the better ones: "
+                "--key ema takes them\n",
+                info->average);
+}
+
 int cli_recorded_input(const char *checkpoint, const char *key)
 {
     char path[4096];

@@ -31,6 +31,9 @@ int cli_input_size(const cli_command *command, const char *option, const char *t
 fcmae_status cli_find_checkpoint(const cli_arguments *arguments, const char *given, char *path,
                                  size_t size, fcmae_error *error);
 
+/** One line where a file has averaged weights too that nobody asked for. */
+void cli_remark_average(const cli_arguments *arguments, const fcmae_checkpoint_info *info);
+
 /** Side of an image where neither the user nor the checkpoint says it. */
 enum { CLI_INPUT = 224 };
 /** Side of the input that a checkpoint or run records; 0: it records none, or cannot be read, which

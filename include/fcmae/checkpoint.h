@@ -120,10 +120,12 @@ typedef struct fcmae_checkpoint_info {
     bool recognised;     /**< it holds ConvNeXt parameters; otherwise `config` means nothing  */
     fcmae_model_config config; /**< from the tensors, where they cannot tell from the metadata */
     fcmae_dtype dtype;         /**< of most parameters */
-    const char *key; /**< dictionary the parameters were found in, "" for the file itself */
-    int tensors;     /**< in the file */
-    int parameters;  /**< recognised tensors under `key` */
-    int64_t values;  /**< elements of those */
+    const char *key;     /**< dictionary the parameters were found in, "" for the file itself */
+    const char *average; /**< dictionary of averaged weights that the file has too and that nobody
+                              asked for; NULL: none. A literal */
+    int tensors;         /**< in the file */
+    int parameters;      /**< recognised tensors under `key` */
+    int64_t values;      /**< elements of those */
     bool has_decoder, has_norm, has_head;
     int input_size; /**< side of the input it was trained at, in pixels; 0: the file does not say */
     fcmae_load_report report; /**< against a model of `config`: what is missing or odd. Owned. */

@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "checkpoint/entries.h"
 #include "core/status.h"
+#include "fcmae/options.h"
 
 /** Tries the dictionary `key` ("" for the file itself): found if it holds any parameter. */
 static fcmae_status try_key(fcmae_checkpoint *c, const char *key, bool *found, fcmae_error *error)
@@ -47,11 +47,28 @@ static fcmae_status key_not_found(const fcmae_checkpoint *c, const char *key, fc
                       c->path, key, list);
 }
 
+static const char *const averaged[] = {"state_dict_ema", "model_ema", "ema"};
+
+/** A dictionary of averaged weights besides the one that was taken. */
+static const char *find_average(const fcmae_checkpoint *c)
+{
+    int count;
+    const fcmae_tensor *tensors = fcmae_tensor_file_tensors(c->file, &count);
+    for (int k = 0; k < FCMAE_COUNT(averaged); k++) {
+        size_t length = strlen(averaged[k]);
+        bool taken = strcmp(c->key, averaged[k]) == 0;
+        for (int i = 0; i < count && !taken; i++)
+            if (strncmp(tensors[i].name, averaged[k], length) == 0 &&
+                tensors[i].name[length] == '.')
+                return averaged[k];
+    }
+    return NULL;
+}
+
 static fcmae_status choose_key(fcmae_checkpoint *c, const char *key, fcmae_error *error)
 {
     static const char *const usual[] = {"model",     "state_dict",     "",
                                         "model_ema", "state_dict_ema", "ema"};
-    static const char *const averaged[] = {"state_dict_ema", "model_ema", "ema"};
     const char *const *candidates = usual;
     int count = 6;
     bool found = false;
@@ -63,6 +80,7 @@ static fcmae_status choose_key(fcmae_checkpoint *c, const char *key, fcmae_error
         count = 1;
     }
     for (int i = 0; i < count && !found; i++) FCMAE_TRY(try_key(c, candidates[i], &found, error));
+    if (!key) c->info.average = find_average(c);
     return found || !key ? FCMAE_OK : key_not_found(c, key, error);
 }
 

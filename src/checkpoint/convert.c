@@ -232,6 +232,17 @@ static fcmae_status run(fcmae_conversion *c, const char *input, const char *outp
     return status;
 }
 
+/** What the program that is to read it could not build. */
+static fcmae_status check_target(const fcmae_conversion *c, fcmae_error *error)
+{
+    /* timm/models/convnext.py: a stem of stride 2 is followed by a downsampling of its own */
+    if (c->options->format == FCMAE_FORMAT_TIMM && c->config.stem_stride == 2)
+        return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED,
+                          "timm has no ConvNeXt with a stem of stride 2 and four stages behind it: "
+                          "it would add a downsampling; take another format");
+    return FCMAE_OK;
+}
+
 fcmae_status fcmae_convert(const char *input, const char *output,
                            const fcmae_convert_options *options, fcmae_convert_result *result,
                            fcmae_error *error)
@@ -246,11 +257,12 @@ fcmae_status fcmae_convert(const char *input, const char *output,
     fcmae_status status = fcmae_conversion_open(&c, input, options, error);
     if (status == FCMAE_OK) {
         result->from = c.input->info;
-        result->from.key = NULL;
+        result->from.key = result->from.path = NULL; /* live as long as the input */
         result->from.report = (fcmae_load_report){0};
         result->config = c.config;
         result->tensors = c.count;
-        status = run(&c, input, output, result, error);
+        status = check_target(&c, error);
+        if (status == FCMAE_OK) status = run(&c, input, output, result, error);
     }
     result->report = c.report; /* handed over, also when the input did not fit */
     c.report = (fcmae_load_report){0};

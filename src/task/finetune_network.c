@@ -168,6 +168,10 @@ static fcmae_status read_config(fcmae_run *run, fcmae_error *error)
     FCMAE_TRY(open_start(run, &file, error));
     const fcmae_checkpoint_info *info = fcmae_checkpoint_describe(file);
     v->run.model = info->config;
+    if (info->average)
+        fcmae_log_line(&run->callbacks.log, FCMAE_LOG_INFO,
+                       "%s also holds averaged weights (%s): key ema takes them", own->start,
+                       info->average);
     fcmae_status status = fcmae_checkpoint_expect_model(file, error);
     if (status == FCMAE_OK && fcmae_options_given(run->options, "model"))
         status = expect_preset(run, &info->config, error);

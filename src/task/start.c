@@ -152,6 +152,10 @@ static fcmae_status load_weights(const fcmae_start *start, const fcmae_checkpoin
     const fcmae_load_options options = {
         .fresh_head = true, .fresh_decoder = true, .ignore_unexpected = true};
     FCMAE_TRY(fcmae_checkpoint_expect_model(file, error));
+    if (info->average)
+        fcmae_log_line(log, FCMAE_LOG_INFO,
+                       "%s also holds averaged weights (%s): key ema takes them", start->path,
+                       info->average);
     if (start->encoder_only || !info->has_decoder) {
         FCMAE_TRY(load_encoder(file, run, error));
         fcmae_log_line(log, FCMAE_LOG_INFO, "the encoder comes from %s; the decoder is fresh%s",

@@ -293,8 +293,53 @@ START_TEST(averaged_weights_on_request)
             &back, &(fcmae_model_source){.path = path, .key = "teacher", .objective = "classify"},
             NULL, NULL, &error),
         FCMAE_ERR_NOT_FOUND);
+    fcmae_checkpoint *c = open_checkpoint(path, NULL);
+    ck_assert_str_eq(fcmae_checkpoint_describe(c)->average, "ema"); /* so that it can be told */
+    fcmae_checkpoint_close(&c);
+    c = open_checkpoint(path, "ema");
+    ck_assert_ptr_null(fcmae_checkpoint_describe(c)->average);
+    fcmae_checkpoint_close(&c);
     fcmae_model_destroy(&model);
     fcmae_model_destroy(&average);
+}
+END_TEST
+
+static fcmae_status fill_bytes(void *cookie, int index, void *bytes, fcmae_error *error)
+{
+    const fcmae_tensor *tensors = cookie;
+    (void)error;
+    memset(bytes, 1, (size_t)tensors[index].count);
+    return FCMAE_OK;
+}
+
+/* Whole numbers are the halves of quantised weights. */
+START_TEST(weights_are_no_whole_numbers)
+{
+    fcmae_model *model = small_model("classify", 2, 1), *back = NULL;
+    fcmae_error error = {0};
+    int count;
+    save(test_path("float.safetensors"), model, NULL);
+    fcmae_checkpoint *c = open_checkpoint(test_path("float.safetensors"), NULL);
+    const fcmae_tensor *tensors = fcmae_tensor_file_tensors(fcmae_checkpoint_file(c), &count);
+    fcmae_tensor *whole = calloc((size_t)count, sizeof *whole);
+    ck_assert_ptr_nonnull(whole);
+    for (int i = 0; i < count; i++) {
+        whole[i] = tensors[i];
+        whole[i].dtype = FCMAE_DTYPE_I8;
+    }
+    const fcmae_tensor_contents contents = {
+        .tensors = whole, .count = count, .fill = fill_bytes, .cookie = whole};
+    ck_assert_int_eq(fcmae_tensor_file_write(test_path("whole.safetensors"),
+                                             FCMAE_CONTAINER_SAFETENSORS, &contents, NULL),
+                     FCMAE_OK);
+    fcmae_checkpoint_close(&c);
+    free(whole);
+    const fcmae_model_source source = {.path = test_path("whole.safetensors"),
+                                       .objective = "classify"};
+    ck_assert_int_eq(fcmae_checkpoint_load_model(&back, &source, NULL, NULL, &error),
+                     FCMAE_ERR_UNSUPPORTED);
+    ck_assert_msg(strstr(error.message, "quantised"), "%s", error.message);
+    fcmae_model_destroy(&model);
 }
 END_TEST
 
@@ -395,6 +440,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, kernel_order_is_minkowskis);
     tcase_add_test(cases, blocks_of_the_optimiser);
     tcase_add_test(cases, averaged_weights_on_request);
+    tcase_add_test(cases, weights_are_no_whole_numbers);
     tcase_add_test(cases, a_pretrained_encoder_gets_a_fresh_head);
     tcase_add_test(cases, a_file_that_does_not_fit_changes_nothing);
     tcase_add_test(cases, half_precision_files);
