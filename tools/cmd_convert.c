@@ -13,7 +13,7 @@ struct convert_values {
     const char *input, *output, *key;
     int to, format, dtype;
     int64_t classes, input_size, seed;
-    bool json;
+    bool ignore_unexpected, json;
 };
 #define AT(member) offsetof(struct convert_values, member)
 
@@ -40,6 +40,7 @@ static const fcmae_option options[] = {
     {"key", FCMAE_OPTION_TEXT, AT(key), .unit = "NAME",
      .otherwise = "model, state_dict, the file itself, or else averaged weights",
      .help = "Dictionary of a PyTorch file to take the weights from; ema: the averaged weights."},
+    {"ignore-unexpected", FCMAE_OPTION_FLAG, AT(ignore_unexpected), .help = CLI_HELP_UNEXPECTED},
     {"input-size", FCMAE_OPTION_INTEGER, AT(input_size), .range = "[16, 8192]", .unit = "PX",
      .otherwise = "the input's, else 224",
      .help = "Image side noted in the configuration files of timm and Hugging Face."},
@@ -124,6 +125,7 @@ static int run(const cli_arguments *arguments)
                                      .format = (fcmae_format)o->format,
                                      .dtype = dtypes[o->dtype],
                                      .key = o->key,
+                                     .ignore_unexpected = o->ignore_unexpected,
                                      .classes = (int)o->classes,
                                      .seed = (uint64_t)o->seed,
                                      .input_size = (int)o->input_size,
@@ -140,7 +142,7 @@ static int run(const cli_arguments *arguments)
     cli_progress_start(&progress, arguments, "convert", "MiB", 0, 0);
     status = fcmae_convert(input, o->output, &convert, &result, &error);
     cli_progress_end(&progress);
-    if (status == FCMAE_OK) cli_remark_average(arguments, &result.from);
+    if (status == FCMAE_OK) cli_remark_contents(arguments, &result.from, false);
     int code;
     if (status != FCMAE_OK) {
         code = cli_fail(arguments, &error);

@@ -36,6 +36,8 @@ static const fcmae_option options[] = {
      .help = "How many of the most frequent confusions to print."},
     {"key", FCMAE_OPTION_TEXT, DENSE_AT(key), .otherwise = "the weights themselves",
      .help = CLI_HELP_KEY},
+    {"ignore-unexpected", FCMAE_OPTION_FLAG, DENSE_AT(ignore_unexpected),
+     .help = CLI_HELP_UNEXPECTED},
     CLI_DENSE_OPTIONS(eval_values),
     {"json", FCMAE_OPTION_FLAG, AT(json), .help = "Print one JSON object."},
 };

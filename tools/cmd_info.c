@@ -13,7 +13,7 @@
 #include "shared.h"
 
 struct info_values {
-    const char *model, *input_size;
+    const char *model, *input_size, *key;
     int64_t batch_size, lanes, micro_batch, threads, classes;
     double mask_ratio;
     int grn_scope, precision;
@@ -27,6 +27,10 @@ static const fcmae_option options[] = {
                             "the naming of the official code, timm or Hugging Face."},
     {"tensors", FCMAE_OPTION_FLAG, AT(tensors),
      .help = "List every tensor: name, shape, number type."},
+    {"key", FCMAE_OPTION_TEXT, AT(key), .otherwise = "the weights themselves",
+     .help =
+         "Which weights of a checkpoint, where it holds several: model, model_ema, ..., ema for "
+         "any average, or what stands before the names."},
     {"ini", FCMAE_OPTION_FLAG, AT(ini),
      .help = "Print a preset's file, to start one of your own from."},
     {"input-size", FCMAE_OPTION_TEXT, AT(input_size), .fallback = "224", .unit = "PX",
@@ -408,7 +412,7 @@ static int run(const cli_arguments *arguments)
     if (fcmae_preset_text(o->model) || ends_with(o->model, ".ini")) return info_preset(arguments);
     fcmae_checkpoint *checkpoint = NULL;
     fcmae_error error = {0};
-    fcmae_status status = fcmae_checkpoint_open(&checkpoint, o->model, NULL, &error);
+    fcmae_status status = fcmae_checkpoint_open(&checkpoint, o->model, o->key, &error);
     if (status == FCMAE_ERR_NOT_FOUND && !strchr(o->model, '/') && !strchr(o->model, '.'))
         return info_preset(arguments); /* a mistyped name: the error lists the presets */
     if (status != FCMAE_OK) return cli_fail(arguments, &error);

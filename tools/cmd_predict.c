@@ -32,6 +32,8 @@ static const fcmae_option options[] = {
      .help = "Names of the checkpoint's outputs, one per line in their order."},
     {"key", FCMAE_OPTION_TEXT, DENSE_AT(key), .otherwise = "the weights themselves",
      .help = CLI_HELP_KEY},
+    {"ignore-unexpected", FCMAE_OPTION_FLAG, DENSE_AT(ignore_unexpected),
+     .help = CLI_HELP_UNEXPECTED},
     CLI_DENSE_OPTIONS(predict_values),
     {"json", FCMAE_OPTION_FLAG, AT(json), .help = "Print one JSON object."},
 };

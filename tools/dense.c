@@ -70,14 +70,14 @@ static fcmae_status fresh_network(cli_dense *d, const cli_dense_wish *wish, fcma
 }
 
 /** Reads what the file says of itself; *size: the input size it was trained for, or 0. */
-static fcmae_status inspect(cli_dense *d, const char *key, const cli_dense_wish *wish, int *size,
-                            fcmae_error *error)
+static fcmae_status inspect(cli_dense *d, const char *key, const cli_dense_wish *wish, bool lenient,
+                            int *size, fcmae_error *error)
 {
     fcmae_checkpoint *file = NULL;
     fcmae_status status = fcmae_checkpoint_open(&file, d->path, key, error);
     if (status != FCMAE_OK) return status;
     const fcmae_checkpoint_info *info = fcmae_checkpoint_describe(file);
-    cli_remark_average(d->arguments, info);
+    cli_remark_contents(d->arguments, info, lenient);
     d->has_head = info->has_head;
     *size = info->input_size;
     if (!wish->fresh_head && info->recognised && !info->has_head)
@@ -94,17 +94,18 @@ fcmae_status cli_dense_load(cli_dense *d, const cli_arguments *arguments,
 {
     const struct cli_dense_values *o = arguments->values;
     int size = 0;
+    bool lenient = wish->fresh_head || o->ignore_unexpected; /* the encoder alone is wanted */
     d->arguments = arguments;
     fcmae_status status = FCMAE_OK;
     if (wish->model && strcmp(o->checkpoint, "none") == 0) {
         status = fresh_network(d, wish, error);
     } else {
         status = cli_find_checkpoint(arguments, o->checkpoint, d->path, sizeof d->path, error);
-        if (status == FCMAE_OK) status = inspect(d, o->key, wish, &size, error);
+        if (status == FCMAE_OK) status = inspect(d, o->key, wish, lenient, &size, error);
         int classes = wish->classes == 0 && !d->has_head ? 1 : wish->classes;
         if (status == FCMAE_OK)
             status = fcmae_dense_load(&d->model, d->path, o->key, classes, wish->fresh_head,
-                                      wish->seed, error);
+                                      lenient, wish->seed, error);
     }
     if (status == FCMAE_OK && wish->names_file)
         status = fcmae_class_names_read(&d->names, wish->names_file, error);

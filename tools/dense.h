@@ -16,6 +16,7 @@ struct cli_dense_values {
     int64_t input_size, batch_size, threads, workers;
     double crop_ratio, bad_share;
     int precision;
+    bool ignore_unexpected; /**< of commands that need a head */
 };
 
 #define CLI_HELP_CHECKPOINT                                                                       \

@@ -47,13 +47,33 @@ fcmae_status cli_find_checkpoint(const cli_arguments *arguments, const char *giv
     return status;
 }
 
-void cli_remark_average(const cli_arguments *arguments, const fcmae_checkpoint_info *info)
+static void remark_unexpected(const fcmae_load_report *report)
 {
-    if (!arguments->quiet && info->average)
+    enum { SHOWN = 3 };
+    int count = 0;
+    for (int i = 0; i < report->count; i++) {
+        if (report->entries[i].kind != FCMAE_TENSOR_UNEXPECTED) continue;
+        if (count < SHOWN)
+            fprintf(stderr, "%s%s", count ? ", " : "left out, since they are none of a ConvNeXt: ",
+                    report->entries[i].name);
+        count++;
+    }
+    if (count > SHOWN) fprintf(stderr, " and %d more tensors", count - SHOWN);
+    if (count > 0) fputc('\n', stderr);
+}
+
+void cli_remark_contents(const cli_arguments *arguments, const fcmae_checkpoint_info *info,
+                         bool lenient)
+{
+    if (arguments->quiet) return;
+    if (info->key && strchr(info->key, '.'))
+        fprintf(stderr, "the network stands under %s in the file\n", info->key);
+    if (info->average)
         fprintf(stderr,
                 "the file also holds averaged weights (%s), which are often the better ones: "
                 "--key ema takes them\n",
                 info->average);
+    if (lenient) remark_unexpected(&info->report);
 }
 
 int cli_recorded_input(const char *checkpoint, const char *key)

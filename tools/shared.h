@@ -11,6 +11,9 @@
 #define CLI_HELP_MODEL                                                                             \
     "A preset (atto, femto, pico, nano, tiny, base, large, huge; atto-v1 ... for ConvNeXt V1) or " \
     "the path of a preset file."
+#define CLI_HELP_UNEXPECTED                                                                      \
+    "Leave out tensors that are none of the network's, such as a projector; otherwise they are " \
+    "an error."
 #define CLI_HELP_THREADS "Processor threads; 0: all. Never changes a result."
 #define CLI_HELP_LANES                                                                             \
     "Lanes: images worked on side by side, each with gradients of its own; 0: one per processor, " \
@@ -31,8 +34,10 @@ int cli_input_size(const cli_command *command, const char *option, const char *t
 fcmae_status cli_find_checkpoint(const cli_arguments *arguments, const char *given, char *path,
                                  size_t size, fcmae_error *error);
 
-/** One line where a file has averaged weights too that nobody asked for. */
-void cli_remark_average(const cli_arguments *arguments, const fcmae_checkpoint_info *info);
+/** What is worth knowing of a file: where in it the network was found, averaged weights that nobody
+ *  asked for; with `lenient` also tensors that are left out since they are none of a network. */
+void cli_remark_contents(const cli_arguments *arguments, const fcmae_checkpoint_info *info,
+                         bool lenient);
 
 /** Side of an image where neither the user nor the checkpoint says it. */
 enum { CLI_INPUT = 224 };

@@ -34,10 +34,12 @@ typedef struct fcmae_convert_options {
     fcmae_format format;
     fcmae_dtype dtype; /**< F32, F16 or BF16 */
     const char *key;   /**< dictionary of the input, as fcmae_checkpoint_open()                */
-    int classes;       /**< dense: a head of that many classes, fresh if the input has none or
+    bool ignore_unexpected; /**< tensors that are none of the network's stay behind; else they are
+                                 FCMAE_ERR_MISMATCH */
+    int classes;            /**< dense: a head of that many classes, fresh if the input has none or
                             another; 0: the input's, or none                                    */
-    uint64_t seed;     /**< of a fresh head: weights normal with std 2e-5, bias 0, norm 1 and 0 */
-    int input_size;    /**< image side noted in timm and Hugging Face folders; 0: what the input
+    uint64_t seed;  /**< of a fresh head: weights normal with std 2e-5, bias 0, norm 1 and 0 */
+    int input_size; /**< image side noted in timm and Hugging Face folders; 0: what the input
                             records, else 224                                                   */
     void (*progress)(void *cookie, uint64_t done, uint64_t total); /**< bytes; may be NULL        */
     void *cookie;

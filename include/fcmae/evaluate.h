@@ -28,10 +28,13 @@ extern "C" {
  * @param classes  of the head; 0: the file's own.
  * @param fresh    norm and head may be missing or of other classes: they are then fresh, drawn from
  *                 `seed`. Else a file without a head is FCMAE_ERR_MISMATCH.
+ * @param lenient  tensors that are none of the network's are passed over; else they are
+ *                 FCMAE_ERR_MISMATCH
  * @return as fcmae_checkpoint_open() and fcmae_checkpoint_load().
  */
 FCMAE_API fcmae_status fcmae_dense_load(fcmae_model **model, const char *path, const char *key,
-                                        int classes, bool fresh, uint64_t seed, fcmae_error *error);
+                                        int classes, bool fresh, bool lenient, uint64_t seed,
+                                        fcmae_error *error);
 
 /* ---------------------------------------------------------------- class names */
 

@@ -49,6 +49,11 @@ static fcmae_status key_not_found(const fcmae_checkpoint *c, const char *key, fc
 
 static const char *const averaged[] = {"state_dict_ema", "model_ema", "ema"};
 
+static bool has_stem(const fcmae_checkpoint *c)
+{
+    return fcmae_entries_find(&c->entries, "downsample_layers.0.0.weight") != NULL;
+}
+
 /** A dictionary of averaged weights besides the one that was taken. */
 static const char *find_average(const fcmae_checkpoint *c)
 {
@@ -65,6 +70,40 @@ static const char *find_average(const fcmae_checkpoint *c)
     return NULL;
 }
 
+/** Length of what stands before the name of the stem's convolution, of which a network has one; -1:
+ *  the tensor is none. */
+static int before_stem(const char *name)
+{
+    for (const char *at = name; at; at = strchr(at, '.')) {
+        fcmae_parsed_name parsed;
+        if (*at == '.') at++;
+        if (fcmae_layout_parse(at, &parsed) &&
+            strcmp(parsed.official, "downsample_layers.0.0.weight") == 0)
+            return (int)(at - name);
+    }
+    return -1;
+}
+
+/** A network that stands somewhere inside another: below "state_dict.model.backbone", say. */
+static fcmae_status find_inside(fcmae_checkpoint *c, bool *found, fcmae_error *error)
+{
+    char prefix[sizeof c->key] = "", list[300] = "";
+    int count, networks = 0;
+    const fcmae_tensor *tensors = fcmae_tensor_file_tensors(c->file, &count);
+    for (int i = 0; i < count; i++) {
+        int length = fcmae_is_companion(tensors[i].name) ? 0 : before_stem(tensors[i].name);
+        if (length < 2 || length > (int)sizeof prefix) continue;
+        snprintf(prefix, sizeof prefix, "%.*s", length - 1, tensors[i].name);
+        size_t used = strlen(list);
+        snprintf(list + used, sizeof list - used, "%s%s", networks++ ? ", " : "", prefix);
+    }
+    if (networks == 1) return try_key(c, prefix, found, error);
+    if (networks == 0) return FCMAE_OK;
+    return fcmae_fail(error, FCMAE_ERR_MISMATCH,
+                      "%.300s holds several networks: say by key which one to take (%s)", c->path,
+                      list);
+}
+
 static fcmae_status choose_key(fcmae_checkpoint *c, const char *key, fcmae_error *error)
 {
     static const char *const usual[] = {"model",     "state_dict",     "",
@@ -79,7 +118,18 @@ static fcmae_status choose_key(fcmae_checkpoint *c, const char *key, fcmae_error
         candidates = &key;
         count = 1;
     }
-    for (int i = 0; i < count && !found; i++) FCMAE_TRY(try_key(c, candidates[i], &found, error));
+    const char *chosen = "";
+    for (int i = 0; i < count && !found; i++) {
+        chosen = candidates[i];
+        FCMAE_TRY(try_key(c, chosen, &found, error));
+    }
+    if (!key && !has_stem(c)) {
+        if (found) fcmae_entries_release(&c->entries); /* a few names that were known by chance */
+        bool inside = false;
+        FCMAE_TRY(find_inside(c, &inside, error));
+        if (!inside && found) FCMAE_TRY(try_key(c, chosen, &found, error));
+        found = found || inside;
+    }
     if (!key) c->info.average = find_average(c);
     return found || !key ? FCMAE_OK : key_not_found(c, key, error);
 }
@@ -225,6 +275,12 @@ fcmae_status fcmae_checkpoint_expect_model(const fcmae_checkpoint *checkpoint, f
         size_t used = strlen(names);
         snprintf(names + used, sizeof names - used, "%s%.80s", i > 0 ? ", " : "", tensors[i].name);
     }
+    if (count == 0)
+        return fcmae_fail(
+            error, FCMAE_ERR_MISMATCH,
+            "%.300s holds no dictionary of tensors: a whole module, perhaps; save its "
+            "state_dict() instead",
+            checkpoint->path);
     if (info->parameters == 0)
         return fcmae_fail(
             error, FCMAE_ERR_MISMATCH,

@@ -76,7 +76,8 @@ static fcmae_status build_table(fcmae_conversion *c, fcmae_error *error)
 
 static fcmae_status compare(fcmae_conversion *c, fcmae_error *error)
 {
-    fcmae_load_options options = {.fresh_head = true};
+    fcmae_load_options options = {.fresh_head = true,
+                                  .ignore_unexpected = c->options->ignore_unexpected};
     int64_t largest = 1;
     c->source = calloc((size_t)c->count + 1, sizeof *c->source);
     for (int i = 0; i < c->count; i++)

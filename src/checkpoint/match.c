@@ -88,8 +88,7 @@ static fcmae_status match_parameter(const fcmae_entries *entries, const fcmae_pa
     return FCMAE_OK;
 }
 
-/** Tensors our own checkpoints and Hugging Face backbones hold beside the parameters. */
-static bool is_companion(const char *name)
+bool fcmae_is_companion(const char *name)
 {
     static const char *const prefixes[] = {"ema.", "exp_avg.", "exp_avg_sq.",
                                            "hidden_states_norms."};
@@ -126,7 +125,7 @@ static fcmae_status match_leftovers(const fcmae_entries *entries, const fcmae_pa
     free(names);
     for (int i = 0; i < entries->unknown_count && status == FCMAE_OK; i++) {
         const fcmae_tensor *tensor = entries->unknown[i];
-        bool harmless = options->ignore_unexpected || is_companion(tensor->name);
+        bool harmless = options->ignore_unexpected || fcmae_is_companion(tensor->name);
         status = add_line(report, harmless ? FCMAE_TENSOR_IGNORED : FCMAE_TENSOR_UNEXPECTED,
                           tensor->name, NULL, tensor, error);
     }

@@ -224,7 +224,7 @@ fcmae_status fcmae_finetune_build(fcmae_run *run, fcmae_error *error)
     uint64_t seed = (uint64_t)v->run.seed;
     if (own->start[0]) {
         FCMAE_TRY(fcmae_dense_load(&run->model, own->start, v->key, own->classes, !v->keep_head,
-                                   seed, error));
+                                   true, seed, error));
     } else {
         FCMAE_TRY(fcmae_model_create(&run->model, &v->run.model, error));
         fcmae_model_initialise(run->model, seed);

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "fcmae/checkpoint.h"
+#include "fcmae/options.h"
 #include "fcmae/preset.h"
 #include "support/files.h"
 #include "support/suite.h"
@@ -312,6 +313,42 @@ static fcmae_status fill_bytes(void *cookie, int index, void *bytes, fcmae_error
     return FCMAE_OK;
 }
 
+/* Wrappers and larger models put words before the names; two networks are a question. */
+START_TEST(a_network_inside_another)
+{
+    static const char *const prefixes[] = {"model.", "net.backbone.", "state_dict.visual.trunk.",
+                                           "student.module.encoder."};
+    fcmae_model *model = small_model("classify", 2, 1), *other = small_model("classify", 2, 500);
+    const char *path = test_path("inside.safetensors");
+    fcmae_error error = {0};
+    for (int i = 0; i < FCMAE_COUNT(prefixes); i++) {
+        const fcmae_named_block block = {prefixes[i], fcmae_model_values(model)};
+        const fcmae_checkpoint_contents contents = {.blocks = &block, .block_count = 1};
+        fcmae_model *back = NULL;
+        save(path, model, &contents);
+        const fcmae_model_source source = {.path = path, .objective = "classify"};
+        ck_assert_msg(fcmae_checkpoint_load_model(&back, &source, NULL, NULL, &error) == FCMAE_OK,
+                      "%s: %s", prefixes[i], error.message);
+        ck_assert(same_values(back, model));
+        fcmae_model_destroy(&back);
+    }
+    const fcmae_named_block both[] = {{"student.net.", fcmae_model_values(model)},
+                                      {"teacher.net.", fcmae_model_values(other)}};
+    const fcmae_checkpoint_contents contents = {.blocks = both, .block_count = 2};
+    fcmae_checkpoint *c = NULL;
+    save(path, model, &contents);
+    ck_assert_int_eq(fcmae_checkpoint_open(&c, path, NULL, &error), FCMAE_ERR_MISMATCH);
+    ck_assert_msg(strstr(error.message, "student.net, teacher.net"), "%s", error.message);
+    fcmae_model *back = NULL;
+    const fcmae_model_source source = {.path = path, .key = "teacher.net", .objective = "classify"};
+    ck_assert_int_eq(fcmae_checkpoint_load_model(&back, &source, NULL, NULL, &error), FCMAE_OK);
+    ck_assert(same_values(back, other));
+    fcmae_model_destroy(&back);
+    fcmae_model_destroy(&model);
+    fcmae_model_destroy(&other);
+}
+END_TEST
+
 /* Whole numbers are the halves of quantised weights. */
 START_TEST(weights_are_no_whole_numbers)
 {
@@ -440,6 +477,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, kernel_order_is_minkowskis);
     tcase_add_test(cases, blocks_of_the_optimiser);
     tcase_add_test(cases, averaged_weights_on_request);
+    tcase_add_test(cases, a_network_inside_another);
     tcase_add_test(cases, weights_are_no_whole_numbers);
     tcase_add_test(cases, a_pretrained_encoder_gets_a_fresh_head);
     tcase_add_test(cases, a_file_that_does_not_fit_changes_nothing);

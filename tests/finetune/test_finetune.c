@@ -160,7 +160,7 @@ START_TEST(the_best_weights_give_the_accuracy_they_were_kept_for)
     int32_t output_of[2];
     const fcmae_dataset_options labelled = {.labelled = true};
     const fcmae_pass_options pass = {.input_size = 64, .batch = 3, .threads = 1};
-    ck_assert_int_eq(fcmae_dense_load(&model, path, NULL, 0, false, 0, NULL), FCMAE_OK);
+    ck_assert_int_eq(fcmae_dense_load(&model, path, NULL, 0, false, false, 0, NULL), FCMAE_OK);
     ck_assert_int_eq(fcmae_checkpoint_open(&file, path, NULL, NULL), FCMAE_OK);
     ck_assert_int_eq(fcmae_class_names_of_checkpoint(&names, file, NULL), FCMAE_OK);
     ck_assert_int_eq(names.count, 2);
@@ -199,8 +199,8 @@ START_TEST(pretrained_weights_arrive_and_a_part_of_them_stays)
 
     path_of(end, "tuned", "checkpoint-12.safetensors");
     fcmae_model *before = NULL, *after = NULL;
-    ck_assert_int_eq(fcmae_dense_load(&before, start, NULL, 2, true, 0, NULL), FCMAE_OK);
-    ck_assert_int_eq(fcmae_dense_load(&after, end, NULL, 0, false, 0, NULL), FCMAE_OK);
+    ck_assert_int_eq(fcmae_dense_load(&before, start, NULL, 2, true, false, 0, NULL), FCMAE_OK);
+    ck_assert_int_eq(fcmae_dense_load(&after, end, NULL, 0, false, false, 0, NULL), FCMAE_OK);
     int count;
     const fcmae_parameter *table = fcmae_model_parameters(before, &count);
     for (int i = 0; i < count; i++) {
