@@ -45,7 +45,8 @@ typedef struct fcmae_class_names {
 } fcmae_class_names;
 
 FCMAE_API void fcmae_class_names_release(fcmae_class_names *names);
-/** Number of a name, or -1. */
+/** Number of a name, or -1. An identifier of WordNet ("n01440764") is also found by its place in
+ *  front of a name ("n01440764 tench"), one that is no UTF-8 by what JSON makes of it. */
 FCMAE_API int fcmae_class_names_find(const fcmae_class_names *names, const char *name);
 /** The class folders of a labelled data set. */
 FCMAE_API fcmae_status fcmae_class_names_of_dataset(fcmae_class_names *names,

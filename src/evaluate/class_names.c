@@ -75,11 +75,35 @@ static fcmae_status check_unique(const fcmae_class_names *names, const char *wha
     return status;
 }
 
-int fcmae_class_names_find(const fcmae_class_names *names, const char *name)
+/** "n01440764 tench, Tinca tinca": length of the identifier of WordNet in front, 0: there is none. */
+static size_t synset_length(const char *name)
 {
+    size_t digits = name[0] == 'n' ? strspn(name + 1, "0123456789") : 0;
+    return digits == 8 && (name[9] == ' ' || name[9] == '\t') ? 9 : 0;
+}
+
+static int find_name(const fcmae_class_names *names, const char *name)
+{
+    size_t length = strlen(name);
     for (int i = 0; i < names->count; i++)
         if (strcmp(names->names[i], name) == 0) return i;
+    for (int i = 0; i < names->count; i++)
+        if (length > 0 && synset_length(names->names[i]) == length &&
+            strncmp(names->names[i], name, length) == 0)
+            return i;
     return -1;
+}
+
+int fcmae_class_names_find(const fcmae_class_names *names, const char *name)
+{
+    int found = find_name(names, name);
+    if (found >= 0) return found;
+    /* a folder that is no UTF-8 stands in checkpoints with replacement characters */
+    json_t *text = fcmae_json_lossy_text(name);
+    if (text && strcmp(json_string_value(text), name) != 0)
+        found = find_name(names, json_string_value(text));
+    json_decref(text);
+    return found;
 }
 
 fcmae_status fcmae_class_names_of_dataset(fcmae_class_names *names, const fcmae_dataset *dataset,
@@ -112,6 +136,8 @@ static bool is_blank(uint8_t c)
 static bool next_line(text_lines *lines, const char **start, size_t *length)
 {
     const uint8_t *bytes = lines->buffer.bytes;
+    if (lines->position == 0 && lines->buffer.size >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0)
+        lines->position = 3; /* the byte order mark of Windows' editors */
     while (lines->position < lines->buffer.size) {
         size_t first = lines->position, end = first;
         while (end < lines->buffer.size && bytes[end] != '\n') end++;
@@ -207,6 +233,11 @@ static fcmae_status read_map_line(const fcmae_class_names *names, int outputs,
             error, FCMAE_ERR_MISMATCH,
             "%.300s: %.100s is neither a class of the checkpoint nor a number below %d", path, gap,
             outputs);
+    if (folder >= 0 && output_of[folder] >= 0)
+        return fcmae_fail(
+            error, FCMAE_ERR_FORMAT,
+            "%.300s: the folder %.100s stands in two lines, for the outputs %d and %d", path, line,
+            (int)output_of[folder], output);
     if (folder >= 0) output_of[folder] = output; /* a map may know more folders than there are */
     return FCMAE_OK;
 }

@@ -299,8 +299,28 @@ START_TEST(folders_find_their_outputs)
     ck_assert_int_eq(match(&names, 2, NULL, out, &error), FCMAE_ERR_MISMATCH);
     ck_assert_ptr_nonnull(strstr(error.message, "class_001"));
     fcmae_class_names_release(&names);
+    ck_assert_int_eq(match(&none, 2, "class_000 0\nclass_001 1\nclass_000 1\n", out, &error),
+                     FCMAE_ERR_FORMAT);
+    ck_assert_msg(strstr(error.message, "class_000 stands in two lines"), "%s", error.message);
     names_from("a\nb\na\n", FCMAE_ERR_FORMAT);
     names_from("\n \n", FCMAE_ERR_FORMAT);
+}
+END_TEST
+
+/* What Windows' editors, ImageNet and other alphabets do to names. */
+START_TEST(names_as_people_have_them)
+{
+    fcmae_class_names names = names_from("\xef\xbb\xbfn01440764 tench, Tinca tinca\r\n"
+                                         "n01443537 goldfish\r\ngr\xef\xbf\xbdn\r\n",
+                                         FCMAE_OK);
+    ck_assert_int_eq(names.count, 3);
+    ck_assert_str_eq(names.names[0], "n01440764 tench, Tinca tinca");
+    ck_assert_int_eq(fcmae_class_names_find(&names, "n01440764"), 0);
+    ck_assert_int_eq(fcmae_class_names_find(&names, "n01443537"), 1);
+    ck_assert_int_eq(fcmae_class_names_find(&names, "n0144353"), -1);
+    ck_assert_int_eq(fcmae_class_names_find(&names, "gr\xfcn"), 2); /* Latin-1 */
+    ck_assert_int_eq(fcmae_class_names_find(&names, ""), -1);
+    fcmae_class_names_release(&names);
 }
 END_TEST
 
@@ -342,6 +362,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, probe_refusals);
     tcase_add_test(cases, the_best_classes);
     tcase_add_test(cases, folders_find_their_outputs);
+    tcase_add_test(cases, names_as_people_have_them);
     tcase_add_test(cases, names_travel_in_checkpoints);
 }
 
