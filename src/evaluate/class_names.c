@@ -75,7 +75,7 @@ static fcmae_status check_unique(const fcmae_class_names *names, const char *wha
     return status;
 }
 
-/** "n01440764 tench, Tinca tinca": length of the identifier of WordNet in front, 0: there is none. */
+/** "n01440764 tench, Tinca tinca": length of WordNet's identifier in front; 0: there is none. */
 static size_t synset_length(const char *name)
 {
     size_t digits = name[0] == 'n' ? strspn(name + 1, "0123456789") : 0;
