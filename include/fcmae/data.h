@@ -35,12 +35,14 @@ typedef struct fcmae_dataset_options {
 
 /**
  * Opens a folder tree, or shards: a .tar file, a list such as "train-{000..146}.tar", or a folder
- * without images that holds .tar files.
+ * without images that holds .tar files. Any other file is a set of one image.
  *
  * Folder tree. Links are followed; a folder that is reached a second time (a loop of links)
- * is left out. Names that start with a dot are left out. Files named .jpg .jpeg .jpe .jfif or .png
- * (any case) are taken without being opened; the first bytes of every other file decide. Order: by
- * folder path, then file name, both by code points.
+ * is left out, and so are names that start with a dot, what systems leave beside pictures
+ * (__MACOSX, @eaDir, Thumbs.db, desktop.ini), and run folders, which hold config.json and
+ * log.jsonl. Files named .jpg .jpeg .jpe .jfif or .png (any case) are taken without being opened;
+ * the first bytes of every other file decide. Order: by folder path, then file name, both by code
+ * points.
  *
  * Shards (WebDataset): consecutive members whose paths agree up to the first dot of the file name
  * are a sample; its picture is the member with an ending as above, its label the number in .cls

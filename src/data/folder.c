@@ -127,6 +127,27 @@ static void note_other(walk *w, const char *path, const char *name)
         snprintf(w->first_other, sizeof w->first_other, "%.180s/%.100s", path, name);
 }
 
+/** What systems leave beside pictures: of archives from a Mac, of network disks, of Windows. */
+static bool is_litter(const char *name)
+{
+    static const char *const names[] = {"__MACOSX", "@eaDir", "Thumbs.db", "desktop.ini"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcasecmp(name, names[i]) == 0) return true;
+    return name[0] == '.';
+}
+
+/** Whether a subfolder is one that training made: its pictures are no data. */
+static bool is_run(int folder, const char *name)
+{
+    static const char *const files[] = {"config.json", "log.jsonl"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char path[PATH_MAX];
+        int length = snprintf(path, sizeof path, "%s/%s", name, files[i]);
+        if (length < 0 || length >= PATH_MAX || faccessat(folder, path, F_OK, 0) != 0) return false;
+    }
+    return true;
+}
+
 /** Reads the entries of an open folder; subfolders go to `folders`. */
 static fcmae_status read_entries(walk *w, DIR *stream, const char *path, bool take_files,
                                  fcmae_strings *folders, fcmae_error *error)
@@ -138,9 +159,12 @@ static fcmae_status read_entries(walk *w, DIR *stream, const char *path, bool ta
         if (!entry && errno != 0)
             return fcmae_fail_system(error, FCMAE_ERR_IO, errno, "reading folder %s", path);
         if (!entry) return FCMAE_OK;
-        if (entry->d_name[0] == '.') continue;
+        if (is_litter(entry->d_name)) continue;
         unsigned char kind = kind_of(descriptor, entry);
-        if (kind == DT_DIR)
+        if (kind == DT_DIR && is_run(descriptor, entry->d_name))
+            fcmae_log_line(w->log, FCMAE_LOG_INFO, "left out, a run and no data: %s/%s", path,
+                           entry->d_name);
+        else if (kind == DT_DIR)
             FCMAE_TRY(fcmae_strings_add(folders, entry->d_name, error));
         else if (kind == DT_REG && take_files &&
                  (has_image_ending(entry->d_name) || holds_image(descriptor, entry->d_name)))
@@ -301,7 +325,14 @@ fcmae_status fcmae_dataset_open(fcmae_dataset **out, const char *path,
     bool exists = stat(path, &information) == 0;
     const char *dot = strrchr(path, '.');
     bool tar = dot && strncasecmp(dot, ".tar", 4) == 0;
-    if (exists ? !(tar && S_ISREG(information.st_mode)) : !strchr(path, '{'))
+    if (exists && S_ISREG(information.st_mode) && !tar) {
+        if (labelled)
+            return fcmae_fail(
+                error, FCMAE_ERR_FORMAT,
+                "%s is a single file, but a labelled set is a folder of class folders", path);
+        return fcmae_dataset_from_files(out, &path, 1, error);
+    }
+    if (exists ? !S_ISREG(information.st_mode) : !strchr(path, '{'))
         return open_folder(out, path, labelled, log, error);
     fcmae_strings shards = {0};
     fcmae_status status = exists ? fcmae_strings_add(&shards, path, error)

@@ -70,6 +70,52 @@ START_TEST(classes_and_files_are_in_code_point_order)
 }
 END_TEST
 
+START_TEST(litter_and_runs_are_no_data)
+{
+    make_root();
+    static const char *const folders[] = {"cat",        "dog",    "__MACOSX",
+                                          "cat/@eaDir", "run",    "run/pictures",
+                                          "dog/run",    "almost", ".cache"};
+    for (int i = 0; i < 9; i++) make_folder_in_root(folders[i]);
+    static const char *const files[] = {"cat/1.png",          "dog/1.png",    "__MACOSX/1.png",
+                                        "cat/@eaDir/1.png",   "run/grid.png", "run/pictures/1.png",
+                                        "dog/run/result.png", "almost/1.png"};
+    for (int i = 0; i < 8; i++) make_picture(in_root("%s", files[i]), 4, i);
+    static const char *const texts[] = {"run/config.json",    "run/log.jsonl",
+                                        "dog/run/log.jsonl",  "dog/run/config.json",
+                                        "almost/config.json", "cat/Thumbs.db"};
+    for (int i = 0; i < 6; i++) make_text(in_root("%s", texts[i]), "{}");
+    fcmae_dataset *dataset = open_folder(root, true);
+    ck_assert_int_eq(fcmae_dataset_classes(dataset), 3);
+    ck_assert_int_eq(fcmae_dataset_count(dataset), 3);
+    ck_assert_str_eq(name_of(dataset, 0), "almost/1.png");
+    ck_assert_str_eq(name_of(dataset, 1), "cat/1.png");
+    ck_assert_str_eq(name_of(dataset, 2), "dog/1.png");
+    ck_assert_ptr_nonnull(strstr(log_text, "a run and no data"));
+    ck_assert_ptr_null(strstr(log_text, "Thumbs.db"));
+    fcmae_dataset_close(&dataset);
+    dataset = open_folder(in_root("run"), false); /* unless it is asked for */
+    ck_assert_int_eq(fcmae_dataset_count(dataset), 2);
+    fcmae_dataset_close(&dataset);
+    remove_root();
+}
+END_TEST
+
+START_TEST(a_file_is_a_set_of_one)
+{
+    make_root();
+    make_picture(in_root("one.png"), 4, 1);
+    fcmae_dataset *dataset = open_folder(in_root("one.png"), false);
+    const fcmae_dataset_options labelled = {.labelled = true};
+    ck_assert_int_eq(fcmae_dataset_count(dataset), 1);
+    ck_assert_int_eq(fcmae_dataset_label(dataset, 0), -1);
+    fcmae_dataset_close(&dataset);
+    ck_assert_int_eq(fcmae_dataset_open(&dataset, in_root("one.png"), &labelled, NULL),
+                     FCMAE_ERR_FORMAT);
+    remove_root();
+}
+END_TEST
+
 START_TEST(links_are_followed_once)
 {
     make_root();
@@ -200,6 +246,8 @@ END_TEST
 static void add_tests(TCase *cases)
 {
     tcase_add_test(cases, classes_and_files_are_in_code_point_order);
+    tcase_add_test(cases, litter_and_runs_are_no_data);
+    tcase_add_test(cases, a_file_is_a_set_of_one);
     tcase_add_test(cases, links_are_followed_once);
     tcase_add_test(cases, impossible_folders_have_clear_errors);
     tcase_add_test(cases, a_list_of_files);
