@@ -330,6 +330,11 @@ fcmae_status fcmae_dataset_open(fcmae_dataset **out, const char *path,
             return fcmae_fail(
                 error, FCMAE_ERR_FORMAT,
                 "%s is a single file, but a labelled set is a folder of class folders", path);
+        char names[200];
+        if (!holds_image(AT_FDCWD, path))
+            return fcmae_fail(error, FCMAE_ERR_FORMAT,
+                              "%s is neither a folder nor a %s picture nor a .tar shard", path,
+                              fcmae_codec_names(names, sizeof names));
         return fcmae_dataset_from_files(out, &path, 1, error);
     }
     if (exists ? !S_ISREG(information.st_mode) : !strchr(path, '{'))

@@ -150,7 +150,8 @@ START_TEST(impossible_folders_have_clear_errors)
     ck_assert_int_eq(fcmae_dataset_open(&dataset, root, &labelled, &error), FCMAE_ERR_FORMAT);
     ck_assert_ptr_nonnull(strstr(error.message, "no subfolders"));
     make_text(in_root("a.txt"), "x");
-    ck_assert_int_eq(fcmae_dataset_open(&dataset, in_root("a.txt"), NULL, &error), FCMAE_ERR_IO);
+    ck_assert_int_eq(fcmae_dataset_open(&dataset, in_root("a.txt"), NULL, &error),
+                     FCMAE_ERR_FORMAT);
     ck_assert_int_eq(fcmae_dataset_open(&dataset, root, NULL, &error), FCMAE_ERR_FORMAT);
     ck_assert_ptr_nonnull(strstr(error.message, "a.txt"));
     ck_assert_int_eq(fcmae_dataset_open(&dataset, "", NULL, &error), FCMAE_ERR_ARGUMENT);
