@@ -6,7 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "build_facts.h"
 #include "commands.h"
+#include "commit.h"
 #include "fcmae/fcmae.h"
 #include "help.h"
 #include "manual.h"
@@ -22,7 +24,7 @@ static void print_overview(FILE *stream)
     fputs(
         "\n'fcmae help COMMAND' explains a command and all its options; --man and --markdown\n"
         "between the two words give the same as a manual page or a document.\n"
-        "'fcmae --version' prints the version and which kernels OpenBLAS chose.\n"
+        "'fcmae --version' tells what this program was built from and what it chooses here.\n"
         "Results go to standard output, progress to standard error. Exit status: 0 success,\n"
         "1 failure, 2 a command line that makes no sense, 128 and the number of the signal where\n"
         "one ended it (130: Ctrl-C).\n",
@@ -94,7 +96,10 @@ int main(int count, char **words)
     if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
         return help(count - 2, words + 2);
     if (strcmp(name, "version") == 0 || strcmp(name, "--version") == 0) {
-        printf("fcmae %s\nOpenBLAS kernels: %s\n", fcmae_version(), fcmae_measure_blas());
+        printf("fcmae %s\nCommit: %s\nCompiler: %s\nInstruction set: %s\nOpenBLAS kernels: %s\n"
+               "Libraries: %s\n",
+               fcmae_version(), CLI_COMMIT, CLI_COMPILER, fcmae_measure_instruction_set(0, true),
+               fcmae_measure_blas(), CLI_LIBRARIES);
         return cli_flush("version");
     }
     cli_command command;
