@@ -22,7 +22,8 @@ struct info_values {
 #define AT(member) offsetof(struct info_values, member)
 
 static const fcmae_option options[] = {
-    {"NAME|FILE", FCMAE_OPTION_TEXT, AT(model), .positional = true, .required = true,
+    {"NAME|FILE", FCMAE_OPTION_TEXT, AT(model), .positional = true,
+     .otherwise = "the list of all presets",
      .help = CLI_HELP_MODEL " Or any checkpoint: safetensors, PyTorch (.pt, .pth, .bin), .npz, in "
                             "the naming of the official code, timm or Hugging Face."},
     {"tensors", FCMAE_OPTION_FLAG, AT(tensors),
@@ -398,9 +399,49 @@ static bool ends_with(const char *text, const char *end)
     return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
+/** One line for each built-in preset. */
+static int list_presets(const cli_arguments *arguments)
+{
+    const struct info_values *o = arguments->values;
+    int count;
+    const char *const *names = fcmae_preset_names(&count);
+    json_t *list = json_array();
+    if (!o->json)
+        printf("%-12s %s  %16s  %16s  %s\n", "preset", "V", "encoder", "with 1000 classes",
+               "channels of the stages");
+    for (int i = 0; i < count; i++) {
+        description d = {0};
+        fcmae_error error = {0};
+        char encoder[32], classifier[32];
+        fcmae_status status = fcmae_preset_load(names[i], &d.config, &error);
+        d.config.classes = 1000;
+        if (status != FCMAE_OK || count_parameters(&d, &error) != FCMAE_OK) {
+            json_decref(list);
+            return cli_fail(arguments, &error);
+        }
+        const fcmae_model_config *c = &d.config;
+        cli_json_append(&list, json_pack("{s:s, s:i, s:I, s:I, s:[i, i, i, i]}", "name", names[i],
+                                         "version", c->version, "encoder", (json_int_t)d.encoder,
+                                         "classifier", (json_int_t)d.classifier, "dims", c->dims[0],
+                                         c->dims[1], c->dims[2], c->dims[3]));
+        if (!o->json)
+            printf("%-12s %d  %16s  %17s  %d %d %d %d\n", names[i], c->version,
+                   cli_grouped(d.encoder, encoder, sizeof encoder),
+                   cli_grouped(d.classifier, classifier, sizeof classifier), c->dims[0], c->dims[1],
+                   c->dims[2], c->dims[3]);
+    }
+    if (o->json) return cli_print_json(arguments, json_pack("{s:o}", "presets", list));
+    json_decref(list);
+    printf("\n'fcmae info NAME' tells more of one, and what training it takes.\n");
+    return cli_finish(arguments);
+}
+
 static int run(const cli_arguments *arguments)
 {
     const struct info_values *o = arguments->values;
+    if (!o->model && o->ini)
+        return cli_usage_error(arguments->command, "--ini prints the file of one preset: which?");
+    if (!o->model) return list_presets(arguments);
     if (o->ini) {
         const char *text = fcmae_preset_text(o->model);
         if (!text)
