@@ -13,7 +13,7 @@
 #include "scratch.h"
 #include "support/suite.h"
 
-enum { PLACES = 16 }; /* of each file, half of them in the header */
+enum { PLACES = 10 }; /* of each file, half of them in the header */
 
 static char folder[SCRATCH_PATH];
 
