@@ -9,6 +9,7 @@
 #include "commands.h"
 #include "fcmae/fcmae.h"
 #include "help.h"
+#include "json.h"
 #include "manual.h"
 
 static void print_overview(FILE *stream)
@@ -85,6 +86,7 @@ static void hold_standard_streams(void)
 int main(int count, char **words)
 {
     hold_standard_streams();
+    cli_json_insist_on_memory();
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is reported as a failed write */
     if (count < 2) {
         print_overview(stderr);
