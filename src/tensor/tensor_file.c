@@ -8,10 +8,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/checksum.h"
+#include "core/file.h"
 #include "core/memory.h"
 #include "core/text.h"
 
@@ -115,20 +115,8 @@ static fcmae_status open_source(fcmae_tensor_file **out, const fcmae_source *sou
 fcmae_status fcmae_tensor_file_open(fcmae_tensor_file **file, const char *path, fcmae_error *error)
 {
     fcmae_source source = {.name = path};
-    source.descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (source.descriptor < 0)
-        return fcmae_fail_system(error, errno == ENOENT ? FCMAE_ERR_NOT_FOUND : FCMAE_ERR_IO, errno,
-                                 "cannot open %s", path);
-    struct stat information;
-    fcmae_status status;
-    if (fstat(source.descriptor, &information) != 0)
-        status = fcmae_fail_system(error, FCMAE_ERR_IO, errno, "%s", path);
-    else if (!S_ISREG(information.st_mode))
-        status = fcmae_fail(error, FCMAE_ERR_FORMAT, "%s is not a regular file", path);
-    else {
-        source.size = (uint64_t)information.st_size;
-        status = open_source(file, &source, error);
-    }
+    FCMAE_TRY(fcmae_file_open(path, O_RDONLY, &source.descriptor, &source.size, error));
+    fcmae_status status = open_source(file, &source, error);
     if (status != FCMAE_OK) close(source.descriptor);
     return status;
 }
