@@ -11,6 +11,7 @@
 #include "commit.h"
 #include "fcmae/fcmae.h"
 #include "help.h"
+#include "json.h"
 #include "manual.h"
 
 static void print_overview(FILE *stream)
@@ -87,7 +88,9 @@ static void hold_standard_streams(void)
 int main(int count, char **words)
 {
     hold_standard_streams();
+    cli_json_insist_on_memory();
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is reported as a failed write */
+    signal(SIGXFSZ, SIG_IGN); /* and so is a file that has become too large */
     if (count < 2) {
         print_overview(stderr);
         return CLI_USAGE;
@@ -109,7 +112,7 @@ int main(int count, char **words)
     if (result == CLI_SUCCESS)
         result = command.run(&arguments);
     else if (result < 0)
-        result = CLI_SUCCESS;
+        result = cli_flush(name); /* the help that was asked for */
     cli_arguments_release(&arguments);
     return result;
 }

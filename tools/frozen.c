@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "shared.h"
+#include "stop.h"
 
 void cli_frozen_release(cli_frozen *f)
 {
@@ -74,5 +75,7 @@ fcmae_status cli_frozen_collect(cli_frozen *f, const cli_arguments *arguments,
     if (status == FCMAE_OK) status = collect(f, training, validation, wish, error);
     fcmae_dataset_close(&training);
     fcmae_dataset_close(&validation);
+    if (status == FCMAE_OK && cli_stop_at_once())
+        status = cli_error(error, FCMAE_ERR_INTERRUPTED, "stopped on request");
     return status;
 }

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void drop_if(bool failed, json_t **container)
 {
@@ -21,6 +22,25 @@ void cli_json_set(json_t **object, const char *key, json_t *value)
 void cli_json_append(json_t **array, json_t *value)
 {
     drop_if(json_array_append_new(*array, value) != 0, array);
+}
+
+void cli_json_update(json_t **object, json_t *others)
+{
+    drop_if(json_object_update_new(*object, others) != 0, object);
+}
+
+static void *allocate(size_t size)
+{
+    static const char sentence[] = "fcmae: no memory for a value of a JSON text\n";
+    void *memory = malloc(size);
+    if (memory) return memory;
+    if (write(STDERR_FILENO, sentence, sizeof sentence - 1) < 0) _exit(CLI_FAILURE);
+    _exit(CLI_FAILURE);
+}
+
+void cli_json_insist_on_memory(void)
+{
+    json_set_alloc_funcs(allocate, free);
 }
 
 json_t *cli_json_text(const char *text)

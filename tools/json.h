@@ -16,6 +16,16 @@
 void cli_json_set(json_t **object, const char *key, json_t *value);
 void cli_json_append(json_t **array, json_t *value);
 
+/** Adds the members of `others`, which it takes; likewise. */
+void cli_json_update(json_t **object, json_t *others);
+
+/**
+ * From now on the program ends with a sentence and CLI_FAILURE where jansson gets no memory. Its
+ * reader does not notice everywhere that a token could not be kept, and goes on with another one.
+ * What the program was writing stays as it was before.
+ */
+void cli_json_insist_on_memory(void);
+
 /** A text that came from outside; if it is no UTF-8, all its bytes but ASCII become U+FFFD. */
 json_t *cli_json_text(const char *text);
 /** A number; null where it is not finite, for which JSON has no sign. */

@@ -118,10 +118,7 @@ json_t *cli_memory_json(const cli_memory *m)
             m->use[u].largest_per_gib, "images_per_further_gib", (json_int_t)m->use[u].further,
             "largest_batch_of_machine",
             m->machine ? json_integer(m->use[u].largest_here) : json_null());
-        if (json_object_update_new(object, growth) != 0) {
-            json_decref(object);
-            object = NULL;
-        }
+        cli_json_update(&object, growth);
         cli_json_set(&memory, use_keys[u], object);
     }
     return memory;

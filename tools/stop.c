@@ -13,16 +13,26 @@ static void on_signal(int number)
     requested = number;
 }
 
+static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+
 void cli_stop_on_signals(void)
 {
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
     for (int i = 0; i < 3; i++) {
         struct sigaction before, action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
         sigemptyset(&action.sa_mask);
         if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
             sigaction(signals[i], &action, NULL);
     }
-    signal(SIGXFSZ, SIG_IGN);
+}
+
+bool cli_stop_at_once(void)
+{
+    for (int i = 0; i < 3; i++) {
+        struct sigaction before;
+        if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler == on_signal)
+            signal(signals[i], SIG_DFL);
+    }
+    return requested != 0;
 }
 
 bool cli_stop_requested(void)

@@ -7,9 +7,11 @@
 #include <stdbool.h>
 
 /** From now on SIGINT, SIGTERM and SIGHUP (unless it is ignored, as under nohup) set a flag;
- * another one ends the program at once. Writing past a file size limit becomes an error, not a
- * death. */
+ * another one ends the program at once. */
 void cli_stop_on_signals(void);
+/** From now on they end the program at once: what follows does not look, and has nothing to
+ *  save. Says whether one has come before. */
+bool cli_stop_at_once(void);
 /** Whether a signal has come. */
 bool cli_stop_requested(void);
 /** Exit status of a command that a signal has ended: 128 and its number, as shells have it. */

@@ -98,14 +98,7 @@ static int print_json(const session *s, const char *run, const fcmae_train_resul
         "{s:s, s:s, s:I, s:I, s:o, s:o, s:f, s:f}", "run", run, "checkpoint", r->checkpoint, "step",
         (json_int_t)r->step, "updates", (json_int_t)r->updates, "loss", cli_json_figure(r->loss),
         "mean_loss", cli_json_figure(r->mean_loss), "images_per_s", rate, "elapsed", r->elapsed);
-    if (r->details) {
-        json_t *details = json_loads(r->details, 0, NULL);
-        if (json_object_update(object, details) != 0) {
-            json_decref(object);
-            object = NULL;
-        }
-        json_decref(details);
-    }
+    if (r->details) cli_json_update(&object, json_loads(r->details, 0, NULL));
     cli_json_set(&object, "peak_memory_bytes",
                  json_integer((json_int_t)fcmae_measure_peak_memory()));
     return cli_print_json(s->arguments, object);

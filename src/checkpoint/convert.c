@@ -3,17 +3,18 @@
 /** Conversion into tensor files and model folders. */
 #include "fcmae/convert.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "checkpoint/conversion.h"
 #include "checkpoint/save.h"
 #include "core/json.h"
 #include "core/memory.h"
+#include "core/staging.h"
 #include "core/status.h"
+
+#define WEIGHTS "model.safetensors"
 
 /** What the callbacks of a conversion know. */
 typedef struct converting {
@@ -150,16 +151,26 @@ static uint64_t tensor_bytes(const converting *w)
     return bytes;
 }
 
-static fcmae_status make_folder(const char *path, fcmae_error *error)
+/** Writes a folder: the weights and what describes them to other programs. */
+static fcmae_status write_folder(converting *w, const char *output, const json_t *classes,
+                                 const char *class_names, fcmae_error *error)
 {
-    struct stat information;
-    if (mkdir(path, 0777) == 0) return FCMAE_OK;
-    if (errno == EEXIST && stat(path, &information) == 0 && S_ISDIR(information.st_mode))
-        return FCMAE_OK;
-    return fcmae_fail_system(error, FCMAE_ERR_IO, errno, "cannot create the folder %s", path);
+    fcmae_staging staging = {0};
+    char *weights = NULL;
+    FCMAE_TRY(fcmae_staging_open(&staging, output, error));
+    fcmae_status status = fcmae_write_model_folder(w->conversion, staging.temporary, classes,
+                                                   error);
+    if (status == FCMAE_OK && asprintf(&weights, "%s/" WEIGHTS, staging.temporary) < 0)
+        status = fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to write %s", output);
+    if (status == FCMAE_OK)
+        status = write_file(w, weights, FCMAE_CONTAINER_SAFETENSORS, class_names, error);
+    free(weights);
+    if (status == FCMAE_OK) return fcmae_staging_commit(&staging, error);
+    fcmae_staging_discard(&staging);
+    return status;
 }
 
-/** Writes a file, or a folder with its descriptions first and the weights last. */
+/** Writes a file or a folder. */
 static fcmae_status write_output(converting *w, const char *input, const char *output, char *path,
                                  size_t room, fcmae_error *error)
 {
@@ -170,15 +181,12 @@ static fcmae_status write_output(converting *w, const char *input, const char *o
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
                           "%s has no ending that says what it is: .safetensors, .pt, .pth or .bin",
                           output);
-    if (!file) container = FCMAE_CONTAINER_SAFETENSORS;
-    if (snprintf(path, room, "%s%s", output, file ? "" : "/model.safetensors") >= (int)room)
+    if (snprintf(path, room, "%s%s", output, file ? "" : "/" WEIGHTS) >= (int)room)
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "the path %.200s... is too long", output);
     json_t *classes = fcmae_conversion_classes(w->conversion, input);
     char *names = classes ? fcmae_json_line(classes) : NULL;
-    fcmae_status status = file ? FCMAE_OK : make_folder(output, error);
-    if (status == FCMAE_OK && !file)
-        status = fcmae_write_model_folder(w->conversion, output, classes, error);
-    if (status == FCMAE_OK) status = write_file(w, path, container, names, error);
+    fcmae_status status = file ? write_file(w, path, container, names, error)
+                               : write_folder(w, output, classes, names, error);
     free(names);
     json_decref(classes);
     return status;

@@ -24,11 +24,6 @@ static int64_t count_of(const Fcmae__Onnx__Tensor *tensor)
     return count;
 }
 
-static fcmae_status write_failed(const fcmae_atomic_file *file, fcmae_error *error)
-{
-    return fcmae_fail_system(error, FCMAE_ERR_IO, errno ? errno : EIO, "writing %s", file->path);
-}
-
 /** The values of initialiser `index`; `scratch` is as large. */
 static fcmae_status read_values(fcmae_onnx_graph *g, fcmae_conversion *c, size_t index,
                                 float *values, float *scratch, fcmae_error *error)
@@ -96,11 +91,9 @@ static fcmae_status write_data(fcmae_onnx_graph *g, fcmae_conversion *c, fcmae_a
         size_t padding = (size_t)((DATA_ALIGNMENT - position % DATA_ALIGNMENT) % DATA_ALIGNMENT);
         status = read_values(g, c, i, values, values + largest, error);
         if (status != FCMAE_OK) break;
-        errno = 0;
-        if (fwrite(zeros, 1, padding, file->stream) != padding ||
-            fwrite(values, 1, size, file->stream) != size)
-            status = write_failed(file, error);
-        else if (!refer(g, i, location, position + padding, size))
+        status = fcmae_atomic_write(file, zeros, padding, error);
+        if (status == FCMAE_OK) status = fcmae_atomic_write(file, values, size, error);
+        if (status == FCMAE_OK && !refer(g, i, location, position + padding, size))
             status = fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for an ONNX graph");
         position += padding + size;
         done += size;
@@ -110,22 +103,18 @@ static fcmae_status write_data(fcmae_onnx_graph *g, fcmae_conversion *c, fcmae_a
     return status;
 }
 
-/** Writes FILE.data and makes every initialiser refer to it. */
+/** Writes FILE.data, to be committed with the graph, and makes every initialiser refer to it. */
 static fcmae_status put_outside(fcmae_onnx_graph *g, fcmae_conversion *c, const char *path,
-                                uint64_t total, fcmae_error *error)
+                                uint64_t total, fcmae_atomic_file *file, fcmae_error *error)
 {
-    fcmae_atomic_file file;
     size_t room = strlen(path) + 6;
     char *name = malloc(room);
     if (!name) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to write %s", path);
     snprintf(name, room, "%s.data", path);
-    fcmae_status status = fcmae_atomic_open(&file, name, error);
+    fcmae_status status = fcmae_atomic_open(file, name, error);
     free(name);
-    if (status != FCMAE_OK) return status;
-    status = write_data(g, c, &file, total, error);
-    if (status == FCMAE_OK) return fcmae_atomic_commit(&file, error);
-    fcmae_atomic_discard(&file);
-    return status;
+    if (status == FCMAE_OK) status = write_data(g, c, file, total, error);
+    return status == FCMAE_OK ? fcmae_atomic_flush(file, error) : status;
 }
 
 /** Reads every initialiser into memory; `owned` receives what to free. */
@@ -158,15 +147,21 @@ static fcmae_status put_inside(fcmae_onnx_graph *g, fcmae_conversion *c, float *
 /** A protocol buffer that goes straight into a file. */
 typedef struct file_buffer {
     ProtobufCBuffer base;
-    FILE *stream;
+    fcmae_atomic_file *file;
+    fcmae_status status; /* of the first failure */
+    fcmae_error *error;
 } file_buffer;
 
 static void append(ProtobufCBuffer *buffer, size_t size, const uint8_t *bytes)
 {
-    fwrite(bytes, 1, size, ((file_buffer *)buffer)->stream); /* the commit sees a failure */
+    file_buffer *out = (file_buffer *)buffer;
+    if (out->status == FCMAE_OK)
+        out->status = fcmae_atomic_write(out->file, bytes, size, out->error);
 }
 
-static fcmae_status write_model(fcmae_onnx_graph *g, const char *path, fcmae_error *error)
+/** @param data  the file beside it, or NULL */
+static fcmae_status write_model(fcmae_onnx_graph *g, const char *path, fcmae_atomic_file *data,
+                                fcmae_error *error)
 {
     char producer[] = "fcmae", domain[] = "";
     Fcmae__Onnx__OperatorSet opset = FCMAE__ONNX__OPERATOR_SET__INIT, *opsets[] = {&opset};
@@ -182,9 +177,14 @@ static fcmae_status write_model(fcmae_onnx_graph *g, const char *path, fcmae_err
     model.opset_import = opsets;
     model.n_opset_import = 1;
     FCMAE_TRY(fcmae_atomic_open(&file, path, error));
-    file_buffer buffer = {{append}, file.stream};
+    file_buffer buffer = {{append}, &file, FCMAE_OK, error};
     fcmae__onnx__model__pack_to_buffer(&model, &buffer.base);
-    return fcmae_atomic_commit(&file, error);
+    fcmae_status status = buffer.status;
+    if (status == FCMAE_OK) status = fcmae_atomic_flush(&file, error);
+    if (status == FCMAE_OK && data) status = fcmae_atomic_commit(data, error);
+    if (status == FCMAE_OK) return fcmae_atomic_commit(&file, error);
+    fcmae_atomic_discard(&file);
+    return status;
 }
 
 static fcmae_status write_graph(fcmae_onnx_graph *g, fcmae_conversion *c, const char *path,
@@ -195,13 +195,16 @@ static fcmae_status write_graph(fcmae_onnx_graph *g, fcmae_conversion *c, const 
     for (size_t i = 0; i < g->graph.n_initializer; i++)
         *bytes += (uint64_t)count_of(g->graph.initializer[i]) * sizeof(float);
     if (*bytes > LARGEST_INSIDE) {
-        FCMAE_TRY(put_outside(g, c, path, *bytes, error));
-        return write_model(g, path, error);
+        fcmae_atomic_file data = {0};
+        fcmae_status status = put_outside(g, c, path, *bytes, &data, error);
+        if (status == FCMAE_OK) status = write_model(g, path, &data, error);
+        fcmae_atomic_discard(&data);
+        return status;
     }
     float **owned = calloc(g->graph.n_initializer + 1, sizeof *owned);
     if (!owned) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to write %s", path);
     fcmae_status status = put_inside(g, c, owned, *bytes, error);
-    if (status == FCMAE_OK) status = write_model(g, path, error);
+    if (status == FCMAE_OK) status = write_model(g, path, NULL, error);
     for (size_t i = 0; i < g->graph.n_initializer; i++) free(owned[i]);
     free(owned);
     return status;

@@ -4,23 +4,38 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static fcmae_status read_open_file(fcmae_buffer *buffer, int descriptor, const char *path,
-                                   size_t limit, fcmae_error *error)
+fcmae_status fcmae_file_open(const char *path, int flags, int *descriptor, uint64_t *size,
+                             fcmae_error *error)
 {
     struct stat information;
-    if (fstat(descriptor, &information) != 0)
-        return fcmae_fail_system(error, FCMAE_ERR_IO, errno, "%s", path);
-    if (!S_ISREG(information.st_mode))
-        return fcmae_fail(error, FCMAE_ERR_FORMAT, "%s is not a regular file", path);
-    if ((uint64_t)information.st_size > limit)
-        return fcmae_fail(error, FCMAE_ERR_FORMAT, "%s has %lld bytes, the limit is %zu", path,
-                          (long long)information.st_size, limit);
-    size_t expected = (size_t)information.st_size;
+    int opened = open(path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0666);
+    if (opened < 0)
+        return fcmae_fail_system(error, errno == ENOENT ? FCMAE_ERR_NOT_FOUND : FCMAE_ERR_IO, errno,
+                                 "cannot open %s", path);
+    fcmae_status status = FCMAE_OK;
+    if (fstat(opened, &information) != 0)
+        status = fcmae_fail_system(error, FCMAE_ERR_IO, errno, "%s", path);
+    else if (!S_ISREG(information.st_mode))
+        status = fcmae_fail(error, FCMAE_ERR_FORMAT, "%s is not a regular file", path);
+    if (status != FCMAE_OK) {
+        close(opened);
+        return status;
+    }
+    *descriptor = opened;
+    if (size) *size = (uint64_t)information.st_size;
+    return FCMAE_OK;
+}
+
+static fcmae_status read_open_file(fcmae_buffer *buffer, int descriptor, const char *path,
+                                   size_t expected, fcmae_error *error)
+{
     FCMAE_TRY(fcmae_buffer_reserve(buffer, expected + 1, error));
     buffer->size = 0;
     while (buffer->size < expected) {
@@ -36,23 +51,67 @@ static fcmae_status read_open_file(fcmae_buffer *buffer, int descriptor, const c
 fcmae_status fcmae_file_read(fcmae_buffer *buffer, const char *path, size_t limit,
                              fcmae_error *error)
 {
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (descriptor < 0)
-        return fcmae_fail_system(error, errno == ENOENT ? FCMAE_ERR_NOT_FOUND : FCMAE_ERR_IO, errno,
-                                 "cannot open %s", path);
-    fcmae_status status = read_open_file(buffer, descriptor, path, limit, error);
+    int descriptor = -1;
+    uint64_t size = 0;
+    FCMAE_TRY(fcmae_file_open(path, O_RDONLY, &descriptor, &size, error));
+    fcmae_status status = size > limit
+                              ? fcmae_fail(error, FCMAE_ERR_FORMAT,
+                                           "%s has %llu bytes, the limit is %zu", path,
+                                           (unsigned long long)size, limit)
+                              : read_open_file(buffer, descriptor, path, (size_t)size, error);
     close(descriptor);
     return status;
+}
+
+/* ---- temporary files: each is locked while its process lives, so that a leftover is known ---- */
+
+/** Removes a temporary file that nobody holds: true if it is gone. Where file systems have no locks
+ *  it stays. */
+static bool remove_leftover(const char *path)
+{
+    struct stat found, named;
+    int descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (descriptor < 0) return errno == ENOENT;
+    /* the lock is of the file; in the meantime its name may have become another one's */
+    bool ours = fstat(descriptor, &found) == 0 && S_ISREG(found.st_mode) &&
+                flock(descriptor, LOCK_EX | LOCK_NB) == 0 && lstat(path, &named) == 0 &&
+                named.st_dev == found.st_dev && named.st_ino == found.st_ino;
+    bool gone = ours && unlink(path) == 0;
+    close(descriptor);
+    return gone;
+}
+
+/** A new file, locked; -1 and errno. EEXIST: it is in use, or was taken for a leftover just now. */
+static int create_locked(const char *path)
+{
+    struct stat information;
+    int descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (descriptor < 0) return -1;
+    bool locked = flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+    if (locked && fstat(descriptor, &information) == 0 && information.st_nlink > 0)
+        return descriptor;
+    close(descriptor);
+    errno = EEXIST;
+    return -1;
 }
 
 /** A new file of an unused name beside `file->path`; -1 and errno if that cannot be. */
 static int create_temporary(fcmae_atomic_file *file, size_t room)
 {
-    for (int attempt = 0; attempt < 1000; attempt++) {
-        snprintf(file->temporary, room, "%s.%ld-%d.tmp", file->path, (long)getpid(), attempt);
-        int descriptor = open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    enum { ATTEMPTS = 1000 };
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        if (attempt == 0)
+            snprintf(file->temporary, room, "%s" FCMAE_TEMPORARY, file->path);
+        else
+            snprintf(file->temporary, room, "%s.%d" FCMAE_TEMPORARY, file->path, attempt);
+        int descriptor = create_locked(file->temporary);
+        if (descriptor < 0 && errno == EEXIST) {
+            if (!remove_leftover(file->temporary)) continue;
+            descriptor = create_locked(file->temporary);
+        }
         if (descriptor >= 0 || errno != EEXIST) return descriptor;
     }
+    errno = EEXIST;
     return -1;
 }
 
@@ -105,8 +164,7 @@ fcmae_status fcmae_atomic_open(fcmae_atomic_file *file, const char *path, fcmae_
     return FCMAE_OK;
 }
 
-/** Makes the rename itself durable. Some file systems refuse this: not an error of ours. */
-static void sync_folder_of(const char *path)
+void fcmae_sync_folder_of(const char *path)
 {
     char *folder = strdup(path);
     if (!folder) return;
@@ -121,25 +179,34 @@ static void sync_folder_of(const char *path)
     free(folder);
 }
 
-fcmae_status fcmae_atomic_commit(fcmae_atomic_file *file, fcmae_error *error)
+fcmae_status fcmae_atomic_write(fcmae_atomic_file *file, const void *bytes, size_t size,
+                                fcmae_error *error)
 {
     errno = 0;
-    int good = fflush(file->stream) == 0 && !ferror(file->stream) &&
-               fsync(fileno(file->stream)) == 0;
-    int reason = errno;
-    good = fclose(file->stream) == 0 && good;
-    file->stream = NULL;
-    if (good && rename(file->temporary, file->path) != 0) {
-        reason = errno;
-        good = 0;
-    }
-    fcmae_status status = FCMAE_OK;
-    if (good)
-        sync_folder_of(file->path);
-    else {
-        unlink(file->temporary);
-        status = fcmae_fail_system(error, FCMAE_ERR_IO, reason ? reason : EIO, "could not write %s",
-                                   file->path);
+    if (size == 0 || fwrite(bytes, 1, size, file->stream) == size) return FCMAE_OK;
+    return fcmae_fail_system(error, FCMAE_ERR_IO, errno ? errno : EIO, "could not write %s",
+                             file->path);
+}
+
+fcmae_status fcmae_atomic_flush(fcmae_atomic_file *file, fcmae_error *error)
+{
+    errno = 0;
+    if (!ferror(file->stream) && fflush(file->stream) == 0 && fsync(fileno(file->stream)) == 0)
+        return FCMAE_OK;
+    return fcmae_fail_system(error, FCMAE_ERR_IO, errno ? errno : EIO, "could not write %s",
+                             file->path);
+}
+
+fcmae_status fcmae_atomic_commit(fcmae_atomic_file *file, fcmae_error *error)
+{
+    fcmae_status status = fcmae_atomic_flush(file, error);
+    /* still open, so that its lock holds until it has its name */
+    if (status == FCMAE_OK && rename(file->temporary, file->path) != 0)
+        status = fcmae_fail_system(error, FCMAE_ERR_IO, errno, "could not write %s", file->path);
+    if (status == FCMAE_OK) {
+        fclose(file->stream); /* everything is on the disk */
+        file->stream = NULL;
+        fcmae_sync_folder_of(file->path);
     }
     fcmae_atomic_discard(file);
     return status;
@@ -148,8 +215,8 @@ fcmae_status fcmae_atomic_commit(fcmae_atomic_file *file, fcmae_error *error)
 void fcmae_atomic_discard(fcmae_atomic_file *file)
 {
     if (file->stream) {
-        fclose(file->stream);
         unlink(file->temporary);
+        fclose(file->stream);
     }
     free(file->path);
     free(file->temporary);
@@ -160,6 +227,8 @@ fcmae_status fcmae_file_write(const char *path, const void *bytes, size_t size, 
 {
     fcmae_atomic_file file;
     FCMAE_TRY(fcmae_atomic_open(&file, path, error));
-    fwrite(bytes, 1, size, file.stream); /* a failure is remembered by the stream */
-    return fcmae_atomic_commit(&file, error);
+    fcmae_status status = fcmae_atomic_write(&file, bytes, size, error);
+    if (status == FCMAE_OK) return fcmae_atomic_commit(&file, error);
+    fcmae_atomic_discard(&file);
+    return status;
 }

@@ -3,16 +3,25 @@
 #include "core/json.h"
 
 #include <math.h>
+#include <stdbool.h>
+#include <string.h>
 
 #include "core/text.h"
 
 fcmae_status fcmae_json_parse(const char *text, size_t length, const char *what, json_t **value,
                               fcmae_error *error)
 {
-    json_error_t reason;
-    json_t *parsed = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &reason);
+    static const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY;
+    json_error_t reason, again;
+    json_t *parsed = json_loadb(text, length, flags, &reason);
     if (!parsed) {
-        if (json_error_code(&reason) == json_error_out_of_memory)
+        /* jansson takes a token that it had no memory for as a mistake in the text; a mistake
+           stands in the same place the second time */
+        parsed = json_loadb(text, length, flags, &again);
+        bool mistake = !parsed && reason.position == again.position &&
+                       strcmp(reason.text, again.text) == 0 && reason.line >= 0;
+        json_decref(parsed);
+        if (!mistake || json_error_code(&reason) == json_error_out_of_memory)
             return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to parse %s", what);
         return fcmae_fail(error, FCMAE_ERR_FORMAT, "%s is not valid JSON: line %d, column %d: %s",
                           what, reason.line, reason.column, reason.text);

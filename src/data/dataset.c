@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/file.h"
 #include "core/random.h"
 
 static fcmae_status no_memory(fcmae_error *error)
@@ -167,8 +168,8 @@ static fcmae_status fetch_place(const char *path, const fcmae_place *place, fcma
                                 fcmae_error *error)
 {
     FCMAE_TRY(fcmae_buffer_reserve(file, (size_t)place->size + 1, error));
-    int shard = open(path, O_RDONLY | O_CLOEXEC);
-    if (shard < 0) return fcmae_fail_system(error, FCMAE_ERR_IO, errno, "%s", path);
+    int shard = -1;
+    FCMAE_TRY(fcmae_file_open(path, O_RDONLY, &shard, NULL, error));
     file->size = 0;
     ssize_t got = 1;
     while (file->size < place->size && got > 0) {
@@ -227,8 +228,8 @@ void fcmae_dataset_announce(const fcmae_dataset *dataset, const int64_t *indices
         while (end < count && indices[end] == indices[end - 1] + 1 && indices[end] < past) end++;
         const fcmae_place *first = &dataset->places[entry_of(shard, indices[i])];
         const fcmae_place *last = &dataset->places[entry_of(shard, indices[end - 1])];
-        int file = open(shard->path, O_RDONLY | O_CLOEXEC);
-        if (file >= 0) {
+        int file = -1;
+        if (fcmae_file_open(shard->path, O_RDONLY, &file, NULL, NULL) == FCMAE_OK) {
             posix_fadvise(file, (off_t)first->offset,
                           (off_t)(last->offset + last->size - first->offset), POSIX_FADV_WILLNEED);
             close(file);

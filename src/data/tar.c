@@ -7,8 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "core/file.h"
 
 #define READ_BLOCK 4096 /* a header and little of the contents that will be skipped */
 
@@ -70,12 +71,9 @@ static int looks_compressed(int file)
            memcmp(b, "\x28\xB5\x2F\xFD", 4) == 0;
 }
 
-static fcmae_status list_open_file(int file, const char *path, fcmae_tar_visit visit,
+static fcmae_status list_open_file(int file, uint64_t size, const char *path, fcmae_tar_visit visit,
                                    void *argument, fcmae_error *error)
 {
-    struct stat information;
-    if (fstat(file, &information) != 0 || !S_ISREG(information.st_mode))
-        return fcmae_fail(error, FCMAE_ERR_FORMAT, "%s is not a regular file", path);
     if (looks_compressed(file))
         return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED,
                           "%s is compressed; shards are read in place, so decompress it first "
@@ -88,7 +86,7 @@ static fcmae_status list_open_file(int file, const char *path, fcmae_tar_visit v
         archive_read_open_fd(archive, file, READ_BLOCK) != ARCHIVE_OK)
         status = fcmae_fail(error, FCMAE_ERR_IO, "%s: %s", path, archive_error_string(archive));
     else
-        status = list_members(archive, path, (uint64_t)information.st_size, visit, argument, error);
+        status = list_members(archive, path, size, visit, argument, error);
     archive_read_free(archive);
     return status;
 }
@@ -96,11 +94,10 @@ static fcmae_status list_open_file(int file, const char *path, fcmae_tar_visit v
 fcmae_status fcmae_tar_list(const char *path, fcmae_tar_visit visit, void *argument,
                             fcmae_error *error)
 {
-    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (file < 0)
-        return fcmae_fail_system(error, errno == ENOENT ? FCMAE_ERR_NOT_FOUND : FCMAE_ERR_IO, errno,
-                                 "cannot open %s", path);
-    fcmae_status status = list_open_file(file, path, visit, argument, error);
+    int file = -1;
+    uint64_t size = 0;
+    FCMAE_TRY(fcmae_file_open(path, O_RDONLY, &file, &size, error));
+    fcmae_status status = list_open_file(file, size, path, visit, argument, error);
     close(file);
     return status;
 }

@@ -1,5 +1,6 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,7 +123,7 @@ static int64_t values_per_image(const array_writer *w)
 }
 
 /** Magic, version 1.0 and the dictionary, padded with blanks (numpy/lib/format). */
-static bool write_header(const array_writer *w)
+static fcmae_status write_header(array_writer *w, fcmae_error *error)
 {
     char header[HEADER], shape[96] = "";
     for (int i = 0; i < w->rank; i++) {
@@ -136,28 +137,26 @@ static bool write_header(const array_writer *w)
     char text[HEADER - 10];
     int length = snprintf(text, sizeof text,
                           "{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }", shape);
-    if (length < 0 || length >= (int)sizeof text) return false;
+    if (length < 0 || length >= (int)sizeof text)
+        return fcmae_fail(error, FCMAE_ERR_SHAPE, "an array of %s has no place in .npy", shape);
     memcpy(header + 10, text, (size_t)length);
     header[HEADER - 1] = '\n';
-    return fwrite(header, 1, sizeof header, w->array.stream) == sizeof header;
+    return fcmae_atomic_write(&w->array, header, sizeof header, error);
 }
 
 static fcmae_status write_batch(void *cookie, const fcmae_pass_batch *batch, fcmae_error *error)
 {
     array_writer *w = cookie;
     size_t count = (size_t)batch->samples.count * (size_t)values_per_image(w);
-    if (fwrite(values_of(batch, w->output, w->stage), sizeof(float), count, w->array.stream) !=
-        count)
-        return fcmae_fail(error, FCMAE_ERR_IO, "%.300s cannot be written: the disk may be full",
-                          w->array.path);
+    FCMAE_TRY(fcmae_atomic_write(&w->array, values_of(batch, w->output, w->stage),
+                                 count * sizeof(float), error));
     for (int i = 0; i < batch->samples.count; i++) {
         char name[4096];
         fcmae_dataset_name(w->dataset, batch->samples.indices[i], name, sizeof name);
         for (char *c = name; *c; c++)
             if (*c == '\n') *c = '?'; /* one line for one image */
-        if (fprintf(w->names.stream, "%s\n", name) < 0)
-            return fcmae_fail(error, FCMAE_ERR_IO, "%.300s cannot be written: the disk may be full",
-                              w->names.path);
+        FCMAE_TRY(fcmae_atomic_write(&w->names, name, strlen(name), error));
+        FCMAE_TRY(fcmae_atomic_write(&w->names, "\n", 1, error));
     }
     w->shape[0] += batch->samples.count;
     return FCMAE_OK;
@@ -175,9 +174,13 @@ static void describe_shape(array_writer *w, const fcmae_model_config *config, in
 
 static fcmae_status finish_array(array_writer *w, fcmae_error *error)
 {
-    if (fseek(w->array.stream, 0, SEEK_SET) != 0 || !write_header(w) ||
-        fseek(w->array.stream, 0, SEEK_END) != 0)
-        return fcmae_fail(error, FCMAE_ERR_IO, "%.300s cannot be completed", w->array.path);
+    errno = 0;
+    if (fseek(w->array.stream, 0, SEEK_SET) != 0)
+        return fcmae_fail_system(error, FCMAE_ERR_IO, errno, "could not write %.300s",
+                                 w->array.path);
+    FCMAE_TRY(write_header(w, error));
+    FCMAE_TRY(fcmae_atomic_flush(&w->array, error));
+    FCMAE_TRY(fcmae_atomic_flush(&w->names, error));
     FCMAE_TRY(fcmae_atomic_commit(&w->array, error));
     return fcmae_atomic_commit(&w->names, error);
 }
@@ -198,8 +201,7 @@ fcmae_status fcmae_features_write(fcmae_model *model, const fcmae_dataset *datas
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "the file name %.200s... is too long", path);
     fcmae_status status = fcmae_atomic_open(&w.array, path, error);
     if (status == FCMAE_OK) status = fcmae_atomic_open(&w.names, names, error);
-    if (status == FCMAE_OK && !write_header(&w))
-        status = fcmae_fail(error, FCMAE_ERR_IO, "%.300s cannot be written", path);
+    if (status == FCMAE_OK) status = write_header(&w, error);
     if (status == FCMAE_OK)
         status = fcmae_pass_run(model, dataset, &o, (int)output, write_batch, &w, result, error);
     if (status == FCMAE_OK) status = finish_array(&w, error);

@@ -42,7 +42,7 @@ typedef struct fcmae_call {
 
 /** Choice of chunk sizes for a model. */
 void fcmae_lane_chunks(const fcmae_model_config *config, fcmae_lane_shape *shape);
-/** FCMAE_ERR_MEMORY if the sites of a chunk are more than can be numbered. */
+/** FCMAE_ERR_UNSUPPORTED if the sites of a chunk are more than can be numbered. */
 fcmae_status fcmae_lane_check(const fcmae_network *network, const fcmae_lane_shape *shape,
                               fcmae_error *error);
 /** Allocates the pointer tables (once), before reserve. */

@@ -38,7 +38,7 @@ fcmae_status fcmae_lane_check(const fcmae_network *network, const fcmae_lane_sha
         if ((sites >> 2 * s) * shape->chunk[s] > most) most = (sites >> 2 * s) * shape->chunk[s];
     if (own * shape->own_chunk > most) most = own * shape->own_chunk;
     if (most <= INT32_MAX) return FCMAE_OK;
-    return fcmae_fail(error, FCMAE_ERR_MEMORY,
+    return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED,
                       "%d images of %lld sites are walked together, and %lld sites are more than "
                       "the %d that can be numbered: take a smaller %s",
                       shape->chunk[0], (long long)sites, (long long)most, INT32_MAX,

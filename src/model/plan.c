@@ -101,7 +101,7 @@ static fcmae_status add_up(fcmae_engine_plan_info *info, int64_t block_size, siz
 {
     uint64_t lanes = (uint64_t)info->options.lanes, most = (uint64_t)1 << 60;
     if (packed > most || buffers > most / lanes)
-        return fcmae_fail(error, FCMAE_ERR_MEMORY,
+        return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED,
                           "a micro-batch of %d images takes more memory than can be addressed",
                           info->options.micro_batch);
     info->parameter_bytes = (uint64_t)block_size * sizeof(float);

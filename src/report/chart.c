@@ -193,11 +193,12 @@ static void band(fcmae_canvas *canvas, const plot_frame *frame, const fcmae_seri
     fcmae_canvas_area(canvas, points, count, ink);
 }
 
-static void draw_series(fcmae_canvas *canvas, const plot_frame *frame, const fcmae_series *series)
+/** @return false if memory is short */
+static bool draw_series(fcmae_canvas *canvas, const plot_frame *frame, const fcmae_series *series)
 {
     int ink = FCMAE_INK_SERIES + series->colour % FCMAE_SERIES_INKS;
     fcmae_point *points = calloc((size_t)series->count * 2 + 1, sizeof *points);
-    if (!points) return;
+    if (!points) return false;
     for (int64_t first = 0; first < series->count;) {
         if (!isfinite(series->x[first]) || !isfinite(series->y[first])) {
             first++;
@@ -221,10 +222,11 @@ static void draw_series(fcmae_canvas *canvas, const plot_frame *frame, const fcm
         first = last;
     }
     free(points);
+    return true;
 }
 
-/** Draws onto the whole canvas; its size is chart->width x chart->height. */
-static void draw(fcmae_canvas *canvas, const fcmae_chart *chart)
+/** Draws onto the whole canvas; its size is chart->width x chart->height. Likewise. */
+static bool draw(fcmae_canvas *canvas, const fcmae_chart *chart)
 {
     plot_frame frame;
     find_ranges(chart, &frame);
@@ -242,15 +244,18 @@ static void draw(fcmae_canvas *canvas, const fcmae_chart *chart)
     top = legend(canvas, chart, 12, top);
     frame.top = top + 8;
     axes(canvas, chart, &frame);
-    for (int i = 0; i < chart->count; i++) draw_series(canvas, &frame, &chart->series[i]);
+    for (int i = 0; i < chart->count; i++)
+        if (!draw_series(canvas, &frame, &chart->series[i])) return false;
+    return true;
 }
 
 static fcmae_status render(fcmae_canvas *canvas, const fcmae_chart *chart, fcmae_buffer *out,
                            fcmae_error *error)
 {
     if (!canvas) return fcmae_fail(error, FCMAE_ERR_MEMORY, "drawing a chart: out of memory");
-    draw(canvas, chart);
-    fcmae_status status = fcmae_canvas_finish(canvas, out, error);
+    fcmae_status status = draw(canvas, chart) ? fcmae_canvas_finish(canvas, out, error)
+                                              : fcmae_fail(error, FCMAE_ERR_MEMORY,
+                                                           "drawing a chart: out of memory");
     fcmae_canvas_destroy(&canvas);
     return status;
 }

@@ -19,7 +19,7 @@ void fcmae_report_section_end(fcmae_report_page *page)
     fcmae_text_add(&page->html, "</section>\n");
 }
 
-bool fcmae_report_picture(fcmae_report_page *page, const fcmae_picture *picture)
+void fcmae_report_picture(fcmae_report_page *page, const fcmae_picture *picture)
 {
     fcmae_buffer buffer = {0};
     fcmae_error error = {0};
@@ -36,9 +36,10 @@ bool fcmae_report_picture(fcmae_report_page *page, const fcmae_picture *picture)
         fcmae_text_add(&page->html, "\"><figcaption>");
         fcmae_markup_escape(&page->html, picture->caption);
         fcmae_text_add(&page->html, "</figcaption></figure>\n");
+    } else if (error.status == FCMAE_ERR_MEMORY) {
+        page->html.failed = true;
     } else {
         fcmae_log_line(page->log, FCMAE_LOG_WARNING, "left out of the report: %s", error.message);
     }
     fcmae_buffer_release(&buffer);
-    return good;
 }

@@ -76,10 +76,12 @@ static int compare_numbers(const void *a, const void *b)
     return p < q ? -1 : p > q;
 }
 
-static double median(const fcmae_column *column)
+static double median(const fcmae_column *column, fcmae_buffer *html)
 {
-    double *sorted = column && column->count ? calloc((size_t)column->count, sizeof *sorted) : NULL;
+    if (!column || column->count == 0) return NAN;
+    double *sorted = calloc((size_t)column->count, sizeof *sorted);
     int64_t n = 0;
+    html->failed |= !sorted;
     for (int64_t i = 0; sorted && i < column->count; i++)
         if (isfinite(column->value[i])) sorted[n++] = column->value[i];
     double middle = NAN;
@@ -149,7 +151,7 @@ static void overview(fcmae_report_page *page)
         cell(html, "%.3g", last_finite(fcmae_run_data_column(run, "epoch")));
         cell(html, "%.4f", closing_mean(loss));
         cell(html, "%.2f", best_accuracy(run));
-        cell(html, "%.1f", median(fcmae_run_data_column(run, "images_per_s")));
+        cell(html, "%.1f", median(fcmae_run_data_column(run, "images_per_s"), html));
         fcmae_text_format(html, "<td class=\"n\">%s</td></tr>\n", time);
     }
     fcmae_text_add(html, "</tbody></table></div>\n<p class=\"muted\">Final loss: mean of the last "

@@ -18,9 +18,8 @@ typedef struct fcmae_report_page {
 /* page.c: what the parts share */
 
 /** Embeds a PNG file as <figure>; a file that is missing, too large or no PNG is logged and left
- * out.
- *  @return whether it was embedded. */
-bool fcmae_report_picture(fcmae_report_page *page, const fcmae_picture *picture);
+ *  out. */
+void fcmae_report_picture(fcmae_report_page *page, const fcmae_picture *picture);
 /** Opens and closes a section with a heading. */
 void fcmae_report_section(fcmae_report_page *page, const char *id, const char *title);
 void fcmae_report_section_end(fcmae_report_page *page);

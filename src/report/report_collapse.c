@@ -78,6 +78,7 @@ static void depth_tile(fcmae_report_page *page, const analysed_model *models, in
     double *values = calloc((size_t)count * 4 * LAYER_LIMIT, sizeof *values);
     fcmae_series *series = calloc((size_t)count, sizeof *series);
     int used = 0;
+    page->html.failed |= !values || !series;
     for (int i = 0; values && series && i < count; i++) {
         double *out = values + (size_t)i * 4 * LAYER_LIMIT;
         int64_t layers = take_curve(models[i].model, tensor, out);
@@ -263,6 +264,7 @@ void fcmae_report_collapse(fcmae_report_page *page)
     static const char *const tensors[] = {"hidden", "grn", "branch", "output"};
     analysed_model *models = calloc(MODEL_LIMIT, sizeof *models);
     int count = models ? collect_models(page, models) : 0;
+    page->html.failed |= !models;
     if (count > 0 || watched(page)) {
         fcmae_report_section(page, "collapse", "Feature collapse");
         fcmae_text_add(&page->html,

@@ -113,6 +113,7 @@ static void quantity_tile(fcmae_report_page *page, const char *column, const cha
 {
     wanted_curve *wanted = calloc((size_t)page->count, sizeof *wanted);
     int count = 0;
+    page->html.failed |= !wanted;
     for (int i = 0; wanted && i < page->count; i++) {
         const fcmae_column *found = fcmae_run_data_column(&page->runs[i], column);
         if (found)
@@ -138,6 +139,7 @@ static void evaluation_tile(fcmae_report_page *page, const evaluation *what)
     wanted_curve *wanted = calloc((size_t)page->count * 3, sizeof *wanted);
     char(*labels)[260] = calloc((size_t)page->count * 3, sizeof *labels);
     int count = 0;
+    page->html.failed |= !wanted || !labels;
     for (int i = 0; wanted && labels && i < page->count; i++)
         for (int k = 0; k < 3 && what->columns[k]; k++) {
             const fcmae_column *found = fcmae_run_data_column(&page->runs[i], what->columns[k]);

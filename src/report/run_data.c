@@ -3,6 +3,7 @@
 #include "report/run_data.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,7 +63,8 @@ static bool add_record(fcmae_run_data *run, json_t *record)
     json_t *value;
     if (json_object_get(record, "event")) {
         if (json_array_size(run->events) >= EVENT_LIMIT) json_array_remove(run->events, 0);
-        return json_array_append(run->events, record) == 0;
+        fcmae_json_append(&run->events, json_incref(record));
+        return run->events != NULL;
     }
     if (!isfinite(step)) return true;
     json_object_foreach(record, key, value)
@@ -98,9 +100,11 @@ static fcmae_status read_log(fcmae_run_data *run, const char *path, const fcmae_
         if (line_end > text) {
             json_t *record = NULL;
             run->lines++;
-            if (fcmae_json_parse(text, (size_t)(line_end - text), path, &record, NULL) ==
-                    FCMAE_OK &&
-                json_is_object(record))
+            fcmae_status parsed = fcmae_json_parse(text, (size_t)(line_end - text), path, &record,
+                                                   NULL);
+            if (parsed == FCMAE_ERR_MEMORY)
+                memory = false;
+            else if (parsed == FCMAE_OK && json_is_object(record))
                 memory = add_record(run, record);
             else
                 run->bad_lines++;
@@ -132,13 +136,22 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* names of a folder that begin with `prefix`, sorted; a missing folder has none */
+static void free_names(char **names, int count)
+{
+    for (int i = 0; i < count; i++) free(names[i]);
+    free(names);
+}
+
+/* names of a folder that begin with `prefix`, sorted; a missing folder has none. *count is -1 if
+   memory is short */
 static char **list_names(const char *folder, const char *prefix, int *count)
 {
     char **names = NULL;
     int capacity = 0;
+    bool memory = true;
     *count = 0;
     DIR *directory = opendir(folder);
+    if (!directory) memory = errno != ENOMEM;
     for (struct dirent *entry;
          directory && (entry = readdir(directory)) && *count < FOLDER_LIMIT;) {
         if (entry->d_name[0] == '.' || strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
@@ -146,22 +159,20 @@ static char **list_names(const char *folder, const char *prefix, int *count)
         if (*count == capacity) {
             capacity = capacity ? 2 * capacity : 64;
             char **more = realloc(names, (size_t)capacity * sizeof *names);
-            if (!more) break;
+            memory = more != NULL;
+            if (!memory) break;
             names = more;
         }
-        names[*count] = strdup(entry->d_name);
-        if (!names[*count]) break;
+        memory = (names[*count] = strdup(entry->d_name)) != NULL;
+        if (!memory) break;
         ++*count;
     }
     if (directory) closedir(directory);
     if (*count > 0) qsort(names, (size_t)*count, sizeof *names, compare_names);
-    return names;
-}
-
-static void free_names(char **names, int count)
-{
-    for (int i = 0; i < count; i++) free(names[i]);
-    free(names);
+    if (memory) return names;
+    free_names(names, *count);
+    *count = -1;
+    return NULL;
 }
 
 static bool ends_with(const char *name, const char *end)
@@ -170,19 +181,21 @@ static bool ends_with(const char *name, const char *end)
     return length >= tail && strcmp(name + length - tail, end) == 0;
 }
 
-static void add_picture(fcmae_picture **pictures, int *count, char *path, int64_t step,
+/* takes `path`; false: out of memory */
+static bool add_picture(fcmae_picture **pictures, int *count, char *path, int64_t step,
                         const char *caption)
 {
     fcmae_picture *more = realloc(*pictures, (size_t)(*count + 1) * sizeof *more);
     if (!more || !path) {
         free(path);
         if (more) *pictures = more;
-        return;
+        return false;
     }
     *pictures = more;
     more[*count] = (fcmae_picture){.path = path, .step = step};
     snprintf(more[*count].caption, sizeof more[*count].caption, "%.110s", caption);
     ++*count;
+    return true;
 }
 
 static int compare_steps(const void *a, const void *b)
@@ -191,77 +204,95 @@ static int compare_steps(const void *a, const void *b)
     return p->step < q->step ? -1 : p->step > q->step;
 }
 
-static void find_reconstructions(fcmae_run_data *run)
+/* false: out of memory */
+static bool find_reconstructions(fcmae_run_data *run)
 {
     int count;
     char *folder = join(run->folder, "reconstructions");
-    if (!folder) return;
+    if (!folder) return false;
     char **names = list_names(folder, "step-", &count);
-    for (int i = 0; i < count; i++) {
+    bool memory = count >= 0;
+    for (int i = 0; i < count && memory; i++) {
         char *end;
         long long step = strtoll(names[i] + 5, &end, 10);
         if (end == names[i] + 5 || step < 0 || strcmp(end, ".png") != 0) continue;
         char caption[40];
         snprintf(caption, sizeof caption, "step %lld", step);
-        add_picture(&run->reconstructions, &run->reconstruction_count, join(folder, names[i]), step,
-                    caption);
+        memory = add_picture(&run->reconstructions, &run->reconstruction_count,
+                             join(folder, names[i]), step, caption);
     }
     if (run->reconstruction_count > 0)
         qsort(run->reconstructions, (size_t)run->reconstruction_count, sizeof *run->reconstructions,
               compare_steps);
     free_names(names, count);
     free(folder);
+    return memory;
 }
 
 /* ---- collapse analyses ---- */
 
-static void read_analysis(fcmae_run_data *run, const char *path, const fcmae_log *log)
+/* what is damaged is left out and said; false: out of memory */
+static bool read_analysis(fcmae_run_data *run, const char *path, const fcmae_log *log)
 {
     fcmae_buffer buffer = {0};
     fcmae_error error = {0};
     json_t *root = NULL;
-    if (fcmae_file_read(&buffer, path, JSON_LIMIT, &error) != FCMAE_OK ||
-        fcmae_json_parse(buffer.text, buffer.size, path, &root, &error) != FCMAE_OK)
+    fcmae_status status = fcmae_file_read(&buffer, path, JSON_LIMIT, &error);
+    if (status == FCMAE_OK)
+        status = fcmae_json_parse(buffer.text, buffer.size, path, &root, &error);
+    bool memory = status != FCMAE_ERR_MEMORY;
+    if (status != FCMAE_OK && memory)
         fcmae_log_line(log, FCMAE_LOG_WARNING, "left out of the report: %s", error.message);
-    else if (json_is_array(json_object_get(root, "models")) &&
-             json_array_append(run->analyses, root) != 0)
-        fcmae_log_line(log, FCMAE_LOG_WARNING, "left out of the report: no memory for %s", path);
+    if (status == FCMAE_OK && json_is_array(json_object_get(root, "models"))) {
+        fcmae_json_append(&run->analyses, json_incref(root));
+        memory = run->analyses != NULL;
+    }
     json_decref(root);
     fcmae_buffer_release(&buffer);
+    return memory;
 }
 
-static void read_analysis_folder(fcmae_run_data *run, const char *folder, const fcmae_log *log)
+/* false: out of memory */
+static bool read_analysis_folder(fcmae_run_data *run, const char *folder, const fcmae_log *log)
 {
     int count;
     char **names = list_names(folder, "", &count);
-    for (int i = 0; i < count; i++) {
+    bool memory = count >= 0;
+    for (int i = 0; i < count && memory; i++) {
         char *path = join(folder, names[i]);
-        if (path && ends_with(names[i], ".json")) {
-            read_analysis(run, path, log);
-        } else if (path && strncmp(names[i], "activations-", 12) == 0 &&
-                   ends_with(names[i], ".png")) {
-            add_picture(&run->galleries, &run->gallery_count, path, -1, names[i]);
+        if (!path) {
+            memory = false;
+        } else if (ends_with(names[i], ".json")) {
+            memory = read_analysis(run, path, log);
+        } else if (strncmp(names[i], "activations-", 12) == 0 && ends_with(names[i], ".png")) {
+            memory = add_picture(&run->galleries, &run->gallery_count, path, -1, names[i]);
             path = NULL;
         }
         free(path);
     }
     free_names(names, count);
+    return memory;
 }
 
-static void find_analyses(fcmae_run_data *run, const fcmae_log *log)
+/* false: out of memory */
+static bool find_analyses(fcmae_run_data *run, const fcmae_log *log)
 {
     int count;
     char **names = list_names(run->folder, "collapse", &count);
-    for (int i = 0; i < count; i++) {
+    bool memory = count >= 0;
+    for (int i = 0; i < count && memory; i++) {
         char *path = join(run->folder, names[i]);
         struct stat info;
-        if (path && stat(path, &info) == 0 && S_ISDIR(info.st_mode))
-            read_analysis_folder(run, path, log);
-        else if (path && ends_with(names[i], ".json"))
-            read_analysis(run, path, log);
+        if (!path)
+            memory = false;
+        else if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))
+            memory = read_analysis_folder(run, path, log);
+        else if (ends_with(names[i], ".json"))
+            memory = read_analysis(run, path, log);
         free(path);
     }
     free_names(names, count);
+    return memory;
 }
 
 /* ---- the whole ---- */
@@ -296,6 +327,26 @@ static fcmae_status read_config(fcmae_run_data *run, const char *path, fcmae_err
     return status;
 }
 
+/** config.json and log.jsonl, of which one is enough, and what else there is. */
+static fcmae_status read_parts(fcmae_run_data *run, const char *config, const char *lines,
+                               const fcmae_log *log, fcmae_error *error)
+{
+    fcmae_error first = {0}, second = {0};
+    fcmae_status of_config = read_config(run, config, &first);
+    fcmae_status of_log = read_log(run, lines, log, &second);
+    bool memory = of_config != FCMAE_ERR_MEMORY && of_log != FCMAE_ERR_MEMORY;
+    if (memory && of_config != FCMAE_OK && of_log != FCMAE_OK)
+        return fcmae_fail(error, FCMAE_ERR_NOT_FOUND,
+                          "%s is not a run folder: neither config.json nor log.jsonl can be read "
+                          "there (%s)",
+                          run->folder, second.message);
+    if (memory && (of_config != FCMAE_OK || of_log != FCMAE_OK))
+        fcmae_log_line(log, FCMAE_LOG_WARNING, "left out of the report: %s",
+                       of_config != FCMAE_OK ? first.message : second.message);
+    if (memory && find_reconstructions(run) && find_analyses(run, log)) return FCMAE_OK;
+    return fcmae_fail(error, FCMAE_ERR_MEMORY, "reading the run %s: out of memory", run->folder);
+}
+
 fcmae_status fcmae_run_data_read(fcmae_run_data *run, const char *folder, const fcmae_log *log,
                                  fcmae_error *error)
 {
@@ -306,25 +357,8 @@ fcmae_status fcmae_run_data_read(fcmae_run_data *run, const char *folder, const 
     if (!run->folder || !run->events || !run->analyses || !config || !lines) {
         status = fcmae_fail(error, FCMAE_ERR_MEMORY, "reading the run %s: out of memory", folder);
     } else {
-        fcmae_error first = {0}, second = {0};
         name_run(run);
-        fcmae_status read = read_config(run, config, &first);
-        status = read_log(run, lines, log, &second);
-        if (status != FCMAE_ERR_MEMORY && (read == FCMAE_OK || status == FCMAE_OK)) {
-            if (read != FCMAE_OK || status != FCMAE_OK)
-                fcmae_log_line(log, FCMAE_LOG_WARNING, "left out of the report: %s",
-                               read != FCMAE_OK ? first.message : second.message);
-            status = FCMAE_OK;
-            find_reconstructions(run);
-            find_analyses(run, log);
-        } else if (status != FCMAE_ERR_MEMORY) {
-            status = fcmae_fail(error, FCMAE_ERR_NOT_FOUND,
-                                "%s is not a run folder: neither config.json nor log.jsonl can be "
-                                "read there (%s)",
-                                folder, second.message);
-        } else {
-            fcmae_fail(error, status, "%s", second.message);
-        }
+        status = read_parts(run, config, lines, log, error);
     }
     free(config);
     free(lines);

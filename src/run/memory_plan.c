@@ -60,7 +60,7 @@ static fcmae_status total_at(const fcmae_model_config *config, const fcmae_memor
     fcmae_memory_plan plan;
     at.engine.batch = batch;
     fcmae_status status = fcmae_plan_memory(config, &at, &plan, error);
-    if (status != FCMAE_OK && status != FCMAE_ERR_MEMORY) return status;
+    if (status != FCMAE_OK && status != FCMAE_ERR_UNSUPPORTED) return status;
     *total = status == FCMAE_OK ? plan.total_bytes : UINT64_MAX;
     return FCMAE_OK;
 }

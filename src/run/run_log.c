@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/file.h"
 #include "core/json.h"
 #include "run/run_folder.h"
 
@@ -54,8 +55,8 @@ fcmae_status fcmae_run_log_open(fcmae_run_log *log, const char *folder, int64_t 
 {
     char path[FCMAE_PATH];
     snprintf(path, sizeof path, "%s/log.jsonl", folder);
-    *log = (fcmae_run_log){.file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666)};
-    if (log->file < 0) return log_failure("opened", error);
+    *log = (fcmae_run_log){.file = -1};
+    FCMAE_TRY(fcmae_file_open(path, O_RDWR | O_CREAT, &log->file, NULL, error));
     int copy = dup(log->file);
     FILE *stream = copy < 0 ? NULL : fdopen(copy, "r");
     if (!stream) {
@@ -141,13 +142,21 @@ fcmae_status fcmae_run_log_read(const char *folder, const char *figure,
     char path[FCMAE_PATH], *line = NULL;
     size_t capacity = 0;
     snprintf(path, sizeof path, "%s/log.jsonl", folder);
-    FILE *stream = fopen(path, "re");
-    if (!stream) return errno == ENOENT ? FCMAE_OK : log_failure("read", error);
-    fcmae_status status = FCMAE_OK;
+    int file = -1;
+    fcmae_status status = fcmae_file_open(path, O_RDONLY, &file, NULL, error);
+    if (status == FCMAE_ERR_NOT_FOUND) return FCMAE_OK;
+    if (status != FCMAE_OK) return status;
+    FILE *stream = fdopen(file, "r");
+    if (!stream) {
+        status = log_failure("read", error);
+        close(file);
+        return status;
+    }
     for (ssize_t length; status == FCMAE_OK && (length = getline(&line, &capacity, stream)) > 0;) {
         json_t *object = NULL;
-        if (fcmae_json_parse(line, (size_t)length, "a line of the log", &object, NULL) != FCMAE_OK)
-            continue;
+        fcmae_status parsed = fcmae_json_parse(line, (size_t)length, "a line of the log", &object,
+                                               error);
+        if (parsed == FCMAE_ERR_MEMORY) status = parsed;
         const json_t *value = json_object_get(object, figure);
         if (json_is_number(value))
             status = visit(cookie, fcmae_json_integer(object, "step", -1), json_number_value(value),

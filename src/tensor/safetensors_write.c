@@ -116,11 +116,10 @@ static fcmae_status write_tensors(fcmae_tensor_writer *writer, const int *order,
     return status;
 }
 
-fcmae_status fcmae_safetensors_write(const char *path, const fcmae_tensor_contents *contents,
+fcmae_status fcmae_safetensors_write(fcmae_tensor_writer *writer, const char *path,
                                      fcmae_error *error)
 {
-    FCMAE_TRY(fcmae_contents_check(contents, path, error));
-    fcmae_tensor_writer writer = {.contents = contents};
+    const fcmae_tensor_contents *contents = writer->contents;
     int *order = calloc((size_t)contents->count + 1, sizeof *order);
     char *header = NULL;
     size_t padded = 0;
@@ -133,17 +132,17 @@ fcmae_status fcmae_safetensors_write(const char *path, const fcmae_tensor_conten
     }
     fcmae_status status =
         header
-            ? fcmae_writer_open(&writer, path, error)
+            ? fcmae_writer_open(writer, path, error)
             : fcmae_fail(error, FCMAE_ERR_MEMORY,
                          "could not describe the tensors of %s: memory is short, or a name is not "
                          "valid UTF-8",
                          path);
     uint64_t length = padded;
-    if (status == FCMAE_OK) status = fcmae_writer_put(&writer, &length, sizeof length, error);
-    if (status == FCMAE_OK) status = fcmae_writer_put(&writer, header, padded, error);
+    if (status == FCMAE_OK) status = fcmae_writer_put(writer, &length, sizeof length, error);
+    if (status == FCMAE_OK) status = fcmae_writer_put(writer, header, padded, error);
     uint64_t place = contents->checksums && header ? place_of_checksums(header) : 0;
-    if (status == FCMAE_OK) status = write_tensors(&writer, order, place, error);
+    if (status == FCMAE_OK) status = write_tensors(writer, order, place, error);
     free(header);
     free(order);
-    return fcmae_writer_close(&writer, status, error);
+    return status;
 }

@@ -8,11 +8,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/checksum.h"
+#include "core/file.h"
 #include "core/memory.h"
+#include "core/text.h"
 
 static fcmae_status refuse_tar(fcmae_tensor_file *file, fcmae_error *error)
 {
@@ -29,7 +30,7 @@ static const struct format {
     size_t at, size; /* of the mark in the file */
     const char *mark;
     fcmae_status (*read)(fcmae_tensor_file *file, fcmae_error *error);
-    fcmae_status (*write)(const char *path, const fcmae_tensor_contents *contents,
+    fcmae_status (*write)(fcmae_tensor_writer *writer, const char *path,
                           fcmae_error *error); /* NULL: read only */
 } formats[] = {
     /* .npz too: which of the two is decided by what is inside */
@@ -114,20 +115,8 @@ static fcmae_status open_source(fcmae_tensor_file **out, const fcmae_source *sou
 fcmae_status fcmae_tensor_file_open(fcmae_tensor_file **file, const char *path, fcmae_error *error)
 {
     fcmae_source source = {.name = path};
-    source.descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (source.descriptor < 0)
-        return fcmae_fail_system(error, errno == ENOENT ? FCMAE_ERR_NOT_FOUND : FCMAE_ERR_IO, errno,
-                                 "cannot open %s", path);
-    struct stat information;
-    fcmae_status status;
-    if (fstat(source.descriptor, &information) != 0)
-        status = fcmae_fail_system(error, FCMAE_ERR_IO, errno, "%s", path);
-    else if (!S_ISREG(information.st_mode))
-        status = fcmae_fail(error, FCMAE_ERR_FORMAT, "%s is not a regular file", path);
-    else {
-        source.size = (uint64_t)information.st_size;
-        status = open_source(file, &source, error);
-    }
+    FCMAE_TRY(fcmae_file_open(path, O_RDONLY, &source.descriptor, &source.size, error));
+    fcmae_status status = open_source(file, &source, error);
     if (status != FCMAE_OK) close(source.descriptor);
     return status;
 }
@@ -276,12 +265,71 @@ fcmae_status fcmae_tensor_file_read(const fcmae_tensor_file *file, const fcmae_t
     return status;
 }
 
+/** Whether a file holds what a writer was given. Names of a torch archive with metadata stand under
+ *  `model`. */
+static fcmae_status compare_contents(const fcmae_tensor_file *file,
+                                     const fcmae_tensor_contents *contents, const char *path,
+                                     fcmae_error *error)
+{
+    bool nested = file->container == FCMAE_CONTAINER_TORCH && contents->metadata_count > 0;
+    fcmae_buffer name = {0};
+    fcmae_status status = FCMAE_OK;
+    bool equal = file->count == contents->count;
+    for (int i = 0; i < contents->count && equal && status == FCMAE_OK; i++) {
+        const fcmae_tensor *wanted = &contents->tensors[i];
+        name.size = 0;
+        fcmae_text_add(&name, nested ? "model." : "");
+        fcmae_text_add(&name, wanted->name);
+        status = fcmae_buffer_check(&name, "the name of a tensor", error);
+        const fcmae_tensor *found = status == FCMAE_OK ? fcmae_tensor_file_find(file, name.text)
+                                                       : NULL;
+        equal = found && found->dtype == wanted->dtype && found->rank == wanted->rank &&
+                memcmp(found->shape, wanted->shape, (size_t)wanted->rank * sizeof *wanted->shape) ==
+                    0;
+    }
+    /* one behind the other, as they were put */
+    for (int i = 1; i < file->count && equal; i++) {
+        const fcmae_placement *before = &file->places[i - 1], *place = &file->places[i];
+        const fcmae_tensor *tensor = &file->tensors[i - 1];
+        uint64_t size = (uint64_t)tensor->count * fcmae_dtype_size(tensor->dtype);
+        equal = place->section != before->section || place->offset == before->offset + size;
+    }
+    fcmae_buffer_release(&name);
+    if (status != FCMAE_OK || equal) return status;
+    return fcmae_fail(error, FCMAE_ERR_IO,
+                      "%s does not hold what was written: the disk or the memory is damaged", path);
+}
+
+/** A file counts when it has been read again. */
+static fcmae_status read_back(fcmae_tensor_writer *writer, fcmae_error *error)
+{
+    fcmae_tensor_file *file = NULL;
+    errno = 0;
+    if (fflush(writer->file.stream) != 0)
+        return fcmae_fail_system(error, FCMAE_ERR_IO, errno, "writing %s", writer->file.path);
+    fcmae_status status = fcmae_tensor_file_open(&file, writer->file.temporary, error);
+    if (status != FCMAE_OK) return fcmae_error_prefix(error, status, "reading what was written");
+    status = compare_contents(file, writer->contents, writer->file.path, error);
+    fcmae_tensor_file_close(&file);
+    return status;
+}
+
+static fcmae_status write_container(const struct format *format, const char *path,
+                                    const fcmae_tensor_contents *contents, fcmae_error *error)
+{
+    FCMAE_TRY(fcmae_contents_check(contents, path, error));
+    fcmae_tensor_writer writer = {.contents = contents};
+    fcmae_status status = format->write(&writer, path, error);
+    if (status == FCMAE_OK) status = read_back(&writer, error);
+    return fcmae_writer_close(&writer, status, error);
+}
+
 fcmae_status fcmae_tensor_file_write(const char *path, fcmae_container container,
                                      const fcmae_tensor_contents *contents, fcmae_error *error)
 {
     for (int i = 0; i < FORMATS; i++)
         if (formats[i].name && formats[i].container == container && formats[i].write)
-            return formats[i].write(path, contents, error);
+            return write_container(&formats[i], path, contents, error);
     return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "%s: files of container %s are read only", path,
                       fcmae_container_name(container));
 }

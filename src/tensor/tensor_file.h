@@ -13,6 +13,7 @@
 
 #include "core/status.h"
 #include "fcmae/tensor_file.h"
+#include "tensor/write.h"
 
 /** Bytes at offsets: an open file or a block of memory. */
 typedef struct fcmae_source {
@@ -106,9 +107,9 @@ fcmae_status fcmae_torch_zip_read(fcmae_tensor_file *file, fcmae_error *error);
 fcmae_status fcmae_torch_legacy_read(fcmae_tensor_file *file, fcmae_error *error);
 fcmae_status fcmae_npy_read(fcmae_tensor_file *file, fcmae_error *error);
 
-fcmae_status fcmae_safetensors_write(const char *path, const fcmae_tensor_contents *contents,
+/* A writer opens the file and puts everything into it; tensor_file.c closes it. */
+fcmae_status fcmae_safetensors_write(fcmae_tensor_writer *writer, const char *path,
                                      fcmae_error *error);
-fcmae_status fcmae_torch_write(const char *path, const fcmae_tensor_contents *contents,
-                               fcmae_error *error);
+fcmae_status fcmae_torch_write(fcmae_tensor_writer *writer, const char *path, fcmae_error *error);
 
 #endif

@@ -130,7 +130,7 @@ typedef struct entry {
 } entry;
 
 typedef struct archive {
-    fcmae_tensor_writer writer;
+    fcmae_tensor_writer *writer;
     char root[64];
     entry *entries;
     int count;
@@ -153,8 +153,8 @@ static void put_common(fcmae_buffer *t, const entry *e, uint32_t crc, uint32_t s
 
 static fcmae_status put_text(archive *a, fcmae_buffer *t, fcmae_error *error)
 {
-    fcmae_status status = fcmae_buffer_check(t, a->writer.file.path, error);
-    if (status == FCMAE_OK) status = fcmae_writer_put(&a->writer, t->bytes, t->size, error);
+    fcmae_status status = fcmae_buffer_check(t, a->writer->file.path, error);
+    if (status == FCMAE_OK) status = fcmae_writer_put(a->writer, t->bytes, t->size, error);
     fcmae_buffer_release(t);
     return status;
 }
@@ -165,7 +165,7 @@ static fcmae_status begin_entry(archive *a, const char *name, fcmae_error *error
     fcmae_buffer t = {0};
     entry *e = &a->entries[a->count];
     snprintf(e->name, sizeof e->name, "%s/%s", a->root, name);
-    e->header = a->writer.position;
+    e->header = a->writer->position;
     uint64_t start = e->header + 30 + strlen(e->name) + 4;
     int padding = (int)((ALIGNMENT - start % ALIGNMENT) % ALIGNMENT);
     fcmae_text_add(&t, "PK\3\4");
@@ -175,7 +175,7 @@ static fcmae_status begin_entry(archive *a, const char *name, fcmae_error *error
     put_number(&t, (uint64_t)padding, 2);
     for (int i = 0; i < padding; i++) put_opcode(&t, 'Z');
     FCMAE_TRY(put_text(a, &t, error));
-    a->writer.crc = 0;
+    a->writer->crc = 0;
     return FCMAE_OK;
 }
 
@@ -184,7 +184,7 @@ static fcmae_status end_entry(archive *a, uint32_t size, fcmae_error *error)
 {
     fcmae_buffer t = {0};
     entry *e = &a->entries[a->count++];
-    e->crc = a->writer.crc;
+    e->crc = a->writer->crc;
     e->size = size;
     fcmae_text_add(&t, "PK\7\10");
     put_number(&t, e->crc, 4);
@@ -198,16 +198,16 @@ static fcmae_status put_record(archive *a, const char *name, const void *bytes, 
 {
     if (size > LARGEST_ENTRY)
         return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED, "%s: record %s is larger than 4 GiB",
-                          a->writer.file.path, name);
+                          a->writer->file.path, name);
     FCMAE_TRY(begin_entry(a, name, error));
-    FCMAE_TRY(fcmae_writer_put(&a->writer, bytes, size, error));
+    FCMAE_TRY(fcmae_writer_put(a->writer, bytes, size, error));
     return end_entry(a, (uint32_t)size, error);
 }
 
 static fcmae_status put_directory(archive *a, fcmae_error *error)
 {
     fcmae_buffer t = {0};
-    uint64_t start = a->writer.position;
+    uint64_t start = a->writer->position;
     for (int i = 0; i < a->count; i++) {
         const entry *e = &a->entries[i];
         bool far = e->header >= 0xffffffffu;
@@ -225,7 +225,7 @@ static fcmae_status put_directory(archive *a, fcmae_error *error)
         }
     }
     FCMAE_TRY(put_text(a, &t, error));
-    uint64_t end = a->writer.position, size = end - start;
+    uint64_t end = a->writer->position, size = end - start;
     t = (fcmae_buffer){0};
     fcmae_text_add(&t, "PK\6\6"); /* the zip64 end record, for any size of file */
     put_number(&t, 44, 8);
@@ -252,13 +252,13 @@ static fcmae_status put_directory(archive *a, fcmae_error *error)
 
 static fcmae_status put_tensors(archive *a, fcmae_error *error)
 {
-    const fcmae_tensor_contents *contents = a->writer.contents;
+    const fcmae_tensor_contents *contents = a->writer->contents;
     for (int i = 0; i < contents->count; i++) {
         const fcmae_tensor *tensor = &contents->tensors[i];
         char name[32];
         snprintf(name, sizeof name, "data/%d", i);
         FCMAE_TRY(begin_entry(a, name, error));
-        FCMAE_TRY(fcmae_writer_put_tensor(&a->writer, i, error));
+        FCMAE_TRY(fcmae_writer_put_tensor(a->writer, i, error));
         FCMAE_TRY(end_entry(a, (uint32_t)((size_t)tensor->count * fcmae_dtype_size(tensor->dtype)),
                             error));
     }
@@ -268,7 +268,7 @@ static fcmae_status put_tensors(archive *a, fcmae_error *error)
 static fcmae_status put_archive(archive *a, fcmae_error *error)
 {
     fcmae_buffer pickle = {0};
-    pickle_object(&pickle, a->writer.contents);
+    pickle_object(&pickle, a->writer->contents);
     fcmae_status status = fcmae_buffer_check(&pickle, "a pickle", error);
     if (status == FCMAE_OK) status = put_record(a, "data.pkl", pickle.bytes, pickle.size, error);
     fcmae_buffer_release(&pickle);
@@ -289,11 +289,11 @@ static void name_root(archive *a, const char *path)
     if (!a->root[0]) snprintf(a->root, sizeof a->root, "archive");
 }
 
-fcmae_status fcmae_torch_write(const char *path, const fcmae_tensor_contents *contents,
-                               fcmae_error *error)
+fcmae_status fcmae_torch_write(fcmae_tensor_writer *writer, const char *path, fcmae_error *error)
 {
-    archive a = {.writer = {.contents = contents, .want_crc = true}};
-    FCMAE_TRY(fcmae_contents_check(contents, path, error));
+    const fcmae_tensor_contents *contents = writer->contents;
+    archive a = {.writer = writer};
+    writer->want_crc = true;
     for (int i = 0; i < contents->count; i++) {
         const fcmae_tensor *tensor = &contents->tensors[i];
         if (!storage_names[tensor->dtype])
@@ -308,8 +308,8 @@ fcmae_status fcmae_torch_write(const char *path, const fcmae_tensor_contents *co
     name_root(&a, path);
     a.entries = calloc((size_t)contents->count + 3, sizeof *a.entries);
     if (!a.entries) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to write %s", path);
-    fcmae_status status = fcmae_writer_open(&a.writer, path, error);
+    fcmae_status status = fcmae_writer_open(writer, path, error);
     if (status == FCMAE_OK) status = put_archive(&a, error);
     free(a.entries);
-    return fcmae_writer_close(&a.writer, status, error);
+    return status;
 }

@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: MIT */
 #include "tensor/write.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,10 +68,7 @@ fcmae_status fcmae_writer_open(fcmae_tensor_writer *writer, const char *path, fc
 fcmae_status fcmae_writer_put(fcmae_tensor_writer *writer, const void *bytes, size_t size,
                               fcmae_error *error)
 {
-    errno = 0;
-    if (size && fwrite(bytes, 1, size, writer->file.stream) != size)
-        return fcmae_fail_system(error, FCMAE_ERR_IO, errno ? errno : EIO, "writing %s",
-                                 writer->file.path);
+    FCMAE_TRY(fcmae_atomic_write(&writer->file, bytes, size, error));
     writer->position += size;
     if (writer->want_crc) writer->crc = fcmae_crc32(writer->crc, bytes, size);
     return FCMAE_OK;

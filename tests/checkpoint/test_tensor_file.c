@@ -188,6 +188,42 @@ START_TEST(a_failed_write_leaves_the_old_file)
 }
 END_TEST
 
+/* a bad disk: what stands in the file is not what was put there */
+static fcmae_status fill_and_damage(void *cookie, int index, void *bytes, fcmae_error *error)
+{
+    memset(bytes, 0, 1 << 16);
+    char path[300];
+    snprintf(path, sizeof path, "%s.tmp", test_path("spoilt"));
+    FILE *file = index > 0 ? fopen(path, "r+b") : NULL; /* the header has left the buffer */
+    if (!file) return FCMAE_OK;
+    char header[256] = "";
+    ck_assert_uint_eq(fread(header, 1, sizeof header - 1, file), sizeof header - 1);
+    const char *change = memmem(header, sizeof header, cookie, strlen(cookie));
+    ck_assert_ptr_nonnull(change);
+    fseek(file, change - header + (long)strlen(cookie) - 1, SEEK_SET);
+    fputc('8', file);
+    fclose(file);
+    return FCMAE_OK;
+}
+
+START_TEST(a_file_counts_when_it_has_been_read_again)
+{
+    static const char *const damaged[] = {"[16384", "first", "data_offsets"};
+    static const int64_t side = 1 << 14;
+    const fcmae_tensor tensors[] = {
+        {.name = "first", .dtype = FCMAE_DTYPE_F32, .rank = 1, .shape = {side}, .count = side},
+        {.name = "second", .dtype = FCMAE_DTYPE_F32, .rank = 1, .shape = {side}, .count = side}};
+    fcmae_tensor_contents contents = {.tensors = tensors, .count = 2, .fill = fill_and_damage};
+    contents.cookie = (void *)(uintptr_t)damaged[_i];
+    fcmae_error error = {0};
+    ck_assert_int_ne(fcmae_tensor_file_write(test_path("spoilt"), FCMAE_CONTAINER_SAFETENSORS,
+                                             &contents, &error),
+                     FCMAE_OK);
+    ck_assert_msg(strstr(error.message, "spoilt"), "%s", error.message);
+    ck_assert_int_ne(access(test_path("spoilt"), F_OK), 0);
+}
+END_TEST
+
 static fcmae_status fill_zero(void *cookie, int index, void *bytes, fcmae_error *error)
 {
     memset(bytes, 0, 1 << 20);
@@ -380,6 +416,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, safetensors_round_trip);
     tcase_add_test(cases, a_header_is_whole_or_an_error);
     tcase_add_test(cases, a_failed_write_leaves_the_old_file);
+    tcase_add_loop_test(cases, a_file_counts_when_it_has_been_read_again, 0, 3);
     tcase_add_test(cases, a_full_disk_is_an_error_and_leaves_the_old_file);
     tcase_add_test(cases, contents_are_checked);
     tcase_add_test(cases, rules_of_safetensors);

@@ -149,6 +149,39 @@ START_TEST(json_is_whole_or_nothing)
 }
 END_TEST
 
+static int allocations_left;
+
+static void *scarce_malloc(size_t size)
+{
+    return allocations_left-- != 0 ? malloc(size) : NULL; /* one fails, the next ones succeed */
+}
+
+/* Memory that is short is not taken for a mistake in the text. */
+START_TEST(json_is_read_or_memory_is_short)
+{
+    static const char good[] = "{\"a key\": [1, 2.5, \"text\"], \"other\": {\"b\": null}}";
+    static const char bad[] = "{\"a key\": [1, 2.5, text]}";
+    int failures = 0;
+    for (fcmae_status status = FCMAE_ERR_MEMORY; status != FCMAE_OK; failures++) {
+        json_t *value = NULL;
+        allocations_left = failures;
+        json_set_alloc_funcs(scarce_malloc, free);
+        status = fcmae_json_parse(good, sizeof good - 1, "a text", &value, NULL);
+        json_set_alloc_funcs(malloc, free);
+        ck_assert(status == FCMAE_OK || status == FCMAE_ERR_MEMORY);
+        ck_assert_int_eq(json_object_size(value), status == FCMAE_OK ? 2 : 0);
+        json_decref(value);
+        ck_assert_int_lt(failures, 1000);
+    }
+    ck_assert_int_gt(failures, 10);
+    json_t *value = NULL;
+    fcmae_error error = {0};
+    ck_assert_int_eq(fcmae_json_parse(bad, sizeof bad - 1, "a text", &value, &error),
+                     FCMAE_ERR_FORMAT);
+    ck_assert_msg(strstr(error.message, "line 1, column 23"), "%s", error.message);
+}
+END_TEST
+
 static void *fail_often(void *argument)
 {
     int code = *(int *)argument;
@@ -269,6 +302,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, buffers_grow_and_remember_failures);
     tcase_add_test(cases, names_need_not_be_utf8);
     tcase_add_test(cases, json_is_whole_or_nothing);
+    tcase_add_test(cases, json_is_read_or_memory_is_short);
     tcase_add_test(cases, errors_of_the_system_in_threads);
     tcase_add_test(cases, arena_passes_must_agree);
     tcase_add_test(cases, static_loops_bind_indices_to_threads);
