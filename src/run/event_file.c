@@ -137,8 +137,9 @@ static fcmae_status write_opening(fcmae_event_file *file, int64_t done, fcmae_er
     begin_event(file, 0);
     put_bytes(&file->record, EVENT_VERSION, version, sizeof version - 1);
     FCMAE_TRY(end_event(file, error));
-    if (done == 0) return FCMAE_OK;
-    begin_event(file, done + 1); /* drops what is at or behind it */
+    /* Drops what is at or behind it; also at the first update: an older sitting may have been
+     * killed before it saved anything. */
+    begin_event(file, done + 1);
     put_number(&file->inner, SESSION_STATUS, SESSION_START);
     put_bytes(&file->record, EVENT_SESSION, file->inner.bytes, file->inner.size);
     return end_event(file, error);
@@ -202,7 +203,7 @@ fcmae_status fcmae_event_file_scalars(fcmae_event_file *file, int64_t step, cons
     fcmae_buffer value = {0};
     begin_event(file, step);
     for (int i = 0; i < count; i++) {
-        if (!isfinite(values[i])) continue;
+        if (!isfinite((float)values[i])) continue;
         value.size = 0;
         put_bytes(&value, VALUE_TAG, tags[i], strlen(tags[i]));
         put_float(&value, VALUE_NUMBER, values[i]);
@@ -216,7 +217,8 @@ fcmae_status fcmae_event_file_scalars(fcmae_event_file *file, int64_t step, cons
 
 /* ---- pictures ---- */
 
-enum { PNG_WIDTH = 16, PNG_HEIGHT = 20, PNG_COLOUR = 25, PNG_HEAD = 33 };
+/** Where the parts of a PNG's head begin (PNG specification, 5.2 and 11.2.2), and its end. */
+enum { PNG_IHDR = 8, PNG_WIDTH = 16, PNG_HEIGHT = 20, PNG_COLOUR = 25, PNG_HEAD = 33 };
 
 static uint32_t big_endian(const uint8_t *bytes)
 {
@@ -228,6 +230,19 @@ static int channels_of(uint8_t colour)
 {
     static const uint8_t channels[7] = {1, 0, 3, 3, 2, 0, 4};
     return colour < 7 ? channels[colour] : 0;
+}
+
+static bool is_png(const fcmae_buffer *file)
+{
+    static const uint8_t mark[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+    static const uint8_t head[8] = {0, 0, 0, 13, 'I', 'H', 'D', 'R'};
+    if (file->size < PNG_HEAD) return false;
+    uint32_t width = big_endian(file->bytes + PNG_WIDTH);
+    uint32_t height = big_endian(file->bytes + PNG_HEIGHT);
+    return memcmp(file->bytes, mark, sizeof mark) == 0 &&
+           memcmp(file->bytes + PNG_IHDR, head, sizeof head) == 0 && width > 0 &&
+           width <= INT32_MAX && height > 0 && height <= INT32_MAX &&
+           channels_of(file->bytes[PNG_COLOUR]) > 0;
 }
 
 static fcmae_status put_picture(fcmae_event_file *file, const char *tag, const fcmae_buffer *png,
@@ -251,11 +266,9 @@ static fcmae_status put_picture(fcmae_event_file *file, const char *tag, const f
 fcmae_status fcmae_event_file_picture(fcmae_event_file *file, int64_t step, const char *tag,
                                       const char *png, fcmae_error *error)
 {
-    static const uint8_t mark[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
     fcmae_buffer bytes = {0};
     fcmae_status status = fcmae_file_read(&bytes, png, LARGEST_PICTURE, error);
-    if (status == FCMAE_OK && (bytes.size < PNG_HEAD || memcmp(bytes.bytes, mark, 8) != 0 ||
-                               channels_of(bytes.bytes[PNG_COLOUR]) == 0))
+    if (status == FCMAE_OK && !is_png(&bytes))
         status = fcmae_fail(error, FCMAE_ERR_FORMAT, "%s is no PNG file", png);
     begin_event(file, step);
     if (status == FCMAE_OK) status = put_picture(file, tag, &bytes, error);

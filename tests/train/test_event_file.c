@@ -5,9 +5,11 @@
 #include <dirent.h>
 #include <inttypes.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "core/crc32c.h"
 #include "run/event_file.h"
@@ -199,21 +201,22 @@ END_TEST
 
 START_TEST(numbers)
 {
-    static const char *const tags[] = {"train/loss", "train/odd", "watch/collapse/1"};
-    const double values[] = {0.75, NAN, -1e-3};
+    static const char *const tags[] = {"train/loss", "train/odd", "train/huge", "watch/collapse/1"};
+    const double values[] = {0.75, NAN, 1e300, -1e-3};
     char names[8][128];
     fcmae_event_file file = {0};
     ck_assert_int_eq(fcmae_event_file_open(&file, folder, 0, NULL), FCMAE_OK);
     for (int64_t step = 1; step <= 300; step++)
-        ck_assert_int_eq(fcmae_event_file_scalars(&file, step, tags, values, 3, NULL), FCMAE_OK);
+        ck_assert_int_eq(fcmae_event_file_scalars(&file, step, tags, values, 4, NULL), FCMAE_OK);
     fcmae_event_file_close(&file);
     fcmae_event_file_close(&file);
     ck_assert_int_eq(list(folder, names), 1);
     contents c = read_file(folder, names[0]);
     ck_assert_str_eq(c.version, "brain.Event:2");
-    ck_assert_int_eq(c.events, 301);
-    ck_assert_int_eq(c.scalars, 600); /* those that are no numbers are left out */
-    ck_assert_int_eq(c.starts, 0);
+    ck_assert_int_eq(c.events, 302);  /* with version and start */
+    ck_assert_int_eq(c.scalars, 600); /* those that are no finite floats are left out */
+    ck_assert_int_eq(c.starts, 1);
+    ck_assert_int_eq(c.start_step, 1);
     ck_assert_int_eq(c.last_step, 300);
     ck_assert_str_eq(c.last_tag, "watch/collapse/1");
     ck_assert_float_eq(c.last_value, -1e-3F);
@@ -227,38 +230,84 @@ START_TEST(later_files_come_last)
     scratch_write(folder, "events.out.tfevents.4000000000.0007.fcmae", "", 0); /* the clock went */
     for (int i = 0; i < SITTINGS; i++) {
         fcmae_event_file file = {0};
-        ck_assert_int_eq(fcmae_event_file_open(&file, folder, 100 * i, NULL), FCMAE_OK);
+        ck_assert_int_eq(fcmae_event_file_open(&file, folder, 100 * (i / 2), NULL), FCMAE_OK);
         fcmae_event_file_close(&file);
     }
     ck_assert_int_eq(list(folder, names), SITTINGS + 1);
     for (int i = 0; i < SITTINGS; i++) {
         contents c = read_file(folder, names[i + 1]);
-        ck_assert_int_eq(c.starts, i > 0);
-        ck_assert_int_eq(c.start_step, i > 0 ? 100 * i + 1 : 0);
+        ck_assert_int_eq(c.starts, 1); /* also where nothing is done: the one before was lost */
+        ck_assert_int_eq(c.start_step, 100 * (i / 2) + 1);
     }
 }
 END_TEST
 
-START_TEST(no_picture)
+START_TEST(a_torn_record_is_taken_back)
+{
+    static const char *const tag = "train/loss";
+    const double value = 1;
+    char names[8][128];
+    fcmae_event_file file = {0};
+    fcmae_error error = {0};
+    struct rlimit before, limit;
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(fcmae_event_file_open(&file, folder, 0, NULL), FCMAE_OK);
+    ck_assert_int_eq(fcmae_event_file_scalars(&file, 1, &tag, &value, 1, NULL), FCMAE_OK);
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+    limit = (struct rlimit){(rlim_t)file.size + 20, before.rlim_max};
+    int set = setrlimit(RLIMIT_FSIZE, &limit); /* no assertion until it is lifted */
+    fcmae_status status = fcmae_event_file_scalars(&file, 2, &tag, &value, 1, &error);
+    setrlimit(RLIMIT_FSIZE, &before);
+    ck_assert_int_eq(set, 0);
+    ck_assert_int_eq(status, FCMAE_ERR_IO);
+    ck_assert_ptr_nonnull(strstr(error.message, "the event file cannot be written"));
+    ck_assert_int_eq(fcmae_event_file_scalars(&file, 3, &tag, &value, 1, NULL), FCMAE_OK);
+    fcmae_event_file_close(&file);
+    ck_assert_int_eq(list(folder, names), 1);
+    contents c = read_file(folder, names[0]); /* whole records only */
+    ck_assert_int_eq(c.scalars, 2);
+    ck_assert_int_eq(c.last_step, 3);
+}
+END_TEST
+
+START_TEST(what_is_a_picture)
 {
     char path[2 * SCRATCH_PATH], names[8][128];
     fcmae_event_file file = {0};
     fcmae_error error = {0};
-    uint8_t damaged[40] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
-    damaged[25] = 9; /* no colour type */
-    scratch_write(folder, "damaged.png", damaged, sizeof damaged);
-    scratch_write(folder, "short.png", damaged, 20);
+    static const uint8_t whole[40] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n', 0, 0, 0, 13, 'I',
+                                      'H',  'D', 'R', 0,   0,    0,    4,    0,    0, 0, 3, 8,  2};
+    /* the byte that is damaged: mark, name of the head, width, sign of the height, colour type */
+    static const struct {
+        int at;
+        uint8_t value;
+    } damage[] = {{1, 'p'}, {12, 'i'}, {19, 0}, {20, 0x80}, {25, 9}};
+    enum { DAMAGED = sizeof damage / sizeof *damage };
     ck_assert_int_eq(fcmae_event_file_open(&file, folder, 0, NULL), FCMAE_OK);
-    static const char *const pictures[] = {"damaged.png", "short.png", "none.png"};
-    for (int i = 0; i < 3; i++) {
+    for (int i = -1; i < DAMAGED; i++) {
+        uint8_t bytes[sizeof whole];
+        memcpy(bytes, whole, sizeof whole);
+        if (i >= 0) bytes[damage[i].at] = damage[i].value;
+        scratch_write(folder, "picture.png", bytes, sizeof bytes);
+        snprintf(path, sizeof path, "%s/picture.png", folder);
+        ck_assert_msg(fcmae_event_file_picture(&file, 1, "picture", path, &error) ==
+                          (i < 0 ? FCMAE_OK : FCMAE_ERR_FORMAT),
+                      "damage %d", i);
+    }
+    ck_assert_ptr_nonnull(strstr(error.message, "picture.png"));
+    scratch_write(folder, "short.png", whole, 20);
+    static const char *const pictures[] = {"short.png", "none.png"};
+    for (int i = 0; i < 2; i++) {
         snprintf(path, sizeof path, "%s/%s", folder, pictures[i]);
         fcmae_status status = fcmae_event_file_picture(&file, 1, "picture", path, &error);
-        ck_assert_int_eq(status, i < 2 ? FCMAE_ERR_FORMAT : FCMAE_ERR_NOT_FOUND);
+        ck_assert_int_eq(status, i < 1 ? FCMAE_ERR_FORMAT : FCMAE_ERR_NOT_FOUND);
         ck_assert_ptr_nonnull(strstr(error.message, pictures[i]));
     }
     fcmae_event_file_close(&file);
     ck_assert_int_eq(list(folder, names), 1);
-    ck_assert_int_eq(read_file(folder, names[0]).events, 1);
+    contents c = read_file(folder, names[0]);
+    ck_assert_int_eq(c.pictures, 1); /* the one that is whole */
+    ck_assert(c.width == 4 && c.height == 3 && c.colours == 3 && c.picture_bytes == 40);
     snprintf(path, sizeof path, "%s/short.png/folder", folder);
     ck_assert_int_eq(fcmae_event_file_open(&file, path, 0, NULL), FCMAE_ERR_IO);
 }
@@ -305,7 +354,8 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, known_checksums);
     tcase_add_test(cases, numbers);
     tcase_add_test(cases, later_files_come_last);
-    tcase_add_test(cases, no_picture);
+    tcase_add_test(cases, a_torn_record_is_taken_back);
+    tcase_add_test(cases, what_is_a_picture);
     tcase_add_test(cases, a_run);
 }
 
