@@ -143,7 +143,9 @@ static int set_up_options(bench *b)
     if (fcmae_engine_plan(&b->config, &b->engine_options, &b->plan, &error) != FCMAE_OK)
         return cli_fail(b->arguments, &error);
     double moments = !trains(b) ? 0 : 2.0 * (double)b->plan.parameter_bytes;
-    if (cli_check_memory((double)b->plan.total_bytes + moments + PROBE_BYTES, &error) != FCMAE_OK)
+    if (cli_check_memory((double)b->plan.total_bytes + moments + PROBE_BYTES,
+                         "fewer --lanes, a smaller --micro-batch or a smaller model",
+                         &error) != FCMAE_OK)
         return cli_fail(b->arguments, &error);
     return CLI_SUCCESS;
 }

@@ -89,9 +89,12 @@ static int run(const cli_arguments *arguments)
         wish.classes = 1;
     }
     cli_stop_on_signals();
-    fcmae_status status = cli_dense_load(&d, arguments, &wish, &error);
-    const fcmae_dataset_options plain = {.log = d.pass.log};
-    if (status == FCMAE_OK) status = fcmae_dataset_open(&dataset, o->dense.data, &plain, &error);
+    const fcmae_dataset_options plain = {.log = cli_progress_log(&d.bar)};
+    fcmae_status status = fcmae_dataset_open(&dataset, o->dense.data, &plain, &error);
+    if (status == FCMAE_OK) {
+        wish.images = fcmae_dataset_count(dataset);
+        status = cli_dense_load(&d, arguments, &wish, &error);
+    }
     if (status == FCMAE_OK) {
         cli_dense_bar(&d, "embed", fcmae_dataset_count(dataset));
         status = fcmae_features_write(d.model, dataset, &d.pass, output, stage, o->output, &result,

@@ -122,13 +122,12 @@ fcmae_status cli_error(fcmae_error *error, fcmae_status status, const char *form
     return status;
 }
 
-fcmae_status cli_check_memory(double bytes, fcmae_error *error)
+fcmae_status cli_check_memory(double bytes, const char *advice, fcmae_error *error)
 {
     double machine = (double)fcmae_measure_physical_memory();
     if (machine <= 0 || bytes <= machine) return FCMAE_OK;
     char need[32], have[32];
-    return cli_error(error, FCMAE_ERR_MEMORY,
-                     "this needs %s of memory, but the machine has %s; choose fewer --lanes, a "
-                     "smaller --micro-batch or a smaller model",
-                     cli_bytes(bytes, need, sizeof need), cli_bytes(machine, have, sizeof have));
+    return cli_error(
+        error, FCMAE_ERR_MEMORY, "this needs %s of memory, but the machine has %s; choose %s",
+        cli_bytes(bytes, need, sizeof need), cli_bytes(machine, have, sizeof have), advice);
 }
