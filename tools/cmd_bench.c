@@ -9,6 +9,7 @@
 #include "json.h"
 #include "progress.h"
 #include "shared.h"
+#include "shown.h"
 
 enum bench_mode { BENCH_PRETRAIN, BENCH_CLASSIFY, BENCH_INFERENCE, BENCH_ENCODER };
 
@@ -401,7 +402,7 @@ static int print_text(const bench *b, const summary *s)
     static const char *const modes[] = {"pretraining", "supervised training", "inference",
                                         "encoder alone"};
     char text[32];
-    printf("%s, %s: ", b->config.name, modes[b->o->mode]);
+    printf("%s, %s: ", CLI_SHOWN(b->config.name), modes[b->o->mode]);
     if (step_images(b) > b->batch) printf("%lld times ", (long long)b->o->accumulate);
     printf("batch %lld of %d x %d pixels", (long long)b->batch, e->height, e->width);
     if (masks(b)) printf(", %d of %d cells visible", e->visible_cells, cells_of(b));

@@ -7,6 +7,7 @@
 #include "dense.h"
 #include "json.h"
 #include "shared.h"
+#include "shown.h"
 
 struct embed_values {
     struct cli_dense_values dense;
@@ -66,7 +67,7 @@ static int print_result(const cli_dense *d, const struct embed_values *o,
                                                       "images", (json_int_t)result->images,
                                                       "bad_files", (json_int_t)result->bad_files,
                                                       "images_per_s", result->images_per_s));
-    printf("%" PRId64 " images to %s, %.1f images/s", result->images, o->output,
+    printf("%" PRId64 " images to %s, %.1f images/s", result->images, CLI_SHOWN(o->output),
            result->images_per_s);
     if (result->bad_files > 0) printf(", %" PRId64 " unreadable files left out", result->bad_files);
     printf("\n");
