@@ -18,6 +18,7 @@
 
 #define WEIGHTS_END ".safetensors"
 #define STATE_END ".state.safetensors"
+#define TEMPORARY ".tmp" /* FCMAE_TEMPORARY, and what earlier versions left */
 
 static bool ends_with(const char *text, const char *end)
 {
@@ -129,7 +130,7 @@ static fcmae_status remove_temporary(fcmae_run_folder *folder, const char *name,
     (void)limit;
     (void)error;
     static const char *const ours[] = {"checkpoint-", "latest", "config.json", "best."};
-    if (!ends_with(name, FCMAE_TEMPORARY)) return FCMAE_OK;
+    if (!ends_with(name, TEMPORARY)) return FCMAE_OK;
     for (int i = 0; i < 4; i++)
         if (strncmp(name, ours[i], strlen(ours[i])) == 0)
             unlinkat(folder->descriptor, name, 0); /* a leftover does no harm if this fails */
