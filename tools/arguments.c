@@ -10,6 +10,7 @@
 
 #include "common_options.h"
 #include "help.h"
+#include "shown.h"
 #include "stop.h"
 
 /* ---- messages ---- */
@@ -18,17 +19,18 @@ int cli_usage_error(const cli_command *command, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    fprintf(stderr, "fcmae %s: ", command->set->name);
-    vfprintf(stderr, format, arguments);
-    fprintf(stderr, "\nSee 'fcmae help %s'.\n", command->set->name);
+    char sentence[CLI_SHOWN_SIZE];
+    vsnprintf(sentence, sizeof sentence, format, arguments);
     va_end(arguments);
+    fprintf(stderr, "fcmae %s: %s\nSee 'fcmae help %s'.\n", command->set->name, CLI_SHOWN(sentence),
+            command->set->name);
     return CLI_USAGE;
 }
 
 int cli_fail(const cli_arguments *arguments, const fcmae_error *error)
 {
     fprintf(stderr, "fcmae %s: %s\n", arguments->command->set->name,
-            error->message[0] ? error->message : fcmae_status_name(error->status));
+            CLI_SHOWN(error->message[0] ? error->message : fcmae_status_name(error->status)));
     bool interrupted = error->status == FCMAE_ERR_INTERRUPTED && cli_stop_requested();
     return interrupted ? cli_stop_status() : CLI_FAILURE;
 }

@@ -9,6 +9,7 @@
 #include "json.h"
 #include "progress.h"
 #include "shared.h"
+#include "shown.h"
 
 enum bench_mode { BENCH_PRETRAIN, BENCH_CLASSIFY, BENCH_INFERENCE, BENCH_ENCODER };
 
@@ -143,7 +144,9 @@ static int set_up_options(bench *b)
     if (fcmae_engine_plan(&b->config, &b->engine_options, &b->plan, &error) != FCMAE_OK)
         return cli_fail(b->arguments, &error);
     double moments = !trains(b) ? 0 : 2.0 * (double)b->plan.parameter_bytes;
-    if (cli_check_memory((double)b->plan.total_bytes + moments + PROBE_BYTES, &error) != FCMAE_OK)
+    if (cli_check_memory((double)b->plan.total_bytes + moments + PROBE_BYTES,
+                         "fewer --lanes, a smaller --micro-batch or a smaller model",
+                         &error) != FCMAE_OK)
         return cli_fail(b->arguments, &error);
     return CLI_SUCCESS;
 }
@@ -399,7 +402,7 @@ static int print_text(const bench *b, const summary *s)
     static const char *const modes[] = {"pretraining", "supervised training", "inference",
                                         "encoder alone"};
     char text[32];
-    printf("%s, %s: ", b->config.name, modes[b->o->mode]);
+    printf("%s, %s: ", CLI_SHOWN(b->config.name), modes[b->o->mode]);
     if (step_images(b) > b->batch) printf("%lld times ", (long long)b->o->accumulate);
     printf("batch %lld of %d x %d pixels", (long long)b->batch, e->height, e->width);
     if (masks(b)) printf(", %d of %d cells visible", e->visible_cells, cells_of(b));

@@ -11,6 +11,7 @@
 #include "json.h"
 #include "progress.h"
 #include "shared.h"
+#include "shown.h"
 
 struct collapse_values {
     fcmae_texts checkpoints, names;
@@ -242,7 +243,7 @@ static int print_results(const session *s)
         char verdict[800];
         fcmae_collapse_state state = fcmae_collapse_verdict(s->models[i].collapse, verdict,
                                                             sizeof verdict);
-        if (!s->o->json) printf("%s\n    %s\n", s->models[i].label, verdict);
+        if (!s->o->json) printf("%s\n    %s\n", CLI_SHOWN(s->models[i].label), verdict);
         cli_json_append(&models,
                         json_pack("{s:o, s:s, s:s}", "label", cli_json_text(s->models[i].label),
                                   "state", states[state], "verdict", verdict));
@@ -252,7 +253,8 @@ static int print_results(const session *s)
                                                       s->o->output, "images", (json_int_t)s->done,
                                                       "seconds", s->seconds, "models", models));
     json_decref(models);
-    printf("%lld images in %.1f s; results in %s\n", (long long)s->done, s->seconds, s->o->output);
+    printf("%lld images in %.1f s; results in %s\n", (long long)s->done, s->seconds,
+           CLI_SHOWN(s->o->output));
     return cli_finish(s->arguments);
 }
 

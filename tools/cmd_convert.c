@@ -8,6 +8,7 @@
 #include "json.h"
 #include "progress.h"
 #include "shared.h"
+#include "shown.h"
 
 struct convert_values {
     const char *input, *output, *key;
@@ -68,9 +69,10 @@ static void print_report(FILE *stream, const fcmae_load_report *report, int most
     int shown = 0;
     for (int i = 0; i < report->count && shown < most; i++, shown++) {
         const fcmae_mismatch *line = &report->entries[i];
-        fprintf(stream, "  %-15s %s", fcmae_mismatch_name(line->kind), line->name);
-        if (line->found[0]) fprintf(stream, " %s", line->found);
-        if (line->expected[0] && line->found[0]) fprintf(stream, " instead of %s", line->expected);
+        fprintf(stream, "  %-15s %s", fcmae_mismatch_name(line->kind), CLI_SHOWN(line->name));
+        if (line->found[0]) fprintf(stream, " %s", CLI_SHOWN(line->found));
+        if (line->expected[0] && line->found[0])
+            fprintf(stream, " instead of %s", CLI_SHOWN(line->expected));
         fputc('\n', stream);
     }
     if (report->count > shown) fprintf(stream, "  ... and %d more\n", report->count - shown);
@@ -101,8 +103,8 @@ static int print_result(const cli_arguments *arguments, const fcmae_convert_resu
         left += result->report.entries[i].kind == FCMAE_TENSOR_IGNORED;
         fresh += result->report.entries[i].kind == FCMAE_TENSOR_KEPT;
     }
-    printf("%s: ConvNeXt V%d %s, %s", result->path, result->config.version, result->config.name,
-           kind_name(&result->config));
+    printf("%s: ConvNeXt V%d %s, %s", CLI_SHOWN(result->path), result->config.version,
+           CLI_SHOWN(result->config.name), kind_name(&result->config));
     if (fcmae_config_has_part(&result->config, FCMAE_PART_HEAD))
         printf(" of %d classes", result->config.classes);
     printf(", %d tensors, %s\n", result->tensors,

@@ -7,6 +7,7 @@
 #include "dense.h"
 #include "json.h"
 #include "shared.h"
+#include "shown.h"
 
 struct embed_values {
     struct cli_dense_values dense;
@@ -66,7 +67,7 @@ static int print_result(const cli_dense *d, const struct embed_values *o,
                                                       "images", (json_int_t)result->images,
                                                       "bad_files", (json_int_t)result->bad_files,
                                                       "images_per_s", result->images_per_s));
-    printf("%" PRId64 " images to %s, %.1f images/s", result->images, o->output,
+    printf("%" PRId64 " images to %s, %.1f images/s", result->images, CLI_SHOWN(o->output),
            result->images_per_s);
     if (result->bad_files > 0) printf(", %" PRId64 " unreadable files left out", result->bad_files);
     printf("\n");
@@ -89,9 +90,12 @@ static int run(const cli_arguments *arguments)
         wish.classes = 1;
     }
     cli_stop_on_signals();
-    fcmae_status status = cli_dense_load(&d, arguments, &wish, &error);
-    const fcmae_dataset_options plain = {.log = d.pass.log};
-    if (status == FCMAE_OK) status = fcmae_dataset_open(&dataset, o->dense.data, &plain, &error);
+    const fcmae_dataset_options plain = {.log = cli_progress_log(&d.bar)};
+    fcmae_status status = fcmae_dataset_open(&dataset, o->dense.data, &plain, &error);
+    if (status == FCMAE_OK) {
+        wish.images = fcmae_dataset_count(dataset);
+        status = cli_dense_load(&d, arguments, &wish, &error);
+    }
     if (status == FCMAE_OK) {
         cli_dense_bar(&d, "embed", fcmae_dataset_count(dataset));
         status = fcmae_features_write(d.model, dataset, &d.pass, output, stage, o->output, &result,

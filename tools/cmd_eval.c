@@ -8,6 +8,7 @@
 #include "dense.h"
 #include "json.h"
 #include "shared.h"
+#include "shown.h"
 
 struct eval_values {
     struct cli_dense_values dense;
@@ -63,7 +64,8 @@ static int print_json(const cli_dense *d, const struct eval_values *o, const fcm
         cli_json_append(
             &confusions,
             json_pack("{s:o, s:o, s:I}", "class",
-                      cli_json_text(cli_class_name(d, e->confusions[i].label, a, 64)), "predicted",
+                      cli_json_text(CLI_SHOWN(cli_class_name(d, e->confusions[i].label, a, 64))),
+                      "predicted",
                       cli_json_text(cli_class_name(d, e->confusions[i].predicted, b, 64)), "images",
                       (json_int_t)e->confusions[i].images));
     double images = (double)e->pass.images;
@@ -91,14 +93,15 @@ static int print_text(const cli_dense *d, const struct eval_values *o, const fcm
         printf("%" PRId64 " unreadable files were left out\n", e->pass.bad_files);
     for (int k = 0; o->per_class && k < e->classes; k++)
         if (e->class_images[k] > 0)
-            printf("  %-40s %7.2f %%  %" PRId64 " of %" PRId64 "\n", cli_class_name(d, k, a, 64),
+            printf("  %-40s %7.2f %%  %" PRId64 " of %" PRId64 "\n",
+                   CLI_SHOWN(cli_class_name(d, k, a, 64)),
                    percent(e->class_top1[k], e->class_images[k]), e->class_top1[k],
                    e->class_images[k]);
     if (o->confusions > 0 && e->confusion_count > 0) printf("Most frequent confusions:\n");
     for (int64_t i = 0; i < e->confusion_count && i < o->confusions; i++)
         printf("  %" PRId64 " of class %s taken for %s\n", e->confusions[i].images,
-               cli_class_name(d, e->confusions[i].label, a, 64),
-               cli_class_name(d, e->confusions[i].predicted, b, 64));
+               CLI_SHOWN(cli_class_name(d, e->confusions[i].label, a, 64)),
+               CLI_SHOWN(cli_class_name(d, e->confusions[i].predicted, b, 64)));
     return cli_finish(d->arguments);
 }
 

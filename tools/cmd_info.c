@@ -11,6 +11,7 @@
 #include "json.h"
 #include "memory_report.h"
 #include "shared.h"
+#include "shown.h"
 
 struct info_values {
     const char *model, *input_size, *key;
@@ -138,7 +139,7 @@ static void print_model(const description *d)
 {
     const fcmae_model_config *c = &d->config;
     char text[32];
-    printf("ConvNeXt V%d %s\n", c->version, c->name);
+    printf("ConvNeXt V%d %s\n", c->version, CLI_SHOWN(c->name));
     printf("  depths            %d, %d, %d, %d\n", c->depths[0], c->depths[1], c->depths[2],
            c->depths[3]);
     printf("  dims              %d, %d, %d, %d\n", c->dims[0], c->dims[1], c->dims[2], c->dims[3]);
@@ -212,7 +213,7 @@ static void print_tensor(const char *name, const int64_t *shape, int rank, const
         used += (size_t)snprintf(text + used, sizeof text - used, "%s%" PRId64, i ? ", " : "",
                                  shape[i]);
     snprintf(text + used, sizeof text - used, ")");
-    printf("  %-52s %-22s %s\n", name, text, type);
+    printf("  %-52s %-22s %s\n", CLI_SHOWN(name), text, type);
 }
 
 static json_t *tensor_json(const char *name, const int64_t *shape, int rank, const char *type)
@@ -301,8 +302,8 @@ static void print_report(const fcmae_load_report *report, bool all)
             return;
         }
         const fcmae_mismatch *m = &report->entries[i];
-        printf("  %-12s %s %s%s%s\n", fcmae_mismatch_name(m->kind), m->name, m->found,
-               m->expected[0] ? " expected " : "", m->expected);
+        printf("  %-12s %s %s%s%s\n", fcmae_mismatch_name(m->kind), CLI_SHOWN(m->name),
+               CLI_SHOWN(m->found), m->expected[0] ? " expected " : "", CLI_SHOWN(m->expected));
     }
 }
 
@@ -310,13 +311,14 @@ static void print_file(const char *path, const fcmae_checkpoint *checkpoint, boo
 {
     const fcmae_checkpoint_info *info = fcmae_checkpoint_describe(checkpoint);
     char text[32];
-    printf("%s: %s file, %d tensors\n", path, fcmae_container_name(info->container), info->tensors);
+    printf("%s: %s file, %d tensors\n", CLI_SHOWN(path), fcmae_container_name(info->container),
+           info->tensors);
     if (!info->recognised) {
         printf("  no ConvNeXt parameters in it\n");
         return;
     }
     printf("  naming            %s%s%s\n", fcmae_layout_name(info->layout),
-           info->key[0] ? ", under the key " : "", info->key);
+           info->key[0] ? ", under the key " : "", CLI_SHOWN(info->key));
     printf("  parameters        %s values in %d tensors, mostly %s\n",
            cli_grouped(info->values, text, sizeof text), info->parameters,
            fcmae_dtype_name(info->dtype));
@@ -329,7 +331,7 @@ static void print_file(const char *path, const fcmae_checkpoint *checkpoint, boo
                                                                 &count);
     if (count > 0) printf("Metadata\n");
     for (int i = 0; i < count; i++)
-        printf("  %-17s %.*s%s\n", metadata[i].key, 200, metadata[i].value,
+        printf("  %-17s %.*s%s\n", CLI_SHOWN(metadata[i].key), 200, CLI_SHOWN(metadata[i].value),
                strlen(metadata[i].value) > 200 ? " ..." : "");
     putchar('\n');
 }
@@ -459,7 +461,7 @@ static int run(const cli_arguments *arguments)
     if (status != FCMAE_OK) return cli_fail(arguments, &error);
     const char *file = fcmae_checkpoint_describe(checkpoint)->path;
     if (!arguments->quiet && strcmp(file, o->model) != 0)
-        fprintf(stderr, "%s stands for %s\n", o->model, file);
+        fprintf(stderr, "%s stands for %s\n", CLI_SHOWN(o->model), CLI_SHOWN(file));
     int result = info_checkpoint(arguments, checkpoint);
     fcmae_checkpoint_close(&checkpoint);
     return result;

@@ -11,6 +11,7 @@
 #include "json.h"
 #include "parity.h"
 #include "shared.h"
+#include "shown.h"
 
 struct parity_values {
     const char *file;
@@ -136,15 +137,15 @@ static int print_text(const cli_arguments *arguments, const comparisons *list)
            "where the error is largest: expected, computed");
     for (int i = 0; i < list->count; i++) {
         const comparison *c = &list->items[i];
-        printf("%-46s %10.3e %10.3e %10.3e  %s %s %.9g, %.9g\n", c->name, c->magnitude, c->error,
-               relative(c), c->pass ? "PASS" : "FAIL", place(c, text, sizeof text), c->expected,
-               c->computed);
+        printf("%-46s %10.3e %10.3e %10.3e  %s %s %.9g, %.9g\n", CLI_SHOWN(c->name), c->magnitude,
+               c->error, relative(c), c->pass ? "PASS" : "FAIL", place(c, text, sizeof text),
+               c->expected, c->computed);
     }
     const comparison *worst = worst_of(list);
     int failed = failures(list);
     printf("%s: %d of %d tensors within %g; the worst relative error is %.3e, %s\n",
            failed ? "FAIL" : "PASS", list->count - failed, list->count, list->tolerance,
-           relative(worst), worst->name);
+           relative(worst), CLI_SHOWN(worst->name));
     int result = cli_finish(arguments);
     return failed ? CLI_FAILURE : result;
 }

@@ -9,6 +9,7 @@
 #include "dense.h"
 #include "json.h"
 #include "shared.h"
+#include "shown.h"
 
 struct predict_values {
     struct cli_dense_values dense;
@@ -61,7 +62,7 @@ static fcmae_status show(void *cookie, const fcmae_pass_batch *batch, fcmae_erro
                                       (int)p->o->top, best, probability);
         fcmae_dataset_name(p->dataset, batch->samples.indices[i], name, sizeof name);
         json_t *top = json_array();
-        if (!p->o->json) printf("%s\n", name);
+        if (!p->o->json) printf("%s\n", CLI_SHOWN(name));
         for (int k = 0; k < found; k++) {
             const char *class_name = cli_class_name(&p->dense, best[k], text, sizeof text);
             if (p->o->json)
@@ -69,7 +70,7 @@ static fcmae_status show(void *cookie, const fcmae_pass_batch *batch, fcmae_erro
                                                 cli_json_text(class_name), "output", best[k],
                                                 "probability", cli_json_figure(probability[k])));
             else
-                printf("  %6.2f %%  %s\n", 100 * probability[k], class_name);
+                printf("  %6.2f %%  %s\n", 100 * probability[k], CLI_SHOWN(class_name));
         }
         cli_json_append(&p->list,
                         json_pack("{s:o, s:o}", "image", cli_json_text(name), "classes", top));

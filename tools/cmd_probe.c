@@ -10,6 +10,7 @@
 #include "frozen.h"
 #include "json.h"
 #include "shared.h"
+#include "shown.h"
 
 struct probe_values {
     struct cli_dense_values dense;
@@ -139,7 +140,7 @@ static int print_result(const cli_frozen *f, const fcmae_probe *probe,
                100 * probe->held_out_accuracy[i]);
     printf("rate %g on all training images: top-1 %.2f %% (+- %.2f), training loss %.4f\n",
            probe->rate, top1, cli_binomial_error(correct, images), probe->training_loss);
-    if (o->output) printf("Classifier: %s\n", o->output);
+    if (o->output) printf("Classifier: %s\n", CLI_SHOWN(o->output));
     return cli_finish(arguments);
 }
 

@@ -7,6 +7,7 @@
 #include "json.h"
 #include "progress.h"
 #include "shared.h"
+#include "shown.h"
 
 struct reconstruct_values {
     const char *checkpoint, *data, *output, *key;
@@ -84,7 +85,7 @@ static int print_result(const cli_arguments *arguments, const fcmae_reconstructi
                               json_pack("{s:s, s:i, s:o, s:o}", "output", o->output, "count", count,
                                         "loss", cli_json_figure(loss), "images", list));
     json_decref(list);
-    printf("%s: %d images, mean loss %.4f on removed patches\n", o->output, count, loss);
+    printf("%s: %d images, mean loss %.4f on removed patches\n", CLI_SHOWN(o->output), count, loss);
     return cli_finish(arguments);
 }
 

@@ -4,6 +4,7 @@
 #include "commands.h"
 #include "fcmae/fcmae.h"
 #include "progress.h"
+#include "shown.h"
 
 struct report_values {
     fcmae_texts runs;
@@ -32,7 +33,7 @@ static int run(const cli_arguments *arguments)
         return cli_usage_error(arguments->command, "the path of the page is too long");
     if (fcmae_report_write(o->runs.items, o->runs.count, path, &log, &error) != FCMAE_OK)
         return cli_fail(arguments, &error);
-    printf("%s\n", path);
+    printf("%s\n", CLI_SHOWN(path));
     return cli_finish(arguments);
 }
 

@@ -5,6 +5,7 @@
 #include "fcmae/data.h"
 #include "json.h"
 #include "shared.h"
+#include "shown.h"
 
 struct synth_values {
     const char *output;
@@ -75,8 +76,8 @@ static int run(const cli_arguments *arguments)
                                         classes, "train", (json_int_t)counts[0], "val",
                                         (json_int_t)counts[1], "size", (json_int_t)o->size));
     printf("%s: %lld training and %lld validation images of %d classes, %lld x %lld pixels\n",
-           o->output, (long long)counts[0], (long long)counts[1], classes, (long long)o->size,
-           (long long)o->size);
+           CLI_SHOWN(o->output), (long long)counts[0], (long long)counts[1], classes,
+           (long long)o->size, (long long)o->size);
     return cli_finish(arguments);
 }
 

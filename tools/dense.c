@@ -58,12 +58,32 @@ static void set_pass(cli_dense *d, const struct cli_dense_values *o, const cli_a
     if (cli_given(arguments, "bad-share")) d->pass.bad_share = o->bad_share > 0 ? o->bad_share : -1;
 }
 
-static fcmae_status fresh_network(cli_dense *d, const cli_dense_wish *wish, fcmae_error *error)
+/** Before a large network is drawn, which takes long: whether it has room. */
+static fcmae_status check_memory(const struct cli_dense_values *o, const cli_dense_wish *wish,
+                                 const fcmae_model_config *config, fcmae_error *error)
+{
+    int64_t batch = wish->images > 0 && wish->images < o->batch_size ? wish->images : o->batch_size;
+    int side = o->input_size > 0 ? (int)o->input_size : CLI_INPUT;
+    const fcmae_engine_options options = {.height = side,
+                                          .width = side,
+                                          .batch = (int)batch,
+                                          .threads = (int)o->threads,
+                                          .precision = (fcmae_precision)o->precision};
+    fcmae_engine_plan_info plan;
+    fcmae_status status = fcmae_engine_plan(config, &options, &plan, error);
+    if (status != FCMAE_OK) return status;
+    return cli_check_memory((double)plan.total_bytes,
+                            "a smaller --input-size, --batch-size or model", error);
+}
+
+static fcmae_status fresh_network(cli_dense *d, const struct cli_dense_values *o,
+                                  const cli_dense_wish *wish, fcmae_error *error)
 {
     fcmae_model_config config;
     fcmae_status status = fcmae_preset_load(wish->model, &config, error);
     config.objective = "classify";
     config.classes = wish->classes;
+    if (status == FCMAE_OK) status = check_memory(o, wish, &config, error);
     if (status == FCMAE_OK) status = fcmae_model_create(&d->model, &config, error);
     if (status == FCMAE_OK) fcmae_model_initialise(d->model, wish->seed);
     return status;
@@ -98,7 +118,7 @@ fcmae_status cli_dense_load(cli_dense *d, const cli_arguments *arguments,
     d->arguments = arguments;
     fcmae_status status = FCMAE_OK;
     if (wish->model && strcmp(o->checkpoint, "none") == 0) {
-        status = fresh_network(d, wish, error);
+        status = fresh_network(d, o, wish, error);
     } else {
         status = cli_find_checkpoint(arguments, o->checkpoint, d->path, sizeof d->path, error);
         if (status == FCMAE_OK) status = inspect(d, o->key, wish, lenient, &size, error);

@@ -85,6 +85,7 @@ typedef struct cli_dense_wish {
     const char *model;      /**< preset for the checkpoint "none" */
     uint64_t seed;          /**< for what is drawn freshly */
     const char *names_file; /**< class names instead of the checkpoint's, or NULL */
+    int64_t images;         /**< that it will see, or 0: they bound its batch */
 } cli_dense_wish;
 
 /** Loads a classifier and sets the pass options from the command's. */

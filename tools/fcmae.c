@@ -13,6 +13,7 @@
 #include "help.h"
 #include "json.h"
 #include "manual.h"
+#include "shown.h"
 
 static void print_overview(FILE *stream)
 {
@@ -48,7 +49,7 @@ static int unknown_command(const char *name)
     for (int i = 0; count < MOST && cli_command_at(i, &command); i++)
         names[count++] = command.set->name;
     const char *near = fcmae_suggest(name, names, count);
-    fprintf(stderr, "fcmae: unknown command '%s'", name);
+    fprintf(stderr, "fcmae: unknown command '%s'", CLI_SHOWN(name));
     if (near) fprintf(stderr, "; did you mean '%s'?", near);
     fputs("\n'fcmae help' lists the commands.\n", stderr);
     return CLI_USAGE;

@@ -69,8 +69,12 @@ fcmae_status cli_frozen_collect(cli_frozen *f, const cli_arguments *arguments,
     if (status == FCMAE_OK)
         status = fcmae_class_names_of_dataset(&f->classes_of_folder, training, error);
     f->classes = f->classes_of_folder.count;
-    const cli_dense_wish network = {
-        .classes = f->classes, .fresh_head = true, .model = wish->model, .seed = wish->seed};
+    const cli_dense_wish network = {.classes = f->classes,
+                                    .fresh_head = true,
+                                    .model = wish->model,
+                                    .seed = wish->seed,
+                                    .images = status == FCMAE_OK ? fcmae_dataset_count(training)
+                                                                 : 0};
     if (status == FCMAE_OK) status = cli_dense_load(&f->dense, arguments, &network, error);
     if (status == FCMAE_OK) status = collect(f, training, validation, wish, error);
     fcmae_dataset_close(&training);

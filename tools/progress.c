@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "fcmae/measure.h"
+#include "shown.h"
 
 /* Seconds between two drawings: a bar should move, a log file should stay readable. */
 static const double terminal_interval = 0.1, plain_interval = 30;
@@ -147,7 +148,8 @@ static void write_remark(void *cookie, fcmae_log_level level, const char *messag
     if (progress->drawn) fputs("\r\033[K", stderr);
     progress->drawn = false;
     if (level == FCMAE_LOG_WARNING || progress->active)
-        fprintf(stderr, "%s%s\n", level == FCMAE_LOG_WARNING ? "warning: " : "", message);
+        fprintf(stderr, "%s%s\n", level == FCMAE_LOG_WARNING ? "warning: " : "",
+                CLI_SHOWN(message));
 }
 
 fcmae_log cli_progress_log(cli_progress *progress)

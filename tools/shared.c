@@ -10,6 +10,7 @@
 #include "fcmae/checkpoint.h"
 #include "fcmae/train.h"
 #include "progress.h"
+#include "shown.h"
 
 enum { LARGEST_SIDE = 8192 };
 
@@ -43,7 +44,7 @@ fcmae_status cli_find_checkpoint(const cli_arguments *arguments, const char *giv
 {
     fcmae_status status = fcmae_checkpoint_find(given, path, size, error);
     if (status == FCMAE_OK && !arguments->quiet && strcmp(given, path) != 0)
-        fprintf(stderr, "%s stands for %s\n", given, path);
+        fprintf(stderr, "%s stands for %s\n", CLI_SHOWN(given), CLI_SHOWN(path));
     return status;
 }
 
@@ -55,7 +56,7 @@ static void remark_unexpected(const fcmae_load_report *report)
         if (report->entries[i].kind != FCMAE_TENSOR_UNEXPECTED) continue;
         if (count < SHOWN)
             fprintf(stderr, "%s%s", count ? ", " : "left out, since they are none of a ConvNeXt: ",
-                    report->entries[i].name);
+                    CLI_SHOWN(report->entries[i].name));
         count++;
     }
     if (count > SHOWN) fprintf(stderr, " and %d more tensors", count - SHOWN);
@@ -67,12 +68,12 @@ void cli_remark_contents(const cli_arguments *arguments, const fcmae_checkpoint_
 {
     if (arguments->quiet) return;
     if (info->key && strchr(info->key, '.'))
-        fprintf(stderr, "the network stands under %s in the file\n", info->key);
+        fprintf(stderr, "the network stands under %s in the file\n", CLI_SHOWN(info->key));
     if (info->average)
         fprintf(stderr,
                 "the file also holds averaged weights (%s), which are often the better ones: "
                 "--key ema takes them\n",
-                info->average);
+                CLI_SHOWN(info->average));
     if (lenient) remark_unexpected(&info->report);
 }
 
@@ -122,13 +123,12 @@ fcmae_status cli_error(fcmae_error *error, fcmae_status status, const char *form
     return status;
 }
 
-fcmae_status cli_check_memory(double bytes, fcmae_error *error)
+fcmae_status cli_check_memory(double bytes, const char *advice, fcmae_error *error)
 {
     double machine = (double)fcmae_measure_physical_memory();
     if (machine <= 0 || bytes <= machine) return FCMAE_OK;
     char need[32], have[32];
-    return cli_error(error, FCMAE_ERR_MEMORY,
-                     "this needs %s of memory, but the machine has %s; choose fewer --lanes, a "
-                     "smaller --micro-batch or a smaller model",
-                     cli_bytes(bytes, need, sizeof need), cli_bytes(machine, have, sizeof have));
+    return cli_error(
+        error, FCMAE_ERR_MEMORY, "this needs %s of memory, but the machine has %s; choose %s",
+        cli_bytes(bytes, need, sizeof need), cli_bytes(machine, have, sizeof have), advice);
 }

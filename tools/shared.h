@@ -58,7 +58,7 @@ const char *cli_grouped(int64_t value, char *text, int size);
 fcmae_status cli_error(fcmae_error *error, fcmae_status status, const char *format, ...)
     FCMAE_PRINTF(3, 4);
 
-/** Fails with a sentence if `bytes` exceed the machine's memory. */
-fcmae_status cli_check_memory(double bytes, fcmae_error *error);
+/** Fails with a sentence if `bytes` exceed the machine's memory. @param advice  "choose ..." */
+fcmae_status cli_check_memory(double bytes, const char *advice, fcmae_error *error);
 
 #endif

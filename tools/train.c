@@ -12,6 +12,7 @@
 #include "json.h"
 #include "progress.h"
 #include "shared.h"
+#include "shown.h"
 #include "stop.h"
 
 /** Figures that stay in sight until they are measured again. */
@@ -43,12 +44,12 @@ static void show_plan(void *cookie, const fcmae_train_plan *plan)
                 plan->engine.options.lanes, plan->engine.options.micro_batch,
                 cli_bytes((double)plan->total_bytes, memory, sizeof memory));
         if (plan->recipe[0])
-            fprintf(stderr, "%s%s%s\n", plan->recipe,
+            fprintf(stderr, "%s%s%s\n", CLI_SHOWN(plan->recipe),
                     plan->seconds > 0 ? "; it will take about " : "",
                     plan->seconds > 0 ? cli_duration(plan->seconds, time, sizeof time) : "");
         if (plan->resumed_from[0])
             fprintf(stderr, "continues after update %" PRId64 " from %s\n", plan->first_step,
-                    plan->resumed_from);
+                    CLI_SHOWN(plan->resumed_from));
     }
     s->started = fcmae_measure_seconds();
     cli_progress_start(&s->bar, s->arguments, name, "step", plan->first_step, plan->steps);
@@ -112,13 +113,14 @@ static int print_result(const session *s, const fcmae_train_result *r)
     fcmae_options_text(s->arguments->options, "output", run, sizeof run);
     if (s->arguments->json) return print_json(s, run, r, rate);
     if (r->updates == 0)
-        printf("Nothing was left to do: update %" PRId64 " is in %s\n", r->step, r->checkpoint);
+        printf("Nothing was left to do: update %" PRId64 " is in %s\n", r->step,
+               CLI_SHOWN(r->checkpoint));
     else
         printf("Update %" PRId64 ", loss %.4f (mean of this sitting %.4f), %.1f images/s, %s, peak "
                "memory %s\nCheckpoint: %s\n",
                r->step, r->loss, r->mean_loss, rate, cli_duration(taken, time, sizeof time),
                cli_bytes((double)fcmae_measure_peak_memory(), memory, sizeof memory),
-               r->checkpoint[0] ? r->checkpoint : "none yet");
+               r->checkpoint[0] ? CLI_SHOWN(r->checkpoint) : "none yet");
     if (r->summary) printf("%s\n", r->summary);
     return cli_finish(s->arguments);
 }
@@ -147,7 +149,7 @@ int cli_train(const cli_arguments *arguments)
     bool interrupted = status == FCMAE_ERR_INTERRUPTED;
     if (interrupted)
         fprintf(stderr, "fcmae %s: %s; the same command goes on from there\n",
-                arguments->command->set->name, error.message);
+                arguments->command->set->name, CLI_SHOWN(error.message));
     if (status == FCMAE_OK || interrupted)
         code = print_result(&s, &result);
     else

@@ -30,7 +30,7 @@ fcmae_status fcmae_file_read(fcmae_buffer *buffer, const char *path, size_t limi
                              fcmae_error *error);
 
 /** Behind the name of a file that is being written. */
-#define FCMAE_TEMPORARY ".tmp"
+#define FCMAE_TEMPORARY ".fcmae.tmp"
 
 /**
  * A file under a temporary name beside its final one, locked (flock) while its process lives: what

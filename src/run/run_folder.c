@@ -18,6 +18,7 @@
 
 #define WEIGHTS_END ".safetensors"
 #define STATE_END ".state.safetensors"
+#define TEMPORARY ".tmp" /* FCMAE_TEMPORARY, and what earlier versions left */
 
 static bool ends_with(const char *text, const char *end)
 {
@@ -60,19 +61,43 @@ fcmae_status fcmae_state_of_weights(const char *weights, char *path, fcmae_error
     return FCMAE_OK;
 }
 
-/** mkdir -p; false with errno set. @param made  [out] whether the last folder is new */
-static bool make_folders(const char *path, bool *made)
+/** Removes the lowest `count` folders of a path as far as they are empty. */
+static void remove_empty(const char *path, int count)
 {
     char part[FCMAE_PATH];
     snprintf(part, sizeof part, "%s", path);
-    for (char *slash = part + 1; *slash; slash++) {
-        if (*slash != '/') continue;
-        *slash = 0;
-        if (mkdir(part, 0777) != 0 && errno != EEXIST) return false;
-        *slash = '/';
+    for (char *slash = part; count > 0 && slash && rmdir(part) == 0; count--) {
+        slash = strrchr(part, '/');
+        while (slash && slash > part && slash[-1] == '/') slash--;
+        if (slash) *slash = 0;
     }
-    *made = mkdir(part, 0777) == 0;
-    return *made || errno == EEXIST;
+}
+
+/** mkdir -p; false with errno set. @param made  [out] how many of the lowest folders are new */
+static bool make_folders(const char *path, int *made)
+{
+    char part[FCMAE_PATH];
+    snprintf(part, sizeof part, "%s", path);
+    *made = 0;
+    for (char *slash = part + 1;; slash++) {
+        if (*slash != '/' && *slash) continue;
+        char end = *slash;
+        *slash = 0;
+        if (mkdir(part, 0777) == 0) {
+            ++*made;
+        } else if (errno != EEXIST) {
+            int reason = errno;
+            *slash = 0;
+            char *last = strrchr(part, '/'); /* those above it */
+            if (last) *last = 0;
+            remove_empty(part, *made);
+            *made = 0;
+            errno = reason;
+            return false;
+        }
+        *slash = end;
+        if (!end) return true;
+    }
 }
 
 static int ascending(const void *a, const void *b)
@@ -105,7 +130,7 @@ static fcmae_status remove_temporary(fcmae_run_folder *folder, const char *name,
     (void)limit;
     (void)error;
     static const char *const ours[] = {"checkpoint-", "latest", "config.json", "best."};
-    if (!ends_with(name, FCMAE_TEMPORARY)) return FCMAE_OK;
+    if (!ends_with(name, TEMPORARY)) return FCMAE_OK;
     for (int i = 0; i < 4; i++)
         if (strncmp(name, ours[i], strlen(ours[i])) == 0)
             unlinkat(folder->descriptor, name, 0); /* a leftover does no harm if this fails */
@@ -175,9 +200,9 @@ fcmae_status fcmae_run_folder_open(fcmae_run_folder *folder, const char *path, f
 
 void fcmae_run_folder_close(fcmae_run_folder *folder)
 {
-    if (folder->made) rmdir(folder->path); /* does so only if it is empty */
+    remove_empty(folder->path, folder->made);
     if (folder->descriptor >= 0) close(folder->descriptor);
-    folder->made = false;
+    folder->made = 0;
     free(folder->steps);
     folder->descriptor = -1;
     folder->steps = NULL;

@@ -18,8 +18,8 @@ enum { FCMAE_PATH = 4096 };
 typedef struct fcmae_run_folder {
     char path[FCMAE_PATH - 64]; /**< leaves room for the names of the files */
     int descriptor;             /**< of the folder itself, locked: one process trains in a folder */
-    bool made;                  /**< by this process: removed again if nothing comes into it  */
-    int64_t *steps;             /**< of checkpoints with both files, ascending                    */
+    int made; /**< so many of the lowest folders are new: removed if nothing comes into them */
+    int64_t *steps; /**< of checkpoints with both files, ascending                    */
     int count;
 } fcmae_run_folder;
 

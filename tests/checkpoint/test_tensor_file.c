@@ -193,7 +193,7 @@ static fcmae_status fill_and_damage(void *cookie, int index, void *bytes, fcmae_
 {
     memset(bytes, 0, 1 << 16);
     char path[300];
-    snprintf(path, sizeof path, "%s.tmp", test_path("spoilt"));
+    snprintf(path, sizeof path, "%s" FCMAE_TEMPORARY, test_path("spoilt"));
     FILE *file = index > 0 ? fopen(path, "r+b") : NULL; /* the header has left the buffer */
     if (!file) return FCMAE_OK;
     char header[256] = "";

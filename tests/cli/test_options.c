@@ -10,6 +10,7 @@
 #include "fcmae/train.h"
 #include "progress.h"
 #include "shared.h"
+#include "shown.h"
 #include "support/suite.h"
 
 struct values {
@@ -250,8 +251,33 @@ START_TEST(formats)
 }
 END_TEST
 
+/* Names may hold any bytes; nothing of them reaches a terminal that is no letter to it. */
+START_TEST(control_characters_are_spelled)
+{
+    static const char *const cases[][2] = {
+        {"photos/caf\xc3\xa9.jpg", "photos/caf\xc3\xa9.jpg"},
+        {"a\nfcmae: fine", "a\\nfcmae: fine"},
+        {"\033[31m\r\t\177", "\\x1b[31m\\x0d\\x09\\x7f"},
+        {"\xc2\x9b"
+         "2J",
+         "\\xc2\\x9b2J"},
+        {"\x9b"
+         "2J\xe9t\xe9",
+         "\\x9b2J\xe9t\xe9"},
+        {"\xe2\x82\xac \xf0\x9f\x90\x88 \xe2\x82", "\xe2\x82\xac \xf0\x9f\x90\x88 \xe2\\x82"},
+        {"", ""}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        ck_assert_str_eq(CLI_SHOWN(cases[i][0]), cases[i][1]);
+    ck_assert_ptr_eq(CLI_SHOWN(cases[0][0]), cases[0][0]);
+    static char long_name[3 * CLI_SHOWN_SIZE];
+    memset(long_name, '\n', sizeof long_name - 1);
+    ck_assert_uint_lt(strlen(CLI_SHOWN(long_name)), CLI_SHOWN_SIZE);
+}
+END_TEST
+
 static void add_tests(TCase *cases)
 {
+    tcase_add_test(cases, control_characters_are_spelled);
     tcase_add_test(cases, defaults_and_values);
     tcase_add_test(cases, mistakes_are_usage_errors);
     tcase_add_test(cases, files_come_behind_the_command_line);

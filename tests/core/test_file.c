@@ -14,11 +14,13 @@
 /* What a killed process left of a file goes with the next one; what a live one writes stays. */
 START_TEST(leftovers_are_removed_and_no_others)
 {
-    const char *path = test_path("file"), *left = test_path("file.tmp");
+    const char *path = test_path("file"), *left = test_path("file" FCMAE_TEMPORARY);
     fcmae_atomic_file first = {0}, second = {0};
-    write_bytes(left, "left", 4); /* nobody holds it */
+    write_bytes(test_path("file.tmp"), "mine", 4); /* somebody else's */
+    write_bytes(left, "left", 4);                  /* nobody holds it */
     ck_assert_int_eq(fcmae_file_write(path, "new", 3, NULL), FCMAE_OK);
     ck_assert_int_ne(access(left, F_OK), 0);
+    ck_assert_int_eq(access(test_path("file.tmp"), F_OK), 0);
     ck_assert_int_eq(fcmae_atomic_open(&first, path, NULL), FCMAE_OK);
     ck_assert_str_eq(first.temporary, left);
     pid_t other = fork();
@@ -52,19 +54,21 @@ END_TEST
 /* A folder is complete or as it was, whatever was left beside it. */
 START_TEST(folders_are_complete_or_as_before)
 {
-    const char *path = test_path("folder"), *beside = test_path("folder.tmp");
+    const char *path = test_path("folder"), *beside = test_path("folder" FCMAE_TEMPORARY);
     fcmae_staging staging = {0}, other = {0};
     mkdir(beside, 0777);
-    write_bytes(test_path("folder.tmp/left"), "left", 4);
+    write_bytes(test_path("folder" FCMAE_TEMPORARY "/left"), "left", 4);
     ck_assert_int_eq(fcmae_staging_open(&staging, path, NULL), FCMAE_OK);
-    ck_assert_int_ne(access(test_path("folder.tmp/left"), F_OK), 0);
+    ck_assert_int_ne(access(test_path("folder" FCMAE_TEMPORARY "/left"), F_OK), 0);
     ck_assert_int_eq(fcmae_staging_open(&other, path, NULL), FCMAE_ERR_IO);
-    write_bytes(test_path("folder.tmp/a"), "a", 1);
+    write_bytes(test_path("folder" FCMAE_TEMPORARY "/a"), "a", 1);
     fcmae_staging_discard(&staging);
     ck_assert(access(path, F_OK) != 0 && access(beside, F_OK) != 0);
     for (int round = 0; round < 2; round++) { /* the second time it exists */
         ck_assert_int_eq(fcmae_staging_open(&staging, path, NULL), FCMAE_OK);
-        write_bytes(test_path(round ? "folder.tmp/b" : "folder.tmp/a"), "ab", 2);
+        write_bytes(
+            test_path(round ? "folder" FCMAE_TEMPORARY "/b" : "folder" FCMAE_TEMPORARY "/a"), "ab",
+            2);
         ck_assert_int_eq(fcmae_staging_commit(&staging, NULL), FCMAE_OK);
         ck_assert_int_eq(access(test_path(round ? "folder/b" : "folder/a"), F_OK), 0);
         ck_assert_int_ne(access(beside, F_OK), 0);
@@ -86,7 +90,8 @@ START_TEST(a_full_disk_is_called_so)
         ck_assert_int_eq(fcmae_file_write(test_path("full"), bytes, size, &error), FCMAE_ERR_IO);
         ck_assert_msg(strstr(error.message, "File too large"), "%s", error.message);
     }
-    ck_assert(access(test_path("full"), F_OK) != 0 && access(test_path("full.tmp"), F_OK) != 0);
+    ck_assert(access(test_path("full"), F_OK) != 0 &&
+              access(test_path("full" FCMAE_TEMPORARY), F_OK) != 0);
 }
 END_TEST
 
