@@ -168,6 +168,14 @@ FCMAE_API const fcmae_checkpoint_info *fcmae_checkpoint_describe(
 /** FCMAE_OK if the file holds a ConvNeXt; else FCMAE_ERR_MISMATCH and what it holds instead. */
 FCMAE_API fcmae_status fcmae_checkpoint_expect_model(const fcmae_checkpoint *checkpoint,
                                                      fcmae_error *error);
+/**
+ * Reads every tensor of the file, used or not: compares it with the checksum that the file has of
+ * it, if it has one, and looks for parameters that are not finite. One tensor is in memory.
+ * @return FCMAE_ERR_FORMAT, FCMAE_ERR_NUMERIC: the sentence names the first tensor that is damaged;
+ *         FCMAE_ERR_IO, FCMAE_ERR_MEMORY.
+ */
+FCMAE_API fcmae_status fcmae_checkpoint_verify(const fcmae_checkpoint *checkpoint,
+                                               fcmae_error *error);
 /** The file below, for tensors and texts that are no parameters. */
 FCMAE_API const fcmae_tensor_file *fcmae_checkpoint_file(const fcmae_checkpoint *checkpoint);
 

@@ -10,6 +10,7 @@
 #include "core/memory.h"
 #include "core/status.h"
 #include "model/objective.h"
+#include "tensor/write.h"
 
 static void add_text(fcmae_config_texts *texts, const char *key, const char *format, ...)
     FCMAE_PRINTF(3, 4);
@@ -77,8 +78,7 @@ static fcmae_status fill(void *cookie, int index, void *bytes, fcmae_error *erro
         fcmae_kernel_export(parameter, sizeof(float), s->official, s->ordered);
         values = s->ordered;
     }
-    fcmae_dtype_narrow(tensor->dtype, tensor->count, values, bytes);
-    return FCMAE_OK;
+    return fcmae_tensor_narrow(tensor, values, bytes, error);
 }
 
 static void report_progress(void *cookie, uint64_t done, uint64_t total)

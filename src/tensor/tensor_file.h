@@ -76,6 +76,9 @@ struct fcmae_tensor_file {
     fcmae_pool pool;
 };
 
+/** F32, F16, BF16, F64. */
+bool fcmae_dtype_is_floating(fcmae_dtype dtype);
+
 /* listing.c: what readers build */
 
 /** Adds a section; *index receives its number. */

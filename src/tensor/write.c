@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "tensor/write.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,6 +48,21 @@ fcmae_status fcmae_contents_check(const fcmae_tensor_contents *contents, const c
                               tensor->name, path);
     }
     return check_names(contents, path, error);
+}
+
+fcmae_status fcmae_tensor_narrow(const fcmae_tensor *tensor, const float *values, void *bytes,
+                                 fcmae_error *error)
+{
+    /* what is rounded beyond the largest number becomes an infinity */
+    bool half = tensor->dtype == FCMAE_DTYPE_F16, brief = tensor->dtype == FCMAE_DTYPE_BF16;
+    float limit = half ? 65520.0f : 0x1.ffp127f;
+    for (int64_t i = 0; (half || brief) && i < tensor->count; i++)
+        if (fabsf(values[i]) >= limit)
+            return fcmae_fail(error, FCMAE_ERR_NUMERIC,
+                              "tensor %.200s holds %g, which is beyond the numbers of %s: take f32",
+                              tensor->name, (double)values[i], fcmae_dtype_name(tensor->dtype));
+    fcmae_dtype_narrow(tensor->dtype, tensor->count, values, bytes);
+    return FCMAE_OK;
 }
 
 fcmae_status fcmae_writer_open(fcmae_tensor_writer *writer, const char *path, fcmae_error *error)
