@@ -1,11 +1,15 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/** Looking at every tensor of a file, for those who describe it and use none. */
+/** Whether a file is what someone takes it for: every tensor as it was written, the network of a
+ *  preset. */
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "checkpoint/entries.h"
 #include "core/memory.h"
 #include "core/status.h"
+#include "fcmae/preset.h"
 #include "tensor/tensor_file.h"
 
 fcmae_status fcmae_checkpoint_verify(const fcmae_checkpoint *c, fcmae_error *error)
@@ -33,4 +37,31 @@ fcmae_status fcmae_checkpoint_verify(const fcmae_checkpoint *c, fcmae_error *err
     free(seen);
     free(values);
     return status;
+}
+
+/** What decides the encoder. */
+static const char *describe(const fcmae_model_config *c, char *text, size_t size)
+{
+    const int *depths = c->depths, *dims = c->dims;
+    snprintf(text, size,
+             "V%d, depths %d, %d, %d, %d, dims %d, %d, %d, %d, stem stride %d, image channels %d",
+             c->version, depths[0], depths[1], depths[2], depths[3], dims[0], dims[1], dims[2],
+             dims[3], c->stem_stride, c->channels);
+    return text;
+}
+
+fcmae_status fcmae_checkpoint_expect_preset(const fcmae_checkpoint *c, const char *preset,
+                                            fcmae_error *error)
+{
+    fcmae_model_config wanted;
+    char found_text[200], wanted_text[200];
+    FCMAE_TRY(fcmae_checkpoint_expect_model(c, error));
+    FCMAE_TRY(fcmae_preset_load(preset, &wanted, error));
+    describe(&c->info.config, found_text, sizeof found_text);
+    describe(&wanted, wanted_text, sizeof wanted_text);
+    if (strcmp(found_text, wanted_text) == 0) return FCMAE_OK;
+    return fcmae_fail(error, FCMAE_ERR_MISMATCH,
+                      "%.300s holds a ConvNeXt of %s, but model %.100s is one of %s: leave model "
+                      "out, or take another checkpoint",
+                      c->path, found_text, preset, wanted_text);
 }
