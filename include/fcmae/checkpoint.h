@@ -57,7 +57,8 @@ typedef struct fcmae_checkpoint_contents {
     int block_count;
     const fcmae_extra_tensor *extra;
     int extra_count;
-    const fcmae_metadata *metadata; /**< beside the model's configuration; keys must differ */
+    const fcmae_metadata *metadata; /**< beside the model's configuration; an entry takes the place
+                                         of one of the same key there */
     int metadata_count;
     void (*progress)(void *cookie, uint64_t done, uint64_t total); /**< bytes; may be NULL */
     void *cookie;

@@ -32,6 +32,21 @@ static fcmae_status check_names(const fcmae_tensor_contents *contents, const cha
     return status;
 }
 
+/** A text that is there twice would be read once, and the checksum of the header not agree. */
+static fcmae_status check_texts(const fcmae_tensor_contents *contents, const char *path,
+                                fcmae_error *error)
+{
+    for (int i = 0; i < contents->metadata_count; i++) {
+        const char *key = contents->metadata[i].key;
+        bool twice = contents->checksums && strcmp(key, FCMAE_CHECKSUMS) == 0;
+        for (int j = 0; j < i; j++) twice |= strcmp(key, contents->metadata[j].key) == 0;
+        if (twice)
+            return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                              "%s would hold two metadata entries called %s", path, key);
+    }
+    return FCMAE_OK;
+}
+
 fcmae_status fcmae_contents_check(const fcmae_tensor_contents *contents, const char *path,
                                   fcmae_error *error)
 {
@@ -47,6 +62,7 @@ fcmae_status fcmae_contents_check(const fcmae_tensor_contents *contents, const c
             return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "tensor %s for %s has an impossible shape",
                               tensor->name, path);
     }
+    FCMAE_TRY(check_texts(contents, path, error));
     return check_names(contents, path, error);
 }
 
