@@ -35,7 +35,7 @@ static const fcmae_option options[] = {
              "final LayerNorm. stage1 to stage4: mean over the sites after a stage. map: the "
              "encoder's output, (images, channels, height, width). logits: the classifier's."},
     {"model", FCMAE_OPTION_TEXT, AT(model), .fallback = "atto", .unit = "NAME|FILE",
-     .help = "Preset for the checkpoint none."},
+     .help = "Preset for the checkpoint none; a file must hold that network."},
     {"seed", FCMAE_OPTION_INTEGER, AT(seed), .fallback = "0", .range = "[0, inf)",
      .help = "Of the weights for the checkpoint none."},
     {"key", FCMAE_OPTION_TEXT, DENSE_AT(key), .otherwise = "the weights themselves",

@@ -463,6 +463,8 @@ static int run(const cli_arguments *arguments)
     if (!arguments->quiet && strcmp(file, o->model) != 0)
         fprintf(stderr, "%s stands for %s\n", CLI_SHOWN(o->model), CLI_SHOWN(file));
     int result = info_checkpoint(arguments, checkpoint);
+    if (result == CLI_SUCCESS && fcmae_checkpoint_verify(checkpoint, &error) != FCMAE_OK)
+        result = cli_fail(arguments, &error); /* what the file says of itself may explain it */
     fcmae_checkpoint_close(&checkpoint);
     return result;
 }
@@ -476,7 +478,8 @@ const cli_command cli_command_info = {
                 "For a preset: the network, its parameters, the multiply-adds of one image (dense "
                 "and masked), the memory a run needs and the largest batch that fits, and the "
                 "recipe of the paper. For a checkpoint file: what it holds, in whose naming, "
-                "whether anything is missing, and then the same.\n\n"
+                "whether anything is missing or damaged (every tensor is read), and then the "
+                "same.\n\n"
                 "Multiply-adds count convolutions and linear layers, as papers do.",
             .example = "fcmae info atto\n"
                        "fcmae info base --input-size 384 --batch-size 32\n"

@@ -41,7 +41,7 @@ static const fcmae_option options[] = {
     {"label-fraction", FCMAE_OPTION_NUMBER, AT(label_fraction), .fallback = "1", .range = "(0, 1]",
      .help = "Share of the training images to use, the same of every class."},
     {"model", FCMAE_OPTION_TEXT, AT(model), .fallback = "atto", .unit = "NAME|FILE",
-     .help = "Preset for the checkpoint none."},
+     .help = "Preset for the checkpoint none; a file must hold that network."},
     {"seed", FCMAE_OPTION_INTEGER, AT(seed), .fallback = "0", .range = "[0, inf)",
      .help = "Of the weights for the checkpoint none and of the choice of images."},
     {"key", FCMAE_OPTION_TEXT, DENSE_AT(key), .otherwise = "the weights themselves",

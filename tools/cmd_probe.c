@@ -64,7 +64,7 @@ static const fcmae_option options[] = {
 
     {.type = FCMAE_OPTION_HEADING, .help = "Network and machine"},
     {"model", FCMAE_OPTION_TEXT, AT(model), .fallback = "atto", .unit = "NAME|FILE",
-     .help = "Preset for the checkpoint none."},
+     .help = "Preset for the checkpoint none; a file must hold that network."},
     {"seed", FCMAE_OPTION_INTEGER, AT(seed), .fallback = "0", .range = "[0, inf)",
      .help = "Of everything that is drawn."},
     {"key", FCMAE_OPTION_TEXT, DENSE_AT(key), .otherwise = "the weights themselves",

@@ -100,7 +100,9 @@ static fcmae_status inspect(cli_dense *d, const char *key, const cli_dense_wish 
     cli_remark_contents(d->arguments, info, lenient);
     d->has_head = info->has_head;
     *size = info->input_size;
-    if (!wish->fresh_head && info->recognised && !info->has_head)
+    if (wish->model && cli_given(d->arguments, "model"))
+        status = fcmae_checkpoint_expect_preset(file, wish->model, error);
+    if (status == FCMAE_OK && !wish->fresh_head && info->recognised && !info->has_head)
         status = cli_error(error, FCMAE_ERR_MISMATCH,
                            "%.500s has no classification head: fine-tune it first", d->path);
     if (status == FCMAE_OK && wish->classes == 0 && !wish->names_file)

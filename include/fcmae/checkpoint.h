@@ -57,7 +57,8 @@ typedef struct fcmae_checkpoint_contents {
     int block_count;
     const fcmae_extra_tensor *extra;
     int extra_count;
-    const fcmae_metadata *metadata; /**< beside the model's configuration; keys must differ */
+    const fcmae_metadata *metadata; /**< beside the model's configuration; an entry takes the place
+                                         of one of the same key there */
     int metadata_count;
     void (*progress)(void *cookie, uint64_t done, uint64_t total); /**< bytes; may be NULL */
     void *cookie;
@@ -168,6 +169,18 @@ FCMAE_API const fcmae_checkpoint_info *fcmae_checkpoint_describe(
 /** FCMAE_OK if the file holds a ConvNeXt; else FCMAE_ERR_MISMATCH and what it holds instead. */
 FCMAE_API fcmae_status fcmae_checkpoint_expect_model(const fcmae_checkpoint *checkpoint,
                                                      fcmae_error *error);
+/** FCMAE_OK if the network of the file is that of the preset, by name or path, as far as its encoder
+ *  goes; else FCMAE_ERR_MISMATCH, and what both are. Errors of fcmae_preset_load(). */
+FCMAE_API fcmae_status fcmae_checkpoint_expect_preset(const fcmae_checkpoint *checkpoint,
+                                                      const char *preset, fcmae_error *error);
+/**
+ * Reads every tensor of the file, used or not: compares it with the checksum that the file has of
+ * it, if it has one, and looks for parameters that are not finite. One tensor is in memory.
+ * @return FCMAE_ERR_FORMAT, FCMAE_ERR_NUMERIC: the sentence names the first tensor that is damaged;
+ *         FCMAE_ERR_IO, FCMAE_ERR_MEMORY.
+ */
+FCMAE_API fcmae_status fcmae_checkpoint_verify(const fcmae_checkpoint *checkpoint,
+                                               fcmae_error *error);
 /** The file below, for tensors and texts that are no parameters. */
 FCMAE_API const fcmae_tensor_file *fcmae_checkpoint_file(const fcmae_checkpoint *checkpoint);
 

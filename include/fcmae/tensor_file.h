@@ -131,10 +131,10 @@ FCMAE_API fcmae_status fcmae_tensor_file_read_raw(const fcmae_tensor_file *file,
 typedef struct fcmae_tensor_contents {
     const fcmae_tensor *tensors; /**< names must differ; dtype not OTHER */
     int count;
-    const fcmae_metadata *metadata;
+    const fcmae_metadata *metadata; /**< keys must differ */
     int metadata_count;
-    /** Safetensors: a checksum of every tensor goes into the metadata (entry "checksums"), and
-     *  readers of this library compare it. Other programs pass over it. */
+    /** Safetensors: checksums of every tensor and of the header go into the metadata (entry
+     *  "checksums"), and readers of this library compare them. Other programs pass over it. */
     bool checksums;
     /** Writes tensor `index` in its dtype, C order, little-endian, into `bytes`. Called once per
      *  tensor, in the order of the file; only one tensor is in memory at a time. */

@@ -13,6 +13,7 @@
 #include "core/memory.h"
 #include "core/staging.h"
 #include "core/status.h"
+#include "tensor/write.h"
 
 #define WEIGHTS "model.safetensors"
 
@@ -49,8 +50,7 @@ static fcmae_status fill(void *cookie, int index, void *bytes, fcmae_error *erro
             values = w->ordered;
         }
     }
-    fcmae_dtype_narrow(w->tensors[index].dtype, p->count, values, bytes);
-    return FCMAE_OK;
+    return fcmae_tensor_narrow(&w->tensors[index], values, bytes, error);
 }
 
 static void report_progress(void *cookie, uint64_t done, uint64_t total)

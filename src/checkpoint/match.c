@@ -143,17 +143,11 @@ fcmae_status fcmae_entries_match(const fcmae_entries *entries, const fcmae_param
     return match_leftovers(entries, table, count, options, report, error);
 }
 
-static bool is_floating(fcmae_dtype dtype)
-{
-    return dtype == FCMAE_DTYPE_F32 || dtype == FCMAE_DTYPE_F16 || dtype == FCMAE_DTYPE_BF16 ||
-           dtype == FCMAE_DTYPE_F64;
-}
-
 fcmae_status fcmae_entry_read_stored(const fcmae_tensor_file *file, const fcmae_entry *entry,
                                      float *values, fcmae_error *error)
 {
     const fcmae_tensor *tensor = entry->tensor;
-    if (!is_floating(tensor->dtype))
+    if (!fcmae_dtype_is_floating(tensor->dtype))
         return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED,
                           "%.300s: tensor %.100s holds whole numbers (%s): quantised weights mean "
                           "nothing without their scales; take the file in floating point",

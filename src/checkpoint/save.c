@@ -10,6 +10,7 @@
 #include "core/memory.h"
 #include "core/status.h"
 #include "model/objective.h"
+#include "tensor/write.h"
 
 static void add_text(fcmae_config_texts *texts, const char *key, const char *format, ...)
     FCMAE_PRINTF(3, 4);
@@ -77,8 +78,7 @@ static fcmae_status fill(void *cookie, int index, void *bytes, fcmae_error *erro
         fcmae_kernel_export(parameter, sizeof(float), s->official, s->ordered);
         values = s->ordered;
     }
-    fcmae_dtype_narrow(tensor->dtype, tensor->count, values, bytes);
-    return FCMAE_OK;
+    return fcmae_tensor_narrow(tensor, values, bytes, error);
 }
 
 static void report_progress(void *cookie, uint64_t done, uint64_t total)
@@ -113,6 +113,13 @@ static fcmae_status describe_tensors(saving *s, const fcmae_model_config *config
     return FCMAE_OK;
 }
 
+static bool has_key(const fcmae_checkpoint_contents *contents, const char *key)
+{
+    for (int i = 0; i < contents->metadata_count; i++)
+        if (strcmp(contents->metadata[i].key, key) == 0) return true;
+    return false;
+}
+
 static fcmae_status write_tensors(saving *s, const fcmae_model_config *config, const char *path,
                                   fcmae_error *error)
 {
@@ -122,10 +129,10 @@ static fcmae_status write_tensors(saving *s, const fcmae_model_config *config, c
     int count = texts.count + contents->metadata_count;
     fcmae_metadata *metadata = calloc((size_t)count, sizeof *metadata);
     if (!metadata) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to write %s", path);
-    memcpy(metadata, texts.metadata, (size_t)texts.count * sizeof *metadata);
-    if (contents->metadata_count)
-        memcpy(metadata + texts.count, contents->metadata,
-               (size_t)contents->metadata_count * sizeof *metadata);
+    count = 0;
+    for (int i = 0; i < texts.count; i++)
+        if (!has_key(contents, texts.metadata[i].key)) metadata[count++] = texts.metadata[i];
+    for (int i = 0; i < contents->metadata_count; i++) metadata[count++] = contents->metadata[i];
     fcmae_tensor_contents file = {.tensors = s->tensors,
                                   .count = s->block_count * s->parameters + contents->extra_count,
                                   .metadata = metadata,

@@ -3,12 +3,14 @@
 #include "evaluate/dense_pass.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/memory.h"
 #include "core/parallel.h"
 #include "fcmae/measure.h"
+#include "model/model.h"
 
 /** Buffers of one pass. */
 typedef struct pass_buffers {
@@ -89,6 +91,34 @@ void fcmae_pass_normalise(fcmae_model *model, const float *pooled, int64_t count
     }
 }
 
+/** Weights may be finite and yet too large to compute with: such outputs reach nobody. */
+static fcmae_status expect_finite(const fcmae_pass *pass, const fcmae_samples *samples,
+                                  const float *values, int64_t width, fcmae_error *error)
+{
+    char name[256], what[300];
+    for (int64_t i = 0; values && i < samples->count * width; i++) {
+        if (isfinite(values[i])) continue;
+        fcmae_dataset_name(pass->dataset, samples->indices[i / width], name, sizeof name);
+        snprintf(what, sizeof what, "what the network makes of %.250s", name);
+        return fcmae_model_not_finite(pass->model, what, error);
+    }
+    return FCMAE_OK;
+}
+
+static fcmae_status check_outputs(const fcmae_pass *pass, const fcmae_samples *samples,
+                                  const pass_buffers *b, fcmae_error *error)
+{
+    const int *dims = b->config->dims;
+    int64_t side = pass->size / fcmae_config_patch(b->config), channels = dims[3];
+    FCMAE_TRY(expect_finite(pass, samples, b->logits, b->config->classes, error));
+    FCMAE_TRY(expect_finite(pass, samples, b->pooled, channels, error));
+    FCMAE_TRY(expect_finite(pass, samples, b->normalised, channels, error));
+    FCMAE_TRY(expect_finite(pass, samples, b->map, channels * side * side, error));
+    for (int s = 0; s < FCMAE_STAGES; s++)
+        FCMAE_TRY(expect_finite(pass, samples, b->stages[s], dims[s], error));
+    return FCMAE_OK;
+}
+
 static fcmae_status run_batch(const fcmae_pass *pass, const fcmae_samples *samples, pass_buffers *b,
                               fcmae_error *error)
 {
@@ -104,6 +134,7 @@ static fcmae_status run_batch(const fcmae_pass *pass, const fcmae_samples *sampl
                                    .cookie = b};
     FCMAE_TRY(fcmae_engine_forward(pass->engine, &batch, &outputs, error));
     if (b->normalised) fcmae_pass_normalise(pass->model, b->pooled, samples->count, b->normalised);
+    FCMAE_TRY(check_outputs(pass, samples, b, error));
     const fcmae_pass_batch result = {
         .samples = *samples,
         .logits = b->logits,
@@ -185,6 +216,7 @@ fcmae_status fcmae_pass_run_request(fcmae_model *model, const fcmae_dataset *dat
                                                  .threads = o.threads,
                                                  .precision = o.precision};
     fcmae_pass pass = {.model = model,
+                       .dataset = dataset,
                        .batch = o.batch,
                        .size = o.input_size,
                        .outputs = request->outputs,

@@ -8,13 +8,14 @@
 #include "fcmae/evaluate.h"
 
 typedef struct fcmae_pass {
-    fcmae_engine *engine; /**< borrowed; its batch is at least the loader's        */
-    fcmae_model *model;   /**< borrowed                                            */
-    fcmae_loader *loader; /**< borrowed; stands where the pass begins              */
-    int batch, size;      /**< of the loader                                       */
-    int64_t batches;      /**< how many to run; a loader in evaluation may end first */
-    int64_t total;        /**< images, for progress                                */
-    int outputs;          /**< of fcmae_pass_output                                */
+    fcmae_engine *engine;         /**< borrowed; its batch is at least the loader's        */
+    fcmae_model *model;           /**< borrowed                                            */
+    fcmae_loader *loader;         /**< borrowed; stands where the pass begins              */
+    const fcmae_dataset *dataset; /**< the loader's, for names in messages         */
+    int batch, size;              /**< of the loader                                       */
+    int64_t batches;              /**< how many to run; a loader in evaluation may end first */
+    int64_t total;                /**< images, for progress                                */
+    int outputs;                  /**< of fcmae_pass_output                                */
     fcmae_pass_visitor *visit;
     void *visitor;
     void (*progress)(void *cookie, int64_t done, int64_t total);

@@ -2,12 +2,14 @@
  * SPDX-License-Identifier: MIT */
 #include "model/model.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/memory.h"
 #include "core/parallel.h"
 #include "core/random.h"
+#include "core/status.h"
 
 fcmae_status fcmae_model_create(fcmae_model **out, const fcmae_model_config *config,
                                 fcmae_error *error)
@@ -158,4 +160,29 @@ void fcmae_parameter_import(const fcmae_parameter *p, const float *official, flo
     for (int64_t row = 0; row < p->rows; row++)
         for (int64_t column = 0; column < p->columns; column++)
             block[p->offset + row * p->stride + column] = official[official_index(p, row, column)];
+}
+
+const fcmae_parameter *fcmae_model_largest(const fcmae_model *model, float *value)
+{
+    const fcmae_parameter *found = model->table;
+    *value = 0;
+    for (int i = 0; i < model->count; i++) {
+        const fcmae_parameter *p = &model->table[i];
+        for (int64_t k = 0; k < p->rows * p->stride; k++) /* padding is zero */
+            if (fabsf(model->values[p->offset + k]) > *value) {
+                *value = fabsf(model->values[p->offset + k]);
+                found = p;
+            }
+    }
+    return found;
+}
+
+fcmae_status fcmae_model_not_finite(const fcmae_model *model, const char *what, fcmae_error *error)
+{
+    float largest;
+    const fcmae_parameter *suspect = fcmae_model_largest(model, &largest);
+    return fcmae_fail(error, FCMAE_ERR_NUMERIC,
+                      "%.400s is not finite: the weights are no good; the largest of them, %g, is "
+                      "in tensor %s; take an earlier checkpoint",
+                      what, (double)largest, suspect->name);
 }

@@ -38,6 +38,12 @@ struct fcmae_model {
 /** Fills table, groups, counts; values stay NULL. Used alone to plan without memory for values. */
 fcmae_status fcmae_model_build_table(struct fcmae_model *model, fcmae_error *error);
 
+/** The parameter with the largest magnitude of all values, and that. */
+const fcmae_parameter *fcmae_model_largest(const fcmae_model *model, float *value);
+/** FCMAE_ERR_NUMERIC: `what`, computed with finite weights, is not finite; the sentence names the
+ *  largest of them, which is the one to suspect. */
+fcmae_status fcmae_model_not_finite(const fcmae_model *model, const char *what, fcmae_error *error);
+
 /** Number of encoder blocks: sum of depths. */
 int fcmae_config_blocks(const fcmae_model_config *config);
 

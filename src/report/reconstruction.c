@@ -3,11 +3,13 @@
 #include "fcmae/reconstruct.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/file.h"
 #include "fcmae/mask.h"
+#include "model/engine.h"
 #include "report/canvas.h"
 
 enum { GAP = 4, LABEL = 22, COLUMNS = 3, LARGEST = 32000 };
@@ -147,7 +149,15 @@ fcmae_status fcmae_reconstruction_predict(fcmae_reconstruction *r, fcmae_engine 
                          .samples = r->count,
                          .removed = r->removed};
     fcmae_outputs outputs = {.prediction = r->predictions, .sample_loss = r->losses};
-    return fcmae_engine_forward(engine, &batch, &outputs, error);
+    FCMAE_TRY(fcmae_engine_forward(engine, &batch, &outputs, error));
+    for (int i = 0; i < r->count; i++) {
+        if (isfinite(r->losses[i])) continue;
+        char name[256], what[300];
+        fcmae_dataset_name(r->dataset, r->indices[i], name, sizeof name);
+        snprintf(what, sizeof what, "the reconstruction of %.250s", name);
+        return fcmae_model_not_finite(engine->model, what, error);
+    }
+    return FCMAE_OK;
 }
 
 void fcmae_reconstruction_destroy(fcmae_reconstruction **reconstruction)

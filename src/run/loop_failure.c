@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/model.h"
 #include "run/run.h"
 
-enum { NAMED = 3 }; /* images in the sentence; the log has all of them */
+enum { NAMED = 3 };   /* images in the sentence; the log has all of them */
+enum { SANE = 1000 }; /* no weight of a network that learns is larger */
 
 /** Keeps in run->used only the images of samples whose own loss is not finite, if that can be
  * told. */
@@ -47,8 +49,14 @@ fcmae_status fcmae_run_not_finite(fcmae_run *run, int64_t step, const fcmae_batc
 {
     run->spoilt = true;
     if (batch) find_culprits(run, batch);
-    char reason[200] = "", images[600] = "";
-    if (error) snprintf(reason, sizeof reason, "%.199s", error->message);
+    char reason[300] = "", images[600] = "";
+    float largest;
+    const fcmae_parameter *suspect = fcmae_model_largest(run->model, &largest);
+    if (error) snprintf(reason, sizeof reason, "%.150s", error->message);
+    if (largest > SANE)
+        snprintf(reason + strlen(reason), sizeof reason - strlen(reason),
+                 "; the images are hardly to blame, since a weight in tensor %s is %g",
+                 suspect->name, (double)largest);
     for (int64_t i = 0; i < run->used_count && i < NAMED; i++) {
         char name[FCMAE_PATH];
         size_t length = strlen(images);

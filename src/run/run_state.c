@@ -9,13 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/checksum.h"
 #include "fcmae/checkpoint.h"
 
 #define FORMAT_NAME "fcmae training state 1"
 
-enum { KEY_SIZE = 64, OWN_TEXTS = 8 };
-#define OF_TEXTS "texts_checksum"
+enum { KEY_SIZE = 64, OWN_TEXTS = 7 };
 
 enum { CHAINS = 4 }; /* independent, so that it runs at the speed of memory */
 
@@ -59,27 +57,6 @@ static uint64_t companion_checksum(const fcmae_run_state *state, bool average)
     return average ? sum * 31 + block_checksum(model, state->average) : sum;
 }
 
-/** Whether a text of a companion is the run's; others describe the network. */
-static bool is_of_run(const char *key)
-{
-    static const char *const keys[] = {"step", "epoch", "batch", "seed"};
-    for (int i = 0; i < FCMAE_COUNT(keys); i++)
-        if (strcmp(key, keys[i]) == 0) return true;
-    return strncmp(key, "config.", 7) == 0;
-}
-
-/** Of those texts, in any order. */
-static uint64_t texts_checksum(const fcmae_metadata *texts, int count)
-{
-    uint64_t sum = 0;
-    for (int i = 0; i < count; i++) {
-        if (!is_of_run(texts[i].key)) continue;
-        uint64_t key = fcmae_checksum(texts[i].key, strlen(texts[i].key));
-        sum += (key | 1) * fcmae_checksum(texts[i].value, strlen(texts[i].value));
-    }
-    return sum;
-}
-
 /* ---- writing ---- */
 
 typedef struct texts {
@@ -121,9 +98,6 @@ static void describe(texts *t, const fcmae_run_state *state)
         snprintf(t->keys[i], sizeof t->keys[i], "config.%s", item->key);
         t->items[t->count++] = (fcmae_metadata){t->keys[i], item->text};
     }
-    char *sum = t->values[OWN_TEXTS - 1];
-    snprintf(sum, KEY_SIZE, "%016" PRIx64, texts_checksum(t->items, t->count));
-    t->items[t->count++] = (fcmae_metadata){OF_TEXTS, sum};
 }
 
 fcmae_status fcmae_run_state_save(const fcmae_run_state *state, const char *weights_path,
@@ -175,17 +149,6 @@ static bool whole_number(const char *text, int64_t *value)
     return true;
 }
 
-/** Whether the texts are those that were written; earlier versions kept no checksum of them. */
-static bool texts_agree(const fcmae_tensor_file *file)
-{
-    int count;
-    const fcmae_metadata *all = fcmae_tensor_file_metadata(file, &count);
-    const char *wanted = fcmae_tensor_file_text(file, OF_TEXTS);
-    char found[32];
-    snprintf(found, sizeof found, "%016" PRIx64, texts_checksum(all, count));
-    return !wanted || strcmp(wanted, found) == 0;
-}
-
 static const char *recorded_option(const void *cookie, const char *name)
 {
     char key[KEY_SIZE];
@@ -211,7 +174,6 @@ static fcmae_status read_texts(fcmae_run_state *state, const fcmae_tensor_file *
     const char *format = fcmae_tensor_file_text(file, "format");
     if (!format || strcmp(format, FORMAT_NAME) != 0)
         return damaged(path, "its format is not \"" FORMAT_NAME "\"", error);
-    if (!texts_agree(file)) return damaged(path, "its texts are not what was written", error);
     if (!whole_number(fcmae_tensor_file_text(file, "step"), &state->step) ||
         !whole_number(fcmae_tensor_file_text(file, "epoch"), &state->epoch) ||
         !whole_number(fcmae_tensor_file_text(file, "batch"), &state->batch))
@@ -296,8 +258,7 @@ bool fcmae_run_state_option(const char *state_path, const fcmae_option *option, 
     fcmae_tensor_file *file = NULL;
     char key[KEY_SIZE];
     if (fcmae_tensor_file_open(&file, state_path, NULL) != FCMAE_OK) return false;
-    const char *found = NULL;
-    if (texts_agree(file)) found = recorded_option(file, fcmae_option_key(option, key, sizeof key));
+    const char *found = recorded_option(file, fcmae_option_key(option, key, sizeof key));
     if (found) snprintf(text, size, "%s", found);
     fcmae_tensor_file_close(&file);
     return found != NULL;

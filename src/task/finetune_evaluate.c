@@ -95,6 +95,7 @@ static fcmae_status evaluate(fcmae_run *run, fcmae_evaluation *evaluation, fcmae
     fcmae_tally tally;
     fcmae_pass pass = {.engine = run->engine,
                        .model = run->model,
+                       .dataset = own->validation,
                        .batch = batch,
                        .size = v->run.input_size,
                        .outputs = FCMAE_PASS_LOGITS,

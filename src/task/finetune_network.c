@@ -140,26 +140,6 @@ static fcmae_status open_start(fcmae_run *run, fcmae_checkpoint **file, fcmae_er
     return fcmae_checkpoint_open(file, own->start, NULL, error);
 }
 
-/** The network is the checkpoint's: --model may choose a recipe, but not contradict it. */
-static fcmae_status expect_preset(const fcmae_run *run, const fcmae_model_config *found,
-                                  fcmae_error *error)
-{
-    const char *start = ((const fcmae_finetuning *)run->own)->start;
-    fcmae_model_config wanted;
-    FCMAE_TRY(fcmae_preset_load(run->values->model_name, &wanted, error));
-    if (wanted.version == found->version && wanted.stem_stride == found->stem_stride &&
-        memcmp(wanted.depths, found->depths, sizeof wanted.depths) == 0 &&
-        memcmp(wanted.dims, found->dims, sizeof wanted.dims) == 0)
-        return FCMAE_OK;
-    return fcmae_fail(
-        error, FCMAE_ERR_MISMATCH,
-        "%.500s holds a ConvNeXt V%d with %d, %d, %d and %d channels, but model %.100s "
-        "is a V%d with %d, %d, %d and %d: leave model out, or take another checkpoint",
-        start, found->version, found->dims[0], found->dims[1], found->dims[2], found->dims[3],
-        run->values->model_name, wanted.version, wanted.dims[0], wanted.dims[1], wanted.dims[2],
-        wanted.dims[3]);
-}
-
 static fcmae_status read_config(fcmae_run *run, fcmae_error *error)
 {
     fcmae_finetuning *own = run->own;
@@ -174,7 +154,7 @@ static fcmae_status read_config(fcmae_run *run, fcmae_error *error)
                        info->average);
     fcmae_status status = fcmae_checkpoint_expect_model(file, error);
     if (status == FCMAE_OK && fcmae_options_given(run->options, "model"))
-        status = expect_preset(run, &info->config, error);
+        status = fcmae_checkpoint_expect_preset(file, v->run.model_name, error);
     if (status == FCMAE_OK && v->keep_head && info->config.classes != own->classes)
         status = fcmae_fail(error, FCMAE_ERR_MISMATCH,
                             "the head of %.500s has %d classes, the training folder %d: its head "

@@ -38,6 +38,12 @@ fcmae_dtype fcmae_dtype_find(const char *name)
     return FCMAE_DTYPE_OTHER;
 }
 
+bool fcmae_dtype_is_floating(fcmae_dtype dtype)
+{
+    return dtype == FCMAE_DTYPE_F32 || dtype == FCMAE_DTYPE_F16 || dtype == FCMAE_DTYPE_BF16 ||
+           dtype == FCMAE_DTYPE_F64;
+}
+
 static uint32_t bits_of(float value)
 {
     uint32_t bits;

@@ -170,23 +170,35 @@ static fcmae_status read_metadata(fcmae_tensor_file *file, json_t *metadata, fcm
     return FCMAE_OK;
 }
 
-/** Sixteen digits for each tensor in the order of the data, which is the header's. A list for
- *  another number of tensors is another file's. */
+static uint64_t number_at(const char *digits, size_t index)
+{
+    char one[FCMAE_CHECKSUM_DIGITS + 1];
+    memcpy(one, digits + index * FCMAE_CHECKSUM_DIGITS, FCMAE_CHECKSUM_DIGITS);
+    one[FCMAE_CHECKSUM_DIGITS] = 0;
+    return strtoull(one, NULL, 16); /* what is no number will not agree */
+}
+
+/** Sixteen digits for each tensor and for the header; earlier versions wrote none for that. A list
+ *  for another number of tensors is another file's. */
 static fcmae_status read_checksums(fcmae_tensor_file *file, const json_t *header,
                                    fcmae_error *error)
 {
     const json_t *text = json_object_get(json_object_get(header, "__metadata__"), FCMAE_CHECKSUMS);
     const char *digits = json_string_value(text);
-    size_t count = (size_t)file->count;
-    if (!digits || json_string_length(text) != count * FCMAE_CHECKSUM_DIGITS) return FCMAE_OK;
+    size_t count = (size_t)file->count, length = digits ? json_string_length(text) : 0;
+    bool whole = length == (count + 1) * FCMAE_CHECKSUM_DIGITS;
+    if (!digits || (!whole && length != count * FCMAE_CHECKSUM_DIGITS)) return FCMAE_OK;
+    if (whole &&
+        number_at(digits, count) !=
+            fcmae_header_checksum(file->tensors, file->count, file->metadata, file->metadata_count))
+        return fcmae_fail(error, FCMAE_ERR_FORMAT,
+                          "%s: its header is not what was written: the file is damaged, or another "
+                          "program changed names or texts and kept the metadata entry "
+                          "\"" FCMAE_CHECKSUMS "\"",
+                          file->source.name);
     file->checksums = fcmae_pool_take(&file->pool, (count + 1) * sizeof *file->checksums);
     if (!file->checksums) return fcmae_tensor_file_too_large(file, error);
-    for (size_t i = 0; i < count; i++, digits += FCMAE_CHECKSUM_DIGITS) {
-        char one[FCMAE_CHECKSUM_DIGITS + 1];
-        memcpy(one, digits, FCMAE_CHECKSUM_DIGITS);
-        one[FCMAE_CHECKSUM_DIGITS] = 0;
-        file->checksums[i] = strtoull(one, NULL, 16); /* what is no number will not agree */
-    }
+    for (size_t i = 0; i < count; i++) file->checksums[i] = number_at(digits, i);
     return FCMAE_OK;
 }
 

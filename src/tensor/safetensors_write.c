@@ -49,7 +49,7 @@ static json_t *describe_metadata(const fcmae_tensor_contents *contents)
         fcmae_json_set(&metadata, contents->metadata[i].key,
                        json_string(contents->metadata[i].value));
     if (contents->checksums) {
-        size_t digits = (size_t)contents->count * FCMAE_CHECKSUM_DIGITS;
+        size_t digits = ((size_t)contents->count + 1) * FCMAE_CHECKSUM_DIGITS;
         char *room = malloc(digits + 1);
         if (room) memset(room, '0', digits);
         fcmae_json_set(&metadata, FCMAE_CHECKSUMS, room ? json_stringn(room, digits) : NULL);
@@ -96,8 +96,9 @@ static uint64_t place_of_checksums(const char *header)
 static fcmae_status write_tensors(fcmae_tensor_writer *writer, const int *order, uint64_t place,
                                   fcmae_error *error)
 {
-    int count = writer->contents->count;
-    size_t digits = (size_t)count * FCMAE_CHECKSUM_DIGITS;
+    const fcmae_tensor_contents *contents = writer->contents;
+    int count = contents->count;
+    size_t digits = ((size_t)count + 1) * FCMAE_CHECKSUM_DIGITS;
     char *sums = malloc(digits + 1);
     fcmae_status status = FCMAE_OK;
     if (!sums) status = fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for checksums");
@@ -106,6 +107,11 @@ static fcmae_status write_tensors(fcmae_tensor_writer *writer, const int *order,
         snprintf(sums + (size_t)i * FCMAE_CHECKSUM_DIGITS, FCMAE_CHECKSUM_DIGITS + 1, "%016" PRIx64,
                  writer->checksum);
     }
+    if (status == FCMAE_OK)
+        snprintf(sums + (size_t)count * FCMAE_CHECKSUM_DIGITS, FCMAE_CHECKSUM_DIGITS + 1,
+                 "%016" PRIx64,
+                 fcmae_header_checksum(contents->tensors, count, contents->metadata,
+                                       contents->metadata_count));
     if (status == FCMAE_OK && place > 0) {
         errno = 0;
         if (fseeko(writer->file.stream, (off_t)place, SEEK_SET) != 0)

@@ -57,7 +57,8 @@ void *fcmae_pool_take(fcmae_pool *pool, size_t size);
 char *fcmae_pool_text(fcmae_pool *pool, const char *text, size_t length);
 void fcmae_pool_release(fcmae_pool *pool);
 
-/** Entry of safetensors' metadata with the checksums of the tensors. */
+/** Entry of safetensors' metadata with the checksums of the tensors, in the order of their data, and
+ *  behind them that of the header. */
 #define FCMAE_CHECKSUMS "checksums"
 enum { FCMAE_CHECKSUM_DIGITS = 16 };
 
@@ -75,6 +76,12 @@ struct fcmae_tensor_file {
     uint64_t *checksums; /**< [count]; NULL: the file records none */
     fcmae_pool pool;
 };
+
+/** 64 bits that depend on names, dtypes and shapes of tensors and on texts, in whatever order. */
+uint64_t fcmae_header_checksum(const fcmae_tensor *tensors, int count,
+                               const fcmae_metadata *metadata, int metadata_count);
+/** F32, F16, BF16, F64. */
+bool fcmae_dtype_is_floating(fcmae_dtype dtype);
 
 /* listing.c: what readers build */
 

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "tensor/write.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +32,21 @@ static fcmae_status check_names(const fcmae_tensor_contents *contents, const cha
     return status;
 }
 
+/** A text that is there twice would be read once, and the checksum of the header not agree. */
+static fcmae_status check_texts(const fcmae_tensor_contents *contents, const char *path,
+                                fcmae_error *error)
+{
+    for (int i = 0; i < contents->metadata_count; i++) {
+        const char *key = contents->metadata[i].key;
+        bool twice = contents->checksums && strcmp(key, FCMAE_CHECKSUMS) == 0;
+        for (int j = 0; j < i; j++) twice |= strcmp(key, contents->metadata[j].key) == 0;
+        if (twice)
+            return fcmae_fail(error, FCMAE_ERR_ARGUMENT,
+                              "%s would hold two metadata entries called %s", path, key);
+    }
+    return FCMAE_OK;
+}
+
 fcmae_status fcmae_contents_check(const fcmae_tensor_contents *contents, const char *path,
                                   fcmae_error *error)
 {
@@ -46,7 +62,23 @@ fcmae_status fcmae_contents_check(const fcmae_tensor_contents *contents, const c
             return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "tensor %s for %s has an impossible shape",
                               tensor->name, path);
     }
+    FCMAE_TRY(check_texts(contents, path, error));
     return check_names(contents, path, error);
+}
+
+fcmae_status fcmae_tensor_narrow(const fcmae_tensor *tensor, const float *values, void *bytes,
+                                 fcmae_error *error)
+{
+    /* what is rounded beyond the largest number becomes an infinity */
+    bool half = tensor->dtype == FCMAE_DTYPE_F16, brief = tensor->dtype == FCMAE_DTYPE_BF16;
+    float limit = half ? 65520.0f : 0x1.ffp127f;
+    for (int64_t i = 0; (half || brief) && i < tensor->count; i++)
+        if (fabsf(values[i]) >= limit)
+            return fcmae_fail(error, FCMAE_ERR_NUMERIC,
+                              "tensor %.200s holds %g, which is beyond the numbers of %s: take f32",
+                              tensor->name, (double)values[i], fcmae_dtype_name(tensor->dtype));
+    fcmae_dtype_narrow(tensor->dtype, tensor->count, values, bytes);
+    return FCMAE_OK;
 }
 
 fcmae_status fcmae_writer_open(fcmae_tensor_writer *writer, const char *path, fcmae_error *error)

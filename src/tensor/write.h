@@ -24,6 +24,11 @@ typedef struct fcmae_tensor_writer {
 fcmae_status fcmae_contents_check(const fcmae_tensor_contents *contents, const char *path,
                                   fcmae_error *error);
 
+/** fcmae_dtype_narrow() of a tensor's values, which must be within the range of its dtype; else
+ *  FCMAE_ERR_NUMERIC, which names it. */
+fcmae_status fcmae_tensor_narrow(const fcmae_tensor *tensor, const float *values, void *bytes,
+                                 fcmae_error *error);
+
 /** Opens the temporary file; `contents` and `want_crc` are set by the caller. */
 fcmae_status fcmae_writer_open(fcmae_tensor_writer *writer, const char *path, fcmae_error *error);
 fcmae_status fcmae_writer_put(fcmae_tensor_writer *writer, const void *bytes, size_t size,

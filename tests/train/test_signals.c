@@ -290,7 +290,7 @@ static void forget(const char *run, const char *name, const char *option)
 START_TEST(runs_of_earlier_versions)
 {
     static const char *const unknown[] = {"config.val_share", "config.drop_last", "config.recipe",
-                                          "texts_checksum"};
+                                          "checksums"};
     for (int sitting = 0; sitting < 4; sitting++) {
         int left = 4;
         const fcmae_train_callbacks callbacks = {.cookie = &left, .should_stop = enough};
