@@ -80,7 +80,9 @@ static char *header_text(const fcmae_tensor_contents *contents, const int *order
         free(text);
         return NULL;
     }
-    memset(padded + strlen(padded), ' ', *length - strlen(padded));
+    size_t used = strlen(padded);
+    memset(padded + used, ' ', *length - used);
+    padded[*length] = 0;
     return padded;
 }
 
