@@ -169,8 +169,8 @@ FCMAE_API const fcmae_checkpoint_info *fcmae_checkpoint_describe(
 /** FCMAE_OK if the file holds a ConvNeXt; else FCMAE_ERR_MISMATCH and what it holds instead. */
 FCMAE_API fcmae_status fcmae_checkpoint_expect_model(const fcmae_checkpoint *checkpoint,
                                                      fcmae_error *error);
-/** FCMAE_OK if the network of the file is that of the preset, by name or path, as far as its encoder
- *  goes; else FCMAE_ERR_MISMATCH, and what both are. Errors of fcmae_preset_load(). */
+/** FCMAE_OK if the file holds the encoder of the preset, a name or a path; else FCMAE_ERR_MISMATCH,
+ *  and what both are. Errors of fcmae_preset_load(). */
 FCMAE_API fcmae_status fcmae_checkpoint_expect_preset(const fcmae_checkpoint *checkpoint,
                                                       const char *preset, fcmae_error *error);
 /**

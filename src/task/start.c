@@ -55,15 +55,12 @@ static fcmae_status apply_recipe(const char *name, fcmae_run *run, fcmae_error *
     return status;
 }
 
-/** Opens the file; where it is gone, the checkpoint of the run itself: the same network. */
+/** Opens the file; where it is gone, the weights of the run itself: the same network. */
 static fcmae_status open_file(const fcmae_start *start, const fcmae_run *run,
                               fcmae_checkpoint **file, fcmae_error *error)
 {
-    char own[FCMAE_PATH];
     fcmae_status status = fcmae_checkpoint_open(file, start->path, start->key, error);
-    if (status != FCMAE_ERR_NOT_FOUND || strcmp(run->values->resume, "never") == 0) return status;
-    if (fcmae_checkpoint_find(run->values->output, own, sizeof own, NULL) != FCMAE_OK ||
-        fcmae_checkpoint_open(file, own, NULL, NULL) != FCMAE_OK)
+    if (status != FCMAE_ERR_NOT_FOUND || fcmae_run_open_own(run, file, NULL) != FCMAE_OK)
         return status;
     return FCMAE_OK;
 }

@@ -57,8 +57,8 @@ void *fcmae_pool_take(fcmae_pool *pool, size_t size);
 char *fcmae_pool_text(fcmae_pool *pool, const char *text, size_t length);
 void fcmae_pool_release(fcmae_pool *pool);
 
-/** Entry of safetensors' metadata with the checksums of the tensors, in the order of their data, and
- *  behind them that of the header. */
+/** Entry of safetensors' metadata with the checksums of the tensors, in the order of their data,
+ *  and behind them that of the header. */
 #define FCMAE_CHECKSUMS "checksums"
 enum { FCMAE_CHECKSUM_DIGITS = 16 };
 
