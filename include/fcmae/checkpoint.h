@@ -175,9 +175,10 @@ FCMAE_API fcmae_status fcmae_checkpoint_expect_preset(const fcmae_checkpoint *ch
                                                       const char *preset, fcmae_error *error);
 /**
  * Reads every tensor of the file, used or not: compares it with the checksum that the file has of
- * it, if it has one, and looks for parameters that are not finite. One tensor is in memory.
- * @return FCMAE_ERR_FORMAT, FCMAE_ERR_NUMERIC: the sentence names the first tensor that is damaged;
- *         FCMAE_ERR_IO, FCMAE_ERR_MEMORY.
+ * it, if it has one, and looks for parameters that are not finite or whole numbers. One tensor is
+ * in memory.
+ * @return FCMAE_ERR_FORMAT, FCMAE_ERR_NUMERIC, FCMAE_ERR_UNSUPPORTED: the sentence names the first
+ *         such tensor; FCMAE_ERR_IO, FCMAE_ERR_MEMORY.
  */
 FCMAE_API fcmae_status fcmae_checkpoint_verify(const fcmae_checkpoint *checkpoint,
                                                fcmae_error *error);

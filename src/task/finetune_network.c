@@ -8,6 +8,7 @@
 #include "core/random.h"
 #include "fcmae/preset.h"
 #include "task/finetuning.h"
+#include "task/start.h"
 
 /** A recipe for short runs on small sets (up to some ten thousand images), where the published
  * ones, made for 1024 images per update and hundreds of epochs, hardly move. */
@@ -25,9 +26,8 @@ static const char short_recipe[] = "[model]\ndepths = 1, 1, 1, 1\ndims = 8, 8, 8
 /** Choices of --recipe, in their order. */
 enum { RECIPE_AUTO, RECIPE_PAPER, RECIPE_SHORT, RECIPE_PRESET };
 
-/** Name of the preset that the start names; where that is gone, what the run has made of it. ""
- *  where none is named. A file that cannot be read is reported later, unless the run goes on without
- *  it. */
+/** Name of the preset that the start names, or, where that is gone, the run's own weights; "": none.
+ *  A file that cannot be read is reported later, unless the run goes on without it. */
 static void preset_of_start(const fcmae_run *run, char *name, size_t size)
 {
     const fcmae_finetuning *own = run->own;
@@ -140,10 +140,7 @@ static fcmae_status read_config(fcmae_run *run, fcmae_error *error)
     FCMAE_TRY(open_start(run, &file, error));
     const fcmae_checkpoint_info *info = fcmae_checkpoint_describe(file);
     v->run.model = info->config;
-    if (info->average)
-        fcmae_log_line(&run->callbacks.log, FCMAE_LOG_INFO,
-                       "%s also holds averaged weights (%s): key ema takes them", own->start,
-                       info->average);
+    fcmae_start_remark_average(run, info);
     fcmae_status status = fcmae_checkpoint_expect_model(file, error);
     if (status == FCMAE_OK && fcmae_options_given(run->options, "model"))
         status = fcmae_checkpoint_expect_preset(file, v->run.model_name, error);

@@ -96,6 +96,15 @@ fcmae_status fcmae_start_resolve(fcmae_start *start, fcmae_run *run, fcmae_error
 
 /* ---- the weights ---- */
 
+void fcmae_start_remark_average(const fcmae_run *run, const fcmae_checkpoint_info *info)
+{
+    if (!info->average) return;
+    fcmae_log_line(&run->callbacks.log, FCMAE_LOG_INFO,
+                   "%s also holds averaged weights (%s), often the better ones: they are not used "
+                   "without the key ema",
+                   info->path, info->average);
+}
+
 /** Tensors that the model kept because the file has none, or one of another size. */
 static int kept(const fcmae_load_report *report)
 {
@@ -149,10 +158,7 @@ static fcmae_status load_weights(const fcmae_start *start, const fcmae_checkpoin
     const fcmae_load_options options = {
         .fresh_head = true, .fresh_decoder = true, .ignore_unexpected = true};
     FCMAE_TRY(fcmae_checkpoint_expect_model(file, error));
-    if (info->average)
-        fcmae_log_line(log, FCMAE_LOG_INFO,
-                       "%s also holds averaged weights (%s): key ema takes them", start->path,
-                       info->average);
+    fcmae_start_remark_average(run, info);
     if (start->encoder_only || !info->has_decoder) {
         FCMAE_TRY(load_encoder(file, run, error));
         fcmae_log_line(log, FCMAE_LOG_INFO, "the encoder comes from %s; the decoder is fresh%s",
