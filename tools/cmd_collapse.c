@@ -15,7 +15,7 @@
 
 struct collapse_values {
     fcmae_texts checkpoints, names;
-    const char *data, *output;
+    const char *data, *output, *key;
     int64_t images, input_size, batch_size, seed, threads, gallery;
     double mask_ratio;
     int tensor;
@@ -36,7 +36,8 @@ static const fcmae_option options[] = {
     {"checkpoint", FCMAE_OPTION_TEXTS, AT(checkpoints), .required = true, .unit = "FILE",
      .help =
          "Models to compare: checkpoint files of any kind 'fcmae info' reads, run folders (their "
-         "newest checkpoint), or presets and .ini files (weights as at the start of a run "
+         "best checkpoint, else their newest), or presets and .ini files (weights as at the start "
+         "of a run "
          "with this --seed)."},
     {"names", FCMAE_OPTION_TEXTS, AT(names), .unit = "NAME", .otherwise = "from the files' names",
      .help = "Names of the curves, one per checkpoint."},
@@ -57,6 +58,8 @@ static const fcmae_option options[] = {
     {"input-size", FCMAE_OPTION_INTEGER, AT(input_size), .range = "[32, 4096]", .unit = "PX",
      .otherwise = "the checkpoints', else 224",
      .help = "Side of an image in pixels, a multiple of 32."},
+    {"key", FCMAE_OPTION_TEXT, AT(key), .otherwise = "the weights themselves",
+     .help = CLI_HELP_KEY},
     {"labels", FCMAE_OPTION_FLAG, AT(labels),
      .help = "Subfolders of --data are classes: images are drawn evenly from them and the class "
              "selectivity index is computed."},
@@ -109,7 +112,7 @@ static fcmae_status choose_side(session *s, fcmae_error *error)
     if (s->side > 0) return FCMAE_OK;
     for (int i = 0; i < s->o->checkpoints.count; i++) {
         const char *name = s->o->checkpoints.items[i];
-        int side = cli_recorded_input(name, NULL);
+        int side = cli_recorded_input(name, s->o->key);
         if (side > 0 && s->side > 0 && side != s->side)
             return cli_error(error, FCMAE_ERR_MISMATCH,
                              "%.300s was trained at %d pixels, %.300s at %d: choose the size of "
@@ -159,10 +162,12 @@ static fcmae_status open_models(session *s, fcmae_error *error)
                                       .batch = (int)o->batch_size,
                                       .threads = (int)o->threads,
                                       .mask_ratio = o->mask_ratio,
+                                      .key = o->key,
                                       .seed = (uint64_t)o->seed};
         const char *given = o->checkpoints.items[i];
         char path[4200];
         fcmae_status status = cli_find_checkpoint(s->arguments, given, path, sizeof path, error);
+        if (status == FCMAE_OK) cli_remark_file(s->arguments, path, o->key);
         if (status == FCMAE_OK)
             status = collapse_model_open(model, given, o->names.count ? o->names.items[i] : NULL,
                                          &how, error);

@@ -462,6 +462,7 @@ static int run(const cli_arguments *arguments)
     const char *file = fcmae_checkpoint_describe(checkpoint)->path;
     if (!arguments->quiet && strcmp(file, o->model) != 0)
         fprintf(stderr, "%s stands for %s\n", CLI_SHOWN(o->model), CLI_SHOWN(file));
+    cli_remark_contents(arguments, fcmae_checkpoint_describe(checkpoint), false);
     int result = info_checkpoint(arguments, checkpoint);
     if (result == CLI_SUCCESS && fcmae_checkpoint_verify(checkpoint, &error) != FCMAE_OK)
         result = cli_fail(arguments, &error); /* what the file says of itself may explain it */

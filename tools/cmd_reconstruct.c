@@ -101,6 +101,7 @@ static int run(const cli_arguments *arguments)
     fcmae_status status = cli_find_checkpoint(arguments, o->checkpoint, path, sizeof path, &error);
     if (side == 0 && status == FCMAE_OK) side = cli_recorded_input(path, o->key);
     if (side == 0) side = CLI_INPUT;
+    if (status == FCMAE_OK) cli_remark_file(arguments, path, o->key);
     if (status == FCMAE_OK) status = load_model(o, path, &model, &error);
     if (status == FCMAE_OK) {
         fcmae_reconstruction_request what = {.config = *fcmae_model_configuration(model),

@@ -51,7 +51,8 @@ static bool names_preset(const char *what)
     return stat(what, &info) != 0 && !strchr(what, '/') && !strchr(what, '.');
 }
 
-static fcmae_status load(collapse_model *model, const char *what, uint64_t seed, fcmae_error *error)
+static fcmae_status load(collapse_model *model, const char *what,
+                         const collapse_model_options *options, fcmae_error *error)
 {
     if (names_preset(what)) {
         fcmae_status status = fcmae_preset_load(what, &model->config, error);
@@ -60,10 +61,10 @@ static fcmae_status load(collapse_model *model, const char *what, uint64_t seed,
             model->config.objective = "masked"; /* the start of a pretraining run */
             status = fcmae_model_create(&model->model, &model->config, error);
         }
-        if (status == FCMAE_OK) fcmae_model_initialise(model->model, seed);
+        if (status == FCMAE_OK) fcmae_model_initialise(model->model, options->seed);
         return status;
     }
-    const fcmae_model_source source = {.path = model->path};
+    const fcmae_model_source source = {.path = model->path, .key = options->key};
     fcmae_status status = fcmae_checkpoint_load_model(&model->model, &source, NULL, NULL, error);
     if (status == FCMAE_OK) model->config = *fcmae_model_configuration(model->model);
     return status;
@@ -100,7 +101,7 @@ fcmae_status collapse_model_open(collapse_model *model, const char *what, const 
         snprintf(model->label, sizeof model->label, "%.190s", label);
     else
         label_from_path(model);
-    status = load(model, what, options->seed, error);
+    status = load(model, what, options, error);
     if (status == FCMAE_OK) status = prepare_masks(model, options, error);
     fcmae_engine_options engine = {.height = options->input_size,
                                    .width = options->input_size,

@@ -10,6 +10,7 @@ typedef struct collapse_model_options {
     int input_size, batch, threads;
     double mask_ratio; /**< 0: dense */
     uint64_t seed;
+    const char *key; /**< of the files: as for fcmae_checkpoint_open() */
 } collapse_model_options;
 
 /** Zero-initialise. */
@@ -26,8 +27,7 @@ typedef struct collapse_model {
 } collapse_model;
 
 /**
- * @param what   a tensor file, a run folder (the checkpoint that RUN/latest names), or a preset
- * (name or .ini).
+ * @param what   as for fcmae_checkpoint_find(), or a preset (name or .ini).
  * @param label  NULL: from the path.
  */
 fcmae_status collapse_model_open(collapse_model *model, const char *what, const char *label,

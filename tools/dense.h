@@ -22,9 +22,6 @@ struct cli_dense_values {
 #define CLI_HELP_CHECKPOINT                                                                       \
     "Checkpoint: safetensors, PyTorch or NumPy file, or a run folder, which stands for its best " \
     "checkpoint if it has one, else its latest."
-#define CLI_HELP_KEY                                                               \
-    "Which weights of the file, where it holds several: model, model_ema, ... or " \
-    "ema for any average."
 
 /* Rows of the option table; `values` is the command's struct, whose first member is `dense`. */
 #define CLI_DENSE_AT(values, member) \

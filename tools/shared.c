@@ -70,11 +70,20 @@ void cli_remark_contents(const cli_arguments *arguments, const fcmae_checkpoint_
     if (info->key && strchr(info->key, '.'))
         fprintf(stderr, "the network stands under %s in the file\n", CLI_SHOWN(info->key));
     if (info->average)
-        fprintf(stderr,
-                "the file also holds averaged weights (%s), which are often the better ones: "
-                "--key ema takes them\n",
-                CLI_SHOWN(info->average));
+        fprintf(
+            stderr,
+            "the file also holds averaged weights (%s), often the better ones: they are not used "
+            "without --key ema\n",
+            CLI_SHOWN(info->average));
     if (lenient) remark_unexpected(&info->report);
+}
+
+void cli_remark_file(const cli_arguments *arguments, const char *path, const char *key)
+{
+    fcmae_checkpoint *file = NULL;
+    if (fcmae_checkpoint_open(&file, path, key, NULL) != FCMAE_OK) return;
+    cli_remark_contents(arguments, fcmae_checkpoint_describe(file), false);
+    fcmae_checkpoint_close(&file);
 }
 
 int cli_recorded_input(const char *checkpoint, const char *key)

@@ -14,6 +14,9 @@
 #define CLI_HELP_UNEXPECTED                                                                      \
     "Leave out tensors that are none of the network's, such as a projector; otherwise they are " \
     "an error."
+#define CLI_HELP_KEY                                                               \
+    "Which weights of the file, where it holds several: model, model_ema, ... or " \
+    "ema for any average."
 #define CLI_HELP_THREADS "Processor threads; 0: all. Never changes a result."
 #define CLI_HELP_LANES                                                                             \
     "Lanes: images worked on side by side, each with gradients of its own; 0: one per processor, " \
@@ -38,6 +41,9 @@ fcmae_status cli_find_checkpoint(const cli_arguments *arguments, const char *giv
  *  asked for; with `lenient` also tensors that are left out since they are none of a network. */
 void cli_remark_contents(const cli_arguments *arguments, const fcmae_checkpoint_info *info,
                          bool lenient);
+
+/** The same of a file that is yet to be opened; whoever loads it will say why it cannot be. */
+void cli_remark_file(const cli_arguments *arguments, const char *path, const char *key);
 
 /** Side of an image where neither the user nor the checkpoint says it. */
 enum { CLI_INPUT = 224 };

@@ -169,15 +169,16 @@ FCMAE_API const fcmae_checkpoint_info *fcmae_checkpoint_describe(
 /** FCMAE_OK if the file holds a ConvNeXt; else FCMAE_ERR_MISMATCH and what it holds instead. */
 FCMAE_API fcmae_status fcmae_checkpoint_expect_model(const fcmae_checkpoint *checkpoint,
                                                      fcmae_error *error);
-/** FCMAE_OK if the network of the file is that of the preset, by name or path, as far as its
- *  encoder goes; else FCMAE_ERR_MISMATCH, and what both are. Errors of fcmae_preset_load(). */
+/** FCMAE_OK if the file holds the encoder of the preset, a name or a path; else FCMAE_ERR_MISMATCH,
+ *  and what both are. Errors of fcmae_preset_load(). */
 FCMAE_API fcmae_status fcmae_checkpoint_expect_preset(const fcmae_checkpoint *checkpoint,
                                                       const char *preset, fcmae_error *error);
 /**
  * Reads every tensor of the file, used or not: compares it with the checksum that the file has of
- * it, if it has one, and looks for parameters that are not finite. One tensor is in memory.
- * @return FCMAE_ERR_FORMAT, FCMAE_ERR_NUMERIC: the sentence names the first tensor that is damaged;
- *         FCMAE_ERR_IO, FCMAE_ERR_MEMORY.
+ * it, if it has one, and looks for parameters that are not finite or whole numbers. One tensor is
+ * in memory.
+ * @return FCMAE_ERR_FORMAT, FCMAE_ERR_NUMERIC, FCMAE_ERR_UNSUPPORTED: the sentence names the first
+ *         such tensor; FCMAE_ERR_IO, FCMAE_ERR_MEMORY.
  */
 FCMAE_API fcmae_status fcmae_checkpoint_verify(const fcmae_checkpoint *checkpoint,
                                                fcmae_error *error);

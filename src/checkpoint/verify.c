@@ -10,7 +10,6 @@
 #include "core/memory.h"
 #include "core/status.h"
 #include "fcmae/preset.h"
-#include "tensor/tensor_file.h"
 
 fcmae_status fcmae_checkpoint_verify(const fcmae_checkpoint *c, fcmae_error *error)
 {
@@ -27,7 +26,6 @@ fcmae_status fcmae_checkpoint_verify(const fcmae_checkpoint *c, fcmae_error *err
                             (long long)largest);
     for (int i = 0; i < c->entries.count && status == FCMAE_OK; i++) {
         const fcmae_entry *entry = &c->entries.entry[i];
-        if (!fcmae_dtype_is_floating(entry->tensor->dtype)) continue;
         seen[entry->tensor - tensors] = true;
         status = fcmae_entry_read_stored(c->file, entry, values, error);
     }

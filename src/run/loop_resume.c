@@ -51,6 +51,35 @@ bool fcmae_run_recorded(const fcmae_run *run, const char *option, char *text, si
     return false;
 }
 
+/** Opens a file of which every tensor is what was written. */
+static fcmae_status open_intact(const char *path, fcmae_checkpoint **file, fcmae_error *error)
+{
+    FCMAE_TRY(fcmae_checkpoint_open(file, path, NULL, error));
+    fcmae_status status = fcmae_checkpoint_verify(*file, error);
+    if (status != FCMAE_OK) fcmae_checkpoint_close(file);
+    return status;
+}
+
+fcmae_status fcmae_run_open_own(const fcmae_run *run, fcmae_checkpoint **file, fcmae_error *error)
+{
+    char path[FCMAE_PATH];
+    fcmae_run_folder folder;
+    fcmae_status status = FCMAE_ERR_NOT_FOUND;
+    if (!resume_is(run, "auto") && !resume_is(run, "never"))
+        return open_intact(resume_option(run), file, error);
+    if (resume_is(run, "auto") &&
+        fcmae_run_folder_look(&folder, run->values->output, NULL) == FCMAE_OK) {
+        for (int i = folder.count - 1; i >= 0 && status != FCMAE_OK; i--) {
+            fcmae_run_folder_weights(&folder, folder.steps[i], path);
+            status = open_intact(path, file, NULL);
+        }
+        fcmae_run_folder_close(&folder);
+    }
+    if (status == FCMAE_OK) return FCMAE_OK;
+    return fcmae_fail(error, FCMAE_ERR_NOT_FOUND, "%.500s holds no checkpoint that is intact",
+                      run->values->output);
+}
+
 fcmae_status fcmae_run_recall(fcmae_run *run, const char *option, const char *earlier,
                               bool *recalled, fcmae_error *error)
 {

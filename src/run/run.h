@@ -9,6 +9,7 @@
 #ifndef FCMAE_RUN_RUN_H
 #define FCMAE_RUN_RUN_H
 
+#include "fcmae/checkpoint.h"
 #include "fcmae/data.h"
 #include "fcmae/memory.h"
 #include "fcmae/train.h"
@@ -170,6 +171,12 @@ fcmae_status fcmae_run_updates(fcmae_run *run, fcmae_error *error);
 fcmae_status fcmae_run_open_folder(fcmae_run *run, fcmae_error *error);
 /** An option recorded in the checkpoint to continue from, as JSON, cut to `size`; false: none. */
 bool fcmae_run_recorded(const fcmae_run *run, const char *option, char *text, size_t size);
+/**
+ * Opens weights of the run itself: what a start that is gone can no longer tell, they can. Those of
+ * the checkpoint to continue from, or of the newest one that is intact.
+ * @return FCMAE_ERR_NOT_FOUND: there is none.
+ */
+fcmae_status fcmae_run_open_own(const fcmae_run *run, fcmae_checkpoint **file, fcmae_error *error);
 /** Where nobody gave an option: takes what the checkpoint to continue from records, or `earlier` if
  *  that is of a version that did not know the option.
  *  @param recalled  [out] whether there is such a checkpoint; may be NULL */

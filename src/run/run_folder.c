@@ -165,7 +165,7 @@ static fcmae_status remove_old(fcmae_run_folder *folder, const char *name, int64
                              "the old checkpoint %s/%s cannot be removed", folder->path, name);
 }
 
-fcmae_status fcmae_run_folder_open(fcmae_run_folder *folder, const char *path, fcmae_error *error)
+static fcmae_status set_path(fcmae_run_folder *folder, const char *path, fcmae_error *error)
 {
     *folder = (fcmae_run_folder){.descriptor = -1};
     size_t length = strlen(path);
@@ -174,6 +174,29 @@ fcmae_status fcmae_run_folder_open(fcmae_run_folder *folder, const char *path, f
         return fcmae_fail(error, FCMAE_ERR_ARGUMENT, "the name of the run folder is %s",
                           length == 0 ? "empty" : "too long");
     memcpy(folder->path, path, length);
+    return FCMAE_OK;
+}
+
+/** Lists the checkpoints; closes the folder if that fails. */
+static fcmae_status list(fcmae_run_folder *folder, fcmae_error *error)
+{
+    fcmae_status status = visit_names(folder, list_checkpoint, 0, error);
+    if (status != FCMAE_OK)
+        fcmae_run_folder_close(folder);
+    else if (folder->count > 0)
+        qsort(folder->steps, (size_t)folder->count, sizeof *folder->steps, ascending);
+    return status;
+}
+
+fcmae_status fcmae_run_folder_look(fcmae_run_folder *folder, const char *path, fcmae_error *error)
+{
+    FCMAE_TRY(set_path(folder, path, error));
+    return list(folder, error);
+}
+
+fcmae_status fcmae_run_folder_open(fcmae_run_folder *folder, const char *path, fcmae_error *error)
+{
+    FCMAE_TRY(set_path(folder, path, error));
     if (!make_folders(folder->path, &folder->made))
         return fcmae_fail_system(error, FCMAE_ERR_IO, errno, "the run folder %s cannot be made",
                                  folder->path);
@@ -188,14 +211,9 @@ fcmae_status fcmae_run_folder_open(fcmae_run_folder *folder, const char *path, f
                           path);
     }
     fcmae_status status = visit_names(folder, remove_temporary, 0, error);
-    if (status == FCMAE_OK) status = visit_names(folder, list_checkpoint, 0, error);
-    if (status != FCMAE_OK) {
-        fcmae_run_folder_close(folder);
-        return status;
-    }
-    if (folder->count > 0)
-        qsort(folder->steps, (size_t)folder->count, sizeof *folder->steps, ascending);
-    return FCMAE_OK;
+    if (status == FCMAE_OK) return list(folder, error);
+    fcmae_run_folder_close(folder);
+    return status;
 }
 
 void fcmae_run_folder_close(fcmae_run_folder *folder)

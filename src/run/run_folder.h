@@ -29,6 +29,9 @@ typedef struct fcmae_run_folder {
  * @return FCMAE_ERR_IO: it cannot be made, or another process trains in it.
  */
 fcmae_status fcmae_run_folder_open(fcmae_run_folder *folder, const char *path, fcmae_error *error);
+/** Lists the checkpoints of a folder that somebody else may be training in: no lock, nothing is
+ *  removed. FCMAE_ERR_IO: there is no such folder. fcmae_run_folder_close() afterwards. */
+fcmae_status fcmae_run_folder_look(fcmae_run_folder *folder, const char *path, fcmae_error *error);
 void fcmae_run_folder_close(fcmae_run_folder *folder);
 
 /** RUN/checkpoint-<step>.safetensors and its companion. `path` has FCMAE_PATH bytes. */

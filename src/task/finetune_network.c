@@ -8,6 +8,7 @@
 #include "core/random.h"
 #include "fcmae/preset.h"
 #include "task/finetuning.h"
+#include "task/start.h"
 
 /** A recipe for short runs on small sets (up to some ten thousand images), where the published
  * ones, made for 1024 images per update and hundreds of epochs, hardly move. */
@@ -25,30 +26,20 @@ static const char short_recipe[] = "[model]\ndepths = 1, 1, 1, 1\ndims = 8, 8, 8
 /** Choices of --recipe, in their order. */
 enum { RECIPE_AUTO, RECIPE_PAPER, RECIPE_SHORT, RECIPE_PRESET };
 
-/** Name of the preset that a checkpoint names, "" if there is none. False: it cannot be read. */
-static bool preset_of_checkpoint(const char *path, const char *key, char *name, size_t size)
-{
-    fcmae_checkpoint *file = NULL;
-    name[0] = 0;
-    if (fcmae_checkpoint_open(&file, path, key, NULL) != FCMAE_OK) return false;
-    const char *found = fcmae_checkpoint_describe(file)->config.name;
-    if (fcmae_preset_text(found)) snprintf(name, size, "%s", found);
-    fcmae_checkpoint_close(&file);
-    return true;
-}
-
-/** The same of the start; where that is gone, of what the run has made of it. A file that cannot be
- *  read is reported later, unless the run goes on without it. */
+/** Name of the preset that the start names, or, where that is gone, the run's own weights; "": none.
+ *  A file that cannot be read is reported later, unless the run goes on without it. */
 static void preset_of_start(const fcmae_run *run, char *name, size_t size)
 {
     const fcmae_finetuning *own = run->own;
-    const fcmae_run_values *v = run->values;
-    char path[FCMAE_PATH];
-    if (preset_of_checkpoint(own->start, fcmae_finetune_values_of(run)->key, name, size)) return;
-    if (strcmp(v->resume, "never") == 0) return;
-    const char *given = strcmp(v->resume, "auto") == 0 ? v->output : v->resume;
-    if (fcmae_checkpoint_find(given, path, sizeof path, NULL) == FCMAE_OK)
-        preset_of_checkpoint(path, NULL, name, size);
+    fcmae_checkpoint *file = NULL;
+    name[0] = 0;
+    if (fcmae_checkpoint_open(&file, own->start, fcmae_finetune_values_of(run)->key, NULL) !=
+            FCMAE_OK &&
+        fcmae_run_open_own(run, &file, NULL) != FCMAE_OK)
+        return;
+    const char *found = fcmae_checkpoint_describe(file)->config.name;
+    if (fcmae_preset_text(found)) snprintf(name, size, "%s", found);
+    fcmae_checkpoint_close(&file);
 }
 
 static fcmae_status apply(const fcmae_preset *preset, fcmae_run *run, fcmae_error *error)
@@ -134,10 +125,11 @@ static fcmae_status open_start(fcmae_run *run, fcmae_checkpoint **file, fcmae_er
     fcmae_finetuning *own = run->own;
     fcmae_finetune_values *v = fcmae_finetune_values_of(run);
     fcmae_status status = fcmae_checkpoint_open(file, own->start, v->key, error);
-    if (status != FCMAE_ERR_NOT_FOUND || run->folder.count == 0) return status;
-    fcmae_run_folder_weights(&run->folder, run->folder.steps[run->folder.count - 1], own->start);
+    if (status != FCMAE_ERR_NOT_FOUND || fcmae_run_open_own(run, file, NULL) != FCMAE_OK)
+        return status;
+    snprintf(own->start, sizeof own->start, "%s", fcmae_checkpoint_describe(*file)->path);
     v->key = NULL;
-    return fcmae_checkpoint_open(file, own->start, NULL, error);
+    return FCMAE_OK;
 }
 
 static fcmae_status read_config(fcmae_run *run, fcmae_error *error)
@@ -148,10 +140,7 @@ static fcmae_status read_config(fcmae_run *run, fcmae_error *error)
     FCMAE_TRY(open_start(run, &file, error));
     const fcmae_checkpoint_info *info = fcmae_checkpoint_describe(file);
     v->run.model = info->config;
-    if (info->average)
-        fcmae_log_line(&run->callbacks.log, FCMAE_LOG_INFO,
-                       "%s also holds averaged weights (%s): key ema takes them", own->start,
-                       info->average);
+    fcmae_start_remark_average(run, info);
     fcmae_status status = fcmae_checkpoint_expect_model(file, error);
     if (status == FCMAE_OK && fcmae_options_given(run->options, "model"))
         status = fcmae_checkpoint_expect_preset(file, v->run.model_name, error);

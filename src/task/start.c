@@ -55,15 +55,12 @@ static fcmae_status apply_recipe(const char *name, fcmae_run *run, fcmae_error *
     return status;
 }
 
-/** Opens the file; where it is gone, the checkpoint of the run itself: the same network. */
+/** Opens the file; where it is gone, the weights of the run itself: the same network. */
 static fcmae_status open_file(const fcmae_start *start, const fcmae_run *run,
                               fcmae_checkpoint **file, fcmae_error *error)
 {
-    char own[FCMAE_PATH];
     fcmae_status status = fcmae_checkpoint_open(file, start->path, start->key, error);
-    if (status != FCMAE_ERR_NOT_FOUND || strcmp(run->values->resume, "never") == 0) return status;
-    if (fcmae_checkpoint_find(run->values->output, own, sizeof own, NULL) != FCMAE_OK ||
-        fcmae_checkpoint_open(file, own, NULL, NULL) != FCMAE_OK)
+    if (status != FCMAE_ERR_NOT_FOUND || fcmae_run_open_own(run, file, NULL) != FCMAE_OK)
         return status;
     return FCMAE_OK;
 }
@@ -98,6 +95,15 @@ fcmae_status fcmae_start_resolve(fcmae_start *start, fcmae_run *run, fcmae_error
 }
 
 /* ---- the weights ---- */
+
+void fcmae_start_remark_average(const fcmae_run *run, const fcmae_checkpoint_info *info)
+{
+    if (!info->average) return;
+    fcmae_log_line(&run->callbacks.log, FCMAE_LOG_INFO,
+                   "%s also holds averaged weights (%s), often the better ones: they are not used "
+                   "without the key ema",
+                   info->path, info->average);
+}
 
 /** Tensors that the model kept because the file has none, or one of another size. */
 static int kept(const fcmae_load_report *report)
@@ -152,10 +158,7 @@ static fcmae_status load_weights(const fcmae_start *start, const fcmae_checkpoin
     const fcmae_load_options options = {
         .fresh_head = true, .fresh_decoder = true, .ignore_unexpected = true};
     FCMAE_TRY(fcmae_checkpoint_expect_model(file, error));
-    if (info->average)
-        fcmae_log_line(log, FCMAE_LOG_INFO,
-                       "%s also holds averaged weights (%s): key ema takes them", start->path,
-                       info->average);
+    fcmae_start_remark_average(run, info);
     if (start->encoder_only || !info->has_decoder) {
         FCMAE_TRY(load_encoder(file, run, error));
         fcmae_log_line(log, FCMAE_LOG_INFO, "the encoder comes from %s; the decoder is fresh%s",

@@ -12,6 +12,9 @@ typedef struct fcmae_start {
     char path[FCMAE_PATH];   /**< the file; "" where there is none */
 } fcmae_start;
 
+/** Tells the log of averaged weights in a file that nobody asked for. */
+void fcmae_start_remark_average(const fcmae_run *run, const fcmae_checkpoint_info *info);
+
 /** Finds the file. Where nobody chose a model, the file says it: sets the options of the network as
  *  a preset would, and those of the recipe if the name is that of a published size. A run that goes
  *  on does without the file if that is gone. */
