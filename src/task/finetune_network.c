@@ -26,7 +26,7 @@ static const char short_recipe[] = "[model]\ndepths = 1, 1, 1, 1\ndims = 8, 8, 8
 /** Choices of --recipe, in their order. */
 enum { RECIPE_AUTO, RECIPE_PAPER, RECIPE_SHORT, RECIPE_PRESET };
 
-/** Name of the preset that the start names, or, where that is gone, the run's own weights; "": none.
+/** Name of the preset that the start names, or where that is gone the run's own weights; "": none.
  *  A file that cannot be read is reported later, unless the run goes on without it. */
 static void preset_of_start(const fcmae_run *run, char *name, size_t size)
 {
