@@ -145,6 +145,8 @@ static int run(const cli_arguments *arguments)
     status = fcmae_convert(input, o->output, &convert, &result, &error);
     cli_progress_end(&progress);
     if (status == FCMAE_OK) cli_remark_contents(arguments, &result.from, false);
+    if (status == FCMAE_OK && result.remark[0] && !arguments->quiet)
+        fprintf(stderr, "%s\n", result.remark);
     int code;
     if (status != FCMAE_OK) {
         code = cli_fail(arguments, &error);

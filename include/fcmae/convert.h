@@ -51,8 +51,10 @@ typedef struct fcmae_convert_result {
     fcmae_checkpoint_info from; /**< the input; its report is empty here, its key is not set */
     fcmae_model_config config;  /**< the output */
     int tensors;
-    uint64_t bytes; /**< of tensor data written                                         */
-    char path[512]; /**< file with the weights                                          */
+    uint64_t bytes;   /**< of tensor data written                                         */
+    char path[512];   /**< file with the weights                                          */
+    char remark[120]; /**< what this library is fine with and the program of the format is not: a
+                           sentence, "" where there is nothing */
 } fcmae_convert_result;
 FCMAE_API void fcmae_convert_result_release(fcmae_convert_result *result);
 
@@ -61,10 +63,12 @@ FCMAE_API void fcmae_convert_result_release(fcmae_convert_result *result);
  * @param input   anything fcmae_checkpoint_open() takes.
  * @param output  a file: .safetensors, or .pt / .pth / .bin for a torch archive, or .onnx. For timm
  * and Hugging Face anything without such an ending is a folder, which receives model.safetensors,
- * config.json and (Hugging Face) preprocessor_config.json. Files are complete or absent.
+ * config.json and, for Hugging Face and images of three channels, preprocessor_config.json. Files
+ * are complete or absent.
  * @param result  [out] may be NULL.
  * @return FCMAE_ERR_MISMATCH when the input is no complete encoder (the report lists the tensors),
- *         FCMAE_ERR_ARGUMENT, FCMAE_ERR_UNSUPPORTED, and what reading and writing return.
+ *         FCMAE_ERR_ARGUMENT, FCMAE_ERR_UNSUPPORTED (also a network that the program whose format
+ *         it is would build otherwise), and what reading and writing return.
  */
 FCMAE_API fcmae_status fcmae_convert(const char *input, const char *output,
                                      const fcmae_convert_options *options,

@@ -240,15 +240,40 @@ static fcmae_status run(fcmae_conversion *c, const char *input, const char *outp
     return status;
 }
 
-/** What the program that is to read it could not build. */
+/** What the program that is to read it would build otherwise. Every other member of a configuration
+ *  has its place in the descriptions of model_folder.c, in the ONNX graph, or is nothing that a
+ *  dense network has (decoder, targets, scope of GRN). */
 static fcmae_status check_target(const fcmae_conversion *c, fcmae_error *error)
 {
-    /* timm/models/convnext.py: a stem of stride 2 is followed by a downsampling of its own */
-    if (c->options->format == FCMAE_FORMAT_TIMM && c->config.stem_stride == 2)
+    /* timm/models/convnext.py: a stem of stride 2 is followed by a downsampling of its own, and no
+     * stage strides beyond 32 pixels: after a stem of stride 8 the last one is dilated instead */
+    if (c->options->format == FCMAE_FORMAT_TIMM && c->config.stem_stride != 4)
         return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED,
-                          "timm has no ConvNeXt with a stem of stride 2 and four stages behind it: "
-                          "it would add a downsampling; take another format");
+                          "timm has no ConvNeXt with a stem of stride %d and four stages behind "
+                          "it: it would %s; take another format",
+                          c->config.stem_stride,
+                          c->config.stem_stride < 4 ? "add a downsampling"
+                                                    : "dilate the last stage in place of striding");
     return FCMAE_OK;
+}
+
+/** What a file of this library is fine with and another program is not. */
+static void remark_target(const fcmae_conversion *c, char *remark, size_t size)
+{
+    const fcmae_model_config *config = &c->config;
+    fcmae_format format = c->options->format;
+    remark[0] = 0;
+    if (format == FCMAE_FORMAT_OFFICIAL && config->stem_stride != 4)
+        snprintf(remark, size,
+                 "the official code cannot load this file: its stem has a stride of 4, not %d",
+                 config->stem_stride);
+    else if (c->options->sparse && config->version == 1)
+        snprintf(remark, size, "the official code cannot load this file: its sparse network is V2");
+    else if (config->channels != 3 &&
+             (format == FCMAE_FORMAT_TIMM || format == FCMAE_FORMAT_HUGGINGFACE))
+        snprintf(remark, size,
+                 "how images of %d channels are prepared is not described, since no file says it",
+                 config->channels);
 }
 
 fcmae_status fcmae_convert(const char *input, const char *output,
@@ -270,6 +295,7 @@ fcmae_status fcmae_convert(const char *input, const char *output,
         result->config = c.config;
         result->tensors = c.count;
         status = check_target(&c, error);
+        remark_target(&c, result->remark, sizeof result->remark);
         if (status == FCMAE_OK) status = run(&c, input, output, result, error);
     }
     result->report = c.report; /* handed over, also when the input did not fit */

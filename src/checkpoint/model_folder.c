@@ -43,6 +43,12 @@ static int input_size(const fcmae_conversion *c)
     return c->options->input_size > 0 ? c->options->input_size : recorded > 0 ? recorded : 224;
 }
 
+/** Whether images are prepared as ours are, which have three channels. */
+static bool knows_images(const fcmae_conversion *c)
+{
+    return c->config.channels == 3;
+}
+
 /* ---------------------------------------------------------------- class names ---------------- */
 
 /** An array of exactly `count` texts from an array or from {"0": text, ...}; NULL if it is not. */
@@ -161,7 +167,10 @@ static json_t *describe_huggingface(const fcmae_conversion *c, const json_t *cla
         c->options->dtype == FCMAE_DTYPE_F16    ? "float16"
         : c->options->dtype == FCMAE_DTYPE_BF16 ? "bfloat16"
                                                 : "float32");
-    if (!second) fcmae_json_set(&d, "layer_scale_init_value", json_real(config->layer_scale_init));
+    /* without a positive one that library builds no LayerScale and passes over its weights, which
+     * take the place of the value */
+    double first = config->layer_scale_init > 0 ? config->layer_scale_init : 1e-6;
+    if (!second) fcmae_json_set(&d, "layer_scale_init_value", json_real(first));
     fcmae_json_set(&d, "out_features", texts(stages + 4, 1));
     fcmae_json_set(&d, "out_indices", json_pack("[i]", 4));
     if (head) add_labels(&d, config->classes, classes);
@@ -214,12 +223,15 @@ static json_t *describe_timm(const fcmae_conversion *c, const json_t *classes)
     int size = input_size(c), pool = size / fcmae_config_patch(config);
     const char *name = timm_name(config);
     json_t *pretrained = json_pack(
-        "{s:s, s:b, s:[i, i, i], s:b, s:s, s:f, s:s, s:o, s:o, s:i, s:[i, i], s:s, s:s}", "tag",
-        "fcmae", "custom_load", 0, "input_size", config->channels, size, size, "fixed_input_size",
-        0, "interpolation", "bicubic", "crop_pct", size >= 384 ? 1.0 : 0.875, "crop_mode",
-        size >= 384 ? "squash" : "center", "mean", three_decimals(fcmae_imagenet_mean), "std",
-        three_decimals(fcmae_imagenet_deviation), "num_classes", config->classes, "pool_size", pool,
-        pool, "first_conv", "stem.0", "classifier", "head.fc");
+        "{s:s, s:b, s:[i, i, i], s:b, s:s, s:f, s:s, s:i, s:[i, i], s:s, s:s}", "tag", "fcmae",
+        "custom_load", 0, "input_size", config->channels, size, size, "fixed_input_size", 0,
+        "interpolation", "bicubic", "crop_pct", size >= 384 ? 1.0 : 0.875, "crop_mode",
+        size >= 384 ? "squash" : "center", "num_classes", config->classes, "pool_size", pool, pool,
+        "first_conv", "stem.0", "classifier", "head.fc");
+    if (knows_images(c)) {
+        fcmae_json_set(&pretrained, "mean", three_decimals(fcmae_imagenet_mean));
+        fcmae_json_set(&pretrained, "std", three_decimals(fcmae_imagenet_deviation));
+    }
     json_t *d = json_pack("{s:s, s:i, s:i}", "architecture",
                           name                   ? name
                           : config->version == 2 ? "convnextv2_tiny"
@@ -269,5 +281,6 @@ fcmae_status fcmae_write_model_folder(const fcmae_conversion *c, const char *fol
     if (c->options->format == FCMAE_FORMAT_TIMM)
         return write_description(folder, "config.json", describe_timm(c, classes), error);
     FCMAE_TRY(write_description(folder, "config.json", describe_huggingface(c, classes), error));
+    if (!knows_images(c)) return FCMAE_OK;
     return write_description(folder, "preprocessor_config.json", describe_preprocessor(c), error);
 }

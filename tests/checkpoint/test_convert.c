@@ -271,6 +271,91 @@ START_TEST(options_that_make_no_sense)
 }
 END_TEST
 
+/** Converts a network; returns the status and what is remarked. */
+static fcmae_status to_target(const fcmae_model_config *config, fcmae_convert_options options,
+                              const char *to, char *remark)
+{
+    fcmae_convert_result result = {0};
+    char from[300];
+    snprintf(from, sizeof from, "%s", test_path("target.safetensors"));
+    save_network(config, from);
+    fcmae_status status = fcmae_convert(from, test_path(to), &options, &result, NULL);
+    strcpy(remark, result.remark);
+    fcmae_convert_result_release(&result);
+    return status;
+}
+
+static const char *text_of(const char *name)
+{
+    static char text[4096];
+    FILE *file = fopen(test_path(name), "r");
+    if (!file) return NULL;
+    text[fread(text, 1, sizeof text - 1, file)] = 0;
+    fclose(file);
+    return text;
+}
+
+/* Every option of a preset reaches the other program, or the conversion is refused. */
+START_TEST(what_a_target_cannot_hold)
+{
+    char remark[200];
+    for (int stride = 2; stride <= 8; stride *= 2) {
+        fcmae_model_config config = sized("small", 2, "classify");
+        config.stem_stride = stride;
+        fcmae_status status = to_target(
+            &config, (fcmae_convert_options){.format = FCMAE_FORMAT_TIMM}, "timm-stem", remark);
+        ck_assert_int_eq(status, stride == 4 ? FCMAE_OK : FCMAE_ERR_UNSUPPORTED);
+        ck_assert_int_eq(access(test_path("timm-stem"), F_OK), stride == 4 ? 0 : -1);
+        if (stride == 4) ck_assert_int_eq(rename(test_path("timm-stem"), test_path("timm-4")), 0);
+        ck_assert_int_eq(to_target(&config,
+                                   (fcmae_convert_options){.format = FCMAE_FORMAT_HUGGINGFACE},
+                                   "hf-stem", remark),
+                         FCMAE_OK);
+        char patch[32];
+        snprintf(patch, sizeof patch, "\"patch_size\": %d,", stride);
+        ck_assert_ptr_nonnull(strstr(text_of("hf-stem/config.json"), patch));
+        ck_assert_int_eq(to_target(&config, (fcmae_convert_options){.format = FCMAE_FORMAT_ONNX},
+                                   "stem.onnx", remark),
+                         FCMAE_OK);
+        ck_assert_str_eq(remark, "");
+        ck_assert_int_eq(to_target(&config, (fcmae_convert_options){0}, "stem.pt", remark),
+                         FCMAE_OK);
+        ck_assert_int_eq(strstr(remark, "official code cannot load") != NULL, stride != 4);
+    }
+    fcmae_model_config first = sized("small", 1, "classify");
+    ck_assert_int_eq(to_target(&first, (fcmae_convert_options){.sparse = true}, "v1.pt", remark),
+                     FCMAE_OK);
+    ck_assert_ptr_nonnull(strstr(remark, "its sparse network is V2"));
+    first.layer_scale_init = 0; /* of which Hugging Face would make a network without LayerScale */
+    ck_assert_int_eq(to_target(&first, (fcmae_convert_options){.format = FCMAE_FORMAT_HUGGINGFACE},
+                               "hf-scale", remark),
+                     FCMAE_OK);
+    const char *scale = strstr(text_of("hf-scale/config.json"), "\"layer_scale_init_value\": ");
+    ck_assert_ptr_nonnull(scale);
+    ck_assert_double_gt(strtod(strchr(scale, ':') + 1, NULL), 0);
+}
+END_TEST
+
+/* How images of another kind are prepared is not made up. */
+START_TEST(images_of_other_channels)
+{
+    char remark[200];
+    fcmae_model_config config = sized("small", 2, "classify");
+    config.channels = 4;
+    ck_assert_int_eq(to_target(&config, (fcmae_convert_options){.format = FCMAE_FORMAT_TIMM},
+                               "timm-four", remark),
+                     FCMAE_OK);
+    ck_assert_ptr_nonnull(strstr(remark, "images of 4 channels"));
+    ck_assert_ptr_nonnull(strstr(text_of("timm-four/config.json"), "\"in_chans\": 4"));
+    ck_assert_ptr_null(strstr(text_of("timm-four/config.json"), "\"mean\""));
+    ck_assert_int_eq(to_target(&config, (fcmae_convert_options){.format = FCMAE_FORMAT_HUGGINGFACE},
+                               "hf-four", remark),
+                     FCMAE_OK);
+    ck_assert_ptr_nonnull(strstr(remark, "images of 4 channels"));
+    ck_assert_ptr_null(text_of("hf-four/preprocessor_config.json"));
+}
+END_TEST
+
 START_TEST(onnx_is_written)
 {
     fcmae_model_config config = sized("small", _i, "classify");
@@ -301,6 +386,8 @@ static void add_tests(TCase *cases)
     tcase_add_loop_test(cases, every_size_in_every_layout, 1, 3);
     tcase_add_test(cases, names_of_every_origin);
     tcase_add_test(cases, options_that_make_no_sense);
+    tcase_add_test(cases, what_a_target_cannot_hold);
+    tcase_add_test(cases, images_of_other_channels);
     tcase_add_loop_test(cases, onnx_is_written, 1, 3);
 }
 
