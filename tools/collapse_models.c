@@ -65,7 +65,9 @@ static fcmae_status load(collapse_model *model, const char *what,
         return status;
     }
     const fcmae_model_source source = {.path = model->path, .key = options->key};
-    fcmae_status status = fcmae_checkpoint_load_model(&model->model, &source, NULL, NULL, error);
+    const fcmae_load_options lenient = {.ignore_unexpected = true}; /* the encoder is looked at */
+    fcmae_status status = fcmae_checkpoint_load_model(&model->model, &source, &lenient, NULL,
+                                                      error);
     if (status == FCMAE_OK) model->config = *fcmae_model_configuration(model->model);
     return status;
 }

@@ -42,7 +42,8 @@ fcmae_status cli_find_checkpoint(const cli_arguments *arguments, const char *giv
 void cli_remark_contents(const cli_arguments *arguments, const fcmae_checkpoint_info *info,
                          bool lenient);
 
-/** The same of a file that is yet to be opened; whoever loads it will say why it cannot be. */
+/** The same of a file that is yet to be opened, with `lenient`; whoever loads it says why it cannot
+ *  be. */
 void cli_remark_file(const cli_arguments *arguments, const char *path, const char *key);
 
 /** Side of an image where neither the user nor the checkpoint says it. */

@@ -102,6 +102,11 @@ typedef struct fcmae_load_report {
 } fcmae_load_report;
 
 FCMAE_API void fcmae_load_report_release(fcmae_load_report *report);
+/** The tensors that are none of a network's (UNEXPECTED) by name: "a, b, c and 4 more".
+ *  @param text  [out] of `size` bytes; "" if there are none
+ *  @return their number */
+FCMAE_API int fcmae_load_report_unexpected(const fcmae_load_report *report, char *text,
+                                           size_t size);
 /** "missing", "unexpected", ...; never NULL. */
 FCMAE_API const char *fcmae_mismatch_name(fcmae_mismatch_kind kind);
 
@@ -149,10 +154,13 @@ FCMAE_API fcmae_status fcmae_checkpoint_find(const char *given, char *path, size
 
 /**
  * Opens any readable tensor file; which one a path stands for says fcmae_checkpoint_find().
- * @param key  dictionary to take the parameters from: "model", "model_ema", "state_dict", ...;
- *             "ema": whichever averaged weights there are; NULL: model, state_dict, the file
- *             itself, then averaged weights.
- * @return as fcmae_tensor_file_open(); FCMAE_ERR_NOT_FOUND if there is nothing under `key`. A file
+ * @param key  dictionary to take the parameters from: "model", "model_ema", "state_dict", ..., or
+ *             what else stands before their names, in whole or in part ("backbone",
+ *             "state_dict.model"); "ema": whichever averaged weights there are; NULL: model,
+ *             state_dict, the file itself, averaged weights, else the one place, however deep,
+ *             where a network stands.
+ * @return as fcmae_tensor_file_open(); FCMAE_ERR_NOT_FOUND if there is nothing under `key`;
+ *         FCMAE_ERR_MISMATCH if there are several networks: the sentence names their keys. A file
  *         without ConvNeXt parameters opens (info->recognised is false).
  */
 FCMAE_API fcmae_status fcmae_checkpoint_open(fcmae_checkpoint **checkpoint, const char *path,

@@ -29,7 +29,7 @@ fcmae_status fcmae_entries_collect(fcmae_entries *entries, const fcmae_tensor_fi
     int count;
     const fcmae_tensor *tensors = fcmae_tensor_file_tensors(file, &count);
     size_t length = strlen(prefix);
-    *entries = (fcmae_entries){0};
+    *entries = (fcmae_entries){.prefix_length = length};
     entries->entry = calloc((size_t)count + 1, sizeof *entries->entry);
     entries->unknown = calloc((size_t)count + 1, sizeof *entries->unknown);
     if (!entries->entry || !entries->unknown) {
