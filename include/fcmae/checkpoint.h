@@ -27,10 +27,14 @@ typedef enum fcmae_layout {
     FCMAE_LAYOUT_SPARSE,   /**< official FCMAE training checkpoint, Minkowski kernels           */
     FCMAE_LAYOUT_DENSE,    /**< official dense ConvNeXt V1 / V2                                 */
     FCMAE_LAYOUT_TIMM,
-    FCMAE_LAYOUT_HUGGINGFACE /**< transformers: ConvNextV2ForImageClassification and its kin      */
+    FCMAE_LAYOUT_HUGGINGFACE, /**< transformers: ConvNextV2ForImageClassification and its kin     */
+    FCMAE_LAYOUT_TORCHVISION, /**< torchvision: ConvNeXt V1                                       */
+    FCMAE_LAYOUT_DINOV3,      /**< transformers: DINOv3ConvNextModel, V1 without a head           */
+    FCMAE_LAYOUT_MMPRETRAIN   /**< mmpretrain: ConvNeXt                                           */
 } fcmae_layout;
 
-/** "official sparse", "official dense", "timm", "huggingface"; never NULL. */
+/** "official sparse", "official dense", "timm", "huggingface", "torchvision", "huggingface dinov3",
+ *  "mmpretrain"; never NULL. */
 FCMAE_API const char *fcmae_layout_name(fcmae_layout layout);
 
 /* ---------------------------------------------------------------- writing -------------------- */
@@ -68,8 +72,8 @@ typedef struct fcmae_checkpoint_contents {
  * Writes a checkpoint, complete or not at all (see fcmae_tensor_file_write()).
  * @param model     gives configuration, names and shapes; borrowed.
  * @param contents  NULL: all defaults.
- * @return as fcmae_tensor_file_write(); FCMAE_ERR_UNSUPPORTED for a decoder in a layout without
- * one.
+ * @return as fcmae_tensor_file_write(); FCMAE_ERR_UNSUPPORTED for a decoder, a head or GRN in a
+ * layout without one.
  */
 FCMAE_API fcmae_status fcmae_checkpoint_save(const char *path, fcmae_model *model,
                                              const fcmae_checkpoint_contents *contents,
@@ -144,7 +148,8 @@ typedef struct fcmae_checkpoint fcmae_checkpoint;
  * The file that a path stands for. The folder of a training run: its best checkpoint
  * (best.safetensors) if it has one, else its newest, which `latest` names. That file: the newest,
  * whether there is a best one or not. Any other folder: model.safetensors or pytorch_model.bin in
- * it. Anything else: itself, whether it exists or not.
+ * it, or the index (model.safetensors.index.json) of such weights in several files. Anything else:
+ * itself, whether it exists or not.
  * @param path  [out] of `size` bytes
  * @return FCMAE_ERR_NOT_FOUND: a folder with none of these; FCMAE_ERR_FORMAT: `latest` names none;
  *         FCMAE_ERR_ARGUMENT: the path is too long.

@@ -140,6 +140,14 @@ const fcmae_checkpoint_info *fcmae_checkpoint_describe(const fcmae_checkpoint *c
     return &checkpoint->info;
 }
 
+/** model-00001-of-00003.safetensors and its like. */
+static bool is_shard(const char *path)
+{
+    const char *of = strstr(path, "-of-");
+    while (of && strstr(of + 1, "-of-")) of = strstr(of + 1, "-of-");
+    return of && of > path && strchr("0123456789", of[-1]) && of[4] >= '0' && of[4] <= '9';
+}
+
 fcmae_status fcmae_checkpoint_expect_model(const fcmae_checkpoint *checkpoint, fcmae_error *error)
 {
     enum { SHOWN = 3 };
@@ -166,8 +174,9 @@ fcmae_status fcmae_checkpoint_expect_model(const fcmae_checkpoint *checkpoint, f
     return fcmae_fail(
         error, FCMAE_ERR_MISMATCH,
         "%.300s holds parts of a ConvNeXt, but no whole encoder: %d of its %d tensors "
-        "have known names (%s%s)",
-        checkpoint->path, info->parameters, count, names, count > SHOWN ? ", ..." : "");
+        "have known names (%s%s)%s",
+        checkpoint->path, info->parameters, count, names, count > SHOWN ? ", ..." : "",
+        is_shard(checkpoint->path) ? "; it is one of several files: give their folder" : "");
 }
 
 const fcmae_tensor_file *fcmae_checkpoint_file(const fcmae_checkpoint *checkpoint)

@@ -48,8 +48,8 @@ fcmae_status fcmae_entries_match(const fcmae_entries *entries, const fcmae_param
                                  const fcmae_entry **source, fcmae_load_report *report,
                                  fcmae_error *error);
 
-/** Whether a tensor is one of those that our own checkpoints and Hugging Face backbones hold beside
- *  the parameters. */
+/** Whether a tensor is one of those that our own checkpoints and networks of others hold beside the
+ *  parameters. */
 bool fcmae_is_companion(const char *name);
 
 /** Reads a tensor as f32 in its own order. FCMAE_ERR_NUMERIC, which names it: a value is not

@@ -185,6 +185,43 @@ static fcmae_status look_inside(fcmae_checkpoint *c, const char *key, bool *foun
                       inside.list);
 }
 
+/** What was found as the dictionary `model` may be the encoder of a network with more beside it:
+ *  then the file itself has more known names. */
+static fcmae_status prefer_whole(fcmae_checkpoint *c, bool *found, fcmae_error *error)
+{
+    int before = c->entries.count;
+    char old[FCMAE_KEY_SIZE];
+    if (!c->key[0]) return FCMAE_OK;
+    snprintf(old, sizeof old, "%s", c->key);
+    if (take(c, "", found, NULL) == FCMAE_OK && has_stem(c) && c->entries.count > before)
+        return FCMAE_OK;
+    return take(c, old, found, error);
+}
+
+/** A word before the stem may be the prefix of the whole network or part of the names of one layout
+ *  (`backbone.`): whichever makes more names known. */
+static fcmae_status go_deeper(fcmae_checkpoint *c, bool *found, fcmae_error *error)
+{
+    const fcmae_entry *stem = fcmae_entries_find(&c->entries, STEM);
+    if (!stem) return FCMAE_OK;
+    const char *name = stem->tensor->name; /* lives as long as the file */
+    int most = c->entries.count;
+    char best[FCMAE_KEY_SIZE], prefix[FCMAE_KEY_SIZE];
+    snprintf(best, sizeof best, "%s", c->key);
+    for (const char *at = strchr(name + c->entries.prefix_length, '.'); at;
+         at = strchr(at + 1, '.')) {
+        fcmae_parsed_name parsed;
+        if (at - name >= FCMAE_KEY_SIZE || !fcmae_layout_parse(at + 1, &parsed) ||
+            strcmp(parsed.official, STEM) != 0)
+            continue;
+        snprintf(prefix, sizeof prefix, "%.*s", (int)(at - name), name);
+        if (take(c, prefix, found, NULL) != FCMAE_OK || c->entries.count <= most) continue;
+        most = c->entries.count;
+        memcpy(best, prefix, sizeof best);
+    }
+    return strcmp(c->key, best) == 0 && *found ? FCMAE_OK : take(c, best, found, error);
+}
+
 /** The key that the user gave: a dictionary, all that stands before the names, or part of it. */
 static fcmae_status take_given(fcmae_checkpoint *c, const char *key, fcmae_error *error)
 {
@@ -202,7 +239,7 @@ static fcmae_status take_given(fcmae_checkpoint *c, const char *key, fcmae_error
         FCMAE_TRY(try_key(c, candidates[i], &found, error));
         if (!found || !has_stem(c)) FCMAE_TRY(look_inside(c, candidates[i], &found, error));
     }
-    return found ? FCMAE_OK : key_not_found(c, key, error);
+    return found ? go_deeper(c, &found, error) : key_not_found(c, key, error);
 }
 
 fcmae_status fcmae_checkpoint_choose_key(fcmae_checkpoint *c, const char *key, fcmae_error *error)
@@ -214,6 +251,7 @@ fcmae_status fcmae_checkpoint_choose_key(fcmae_checkpoint *c, const char *key, f
     if (key) return take_given(c, key, error);
     for (int i = 0; i < FCMAE_COUNT(usual) && !found; i++)
         FCMAE_TRY(try_key(c, usual[i], &found, error));
+    if (found) FCMAE_TRY(prefer_whole(c, &found, error));
     if (!found || !has_stem(c)) FCMAE_TRY(look_inside(c, "", &found, error));
     if ((!found || !has_stem(c)) && find_most(c, best)) { /* no network, but parts of one */
         int before = c->entries.count;
@@ -222,6 +260,7 @@ fcmae_status fcmae_checkpoint_choose_key(fcmae_checkpoint *c, const char *key, f
         if (take(c, best, &found, NULL) != FCMAE_OK || c->entries.count < before)
             FCMAE_TRY(take(c, old, &found, error));
     }
+    FCMAE_TRY(go_deeper(c, &found, error));
     c->info.average = find_average(c);
     return FCMAE_OK;
 }

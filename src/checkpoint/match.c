@@ -108,11 +108,10 @@ static fcmae_status match_parameter(const fcmae_entries *entries, const fcmae_pa
 
 bool fcmae_is_companion(const char *name)
 {
-    static const char *const prefixes[] = {"ema.", "exp_avg.", "exp_avg_sq.",
-                                           "hidden_states_norms."};
+    static const char *const prefixes[] = {"ema.", "exp_avg.", "exp_avg_sq."};
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0) return true;
-    return false;
+    return fcmae_layout_beside(name);
 }
 
 static int compare_names(const void *a, const void *b)
