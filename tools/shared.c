@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "fcmae/checkpoint.h"
 #include "fcmae/train.h"
@@ -46,6 +47,14 @@ fcmae_status cli_find_checkpoint(const cli_arguments *arguments, const char *giv
     if (status == FCMAE_OK && !arguments->quiet && strcmp(given, path) != 0)
         fprintf(stderr, "%s stands for %s\n", CLI_SHOWN(given), CLI_SHOWN(path));
     return status;
+}
+
+bool cli_names_preset(const char *given)
+{
+    struct stat info;
+    size_t length = strlen(given);
+    if (length > 4 && strcmp(given + length - 4, ".ini") == 0) return true;
+    return stat(given, &info) != 0 && !strchr(given, '/') && !strchr(given, '.');
 }
 
 static void remark_unexpected(const fcmae_load_report *report)
