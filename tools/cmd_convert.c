@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: MIT */
 /* fcmae convert: fold sparse to dense and back, change naming, container and number type. */
 #include <math.h>
+#include <string.h>
+#include <strings.h>
 
 #include "commands.h"
 #include "fcmae/convert.h"
@@ -30,7 +32,8 @@ static const fcmae_option options[] = {
      .help = "dense: the ordinary network; a decoder is left behind. sparse: the FCMAE training "
              "checkpoint with MinkowskiEngine kernels."},
     {"format", FCMAE_OPTION_CHOICE, AT(format), .fallback = "official",
-     .choices = "official|timm|huggingface|onnx", .help = "Naming of the output."},
+     .choices = "official|timm|huggingface|onnx",
+     .help = "Naming of the output; onnx goes by the ending."},
     {"classes", FCMAE_OPTION_INTEGER, AT(classes), .range = "[1, 1000000]",
      .otherwise = "the input's head, if it has one",
      .help =
@@ -116,6 +119,12 @@ static int print_result(const cli_arguments *arguments, const fcmae_convert_resu
     return cli_finish(arguments);
 }
 
+static bool ends_with(const char *text, const char *end)
+{
+    size_t a = strlen(text), b = strlen(end);
+    return a > b && strcasecmp(text + a - b, end) == 0;
+}
+
 static int run(const cli_arguments *arguments)
 {
     static const fcmae_dtype dtypes[] = {FCMAE_DTYPE_F32, FCMAE_DTYPE_F16, FCMAE_DTYPE_BF16};
@@ -133,7 +142,9 @@ static int run(const cli_arguments *arguments)
                                      .input_size = (int)o->input_size,
                                      .progress = show_progress,
                                      .cookie = &progress};
-    if (convert.sparse && o->format != FCMAE_FORMAT_OFFICIAL)
+    if (!cli_given(arguments, "format") && ends_with(o->output, ".onnx"))
+        convert.format = FCMAE_FORMAT_ONNX;
+    if (convert.sparse && convert.format != FCMAE_FORMAT_OFFICIAL)
         return cli_usage_error(arguments->command, "--to sparse goes with --format official only");
     if (convert.sparse && cli_given(arguments, "classes"))
         return cli_usage_error(arguments->command,

@@ -23,8 +23,9 @@ enum feature { POOLED, NORMALISED, STAGE_1, STAGE_2, STAGE_3, STAGE_4, MAP, LOGI
 
 static const fcmae_option options[] = {
     {"checkpoint", FCMAE_OPTION_TEXT, DENSE_AT(checkpoint), .required = true,
-     .unit = "FILE|RUN|none",
-     .help = CLI_HELP_CHECKPOINT " none: a fresh network, for comparison."},
+     .unit = "FILE|RUN|NAME|none",
+     .help = CLI_HELP_CHECKPOINT
+     " none, or a preset (NAME, FILE.ini): a fresh network, for comparison."},
     {"data", FCMAE_OPTION_TEXT, DENSE_AT(data), .required = true, .unit = "DIR",
      .help = "Folder of images with any subfolders; labels are not used."},
     {"output", FCMAE_OPTION_TEXT, AT(output), .required = true, .unit = "NPY",

@@ -314,7 +314,9 @@ static void print_file(const char *path, const fcmae_checkpoint *checkpoint, boo
     printf("%s: %s file, %d tensors\n", CLI_SHOWN(path), fcmae_container_name(info->container),
            info->tensors);
     if (!info->recognised) {
-        printf("  no ConvNeXt parameters in it\n");
+        fcmae_error why = {0};
+        fcmae_checkpoint_expect_model(checkpoint, &why);
+        printf("  %s\n", CLI_SHOWN(why.message));
         return;
     }
     printf("  naming            %s%s%s\n", fcmae_layout_name(info->layout),

@@ -24,8 +24,9 @@ struct knn_values {
 
 static const fcmae_option options[] = {
     {"checkpoint", FCMAE_OPTION_TEXT, DENSE_AT(checkpoint), .required = true,
-     .unit = "FILE|RUN|none",
-     .help = CLI_HELP_CHECKPOINT " none: a fresh network, for comparison."},
+     .unit = "FILE|RUN|NAME|none",
+     .help = CLI_HELP_CHECKPOINT
+     " none, or a preset (NAME, FILE.ini): a fresh network, for comparison."},
     {"data", FCMAE_OPTION_TEXT, DENSE_AT(data), .required = true, .unit = "DIR",
      .help = "Folder with train and val, each with one subfolder per class."},
     {"k", FCMAE_OPTION_TEXTS, AT(k), .unit = "N ...", .otherwise = "1 5 20",

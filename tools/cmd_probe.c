@@ -27,8 +27,9 @@ struct probe_values {
 
 static const fcmae_option options[] = {
     {"checkpoint", FCMAE_OPTION_TEXT, DENSE_AT(checkpoint), .required = true,
-     .unit = "FILE|RUN|none",
-     .help = CLI_HELP_CHECKPOINT " none: a fresh network, for comparison."},
+     .unit = "FILE|RUN|NAME|none",
+     .help = CLI_HELP_CHECKPOINT
+     " none, or a preset (NAME, FILE.ini): a fresh network, for comparison."},
     {"data", FCMAE_OPTION_TEXT, DENSE_AT(data), .required = true, .unit = "DIR",
      .help = "Folder with train and val, each with one subfolder per class."},
     {"output", FCMAE_OPTION_TEXT, AT(output), .unit = "FILE", .otherwise = "nothing is written",

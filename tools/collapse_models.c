@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "shared.h"
 
@@ -42,19 +41,10 @@ static void find_step(collapse_model *model)
     if (sscanf(file ? file + 1 : model->path, "checkpoint-%lld.", &step) == 1) model->step = step;
 }
 
-/* "atto", "my/model.ini": what has no weights of its own */
-static bool names_preset(const char *what)
-{
-    struct stat info;
-    size_t length = strlen(what);
-    if (length > 4 && strcmp(what + length - 4, ".ini") == 0) return true;
-    return stat(what, &info) != 0 && !strchr(what, '/') && !strchr(what, '.');
-}
-
 static fcmae_status load(collapse_model *model, const char *what,
                          const collapse_model_options *options, fcmae_error *error)
 {
-    if (names_preset(what)) {
+    if (cli_names_preset(what)) {
         fcmae_status status = fcmae_preset_load(what, &model->config, error);
         if (status == FCMAE_OK) {
             model->step = 0;
@@ -65,7 +55,9 @@ static fcmae_status load(collapse_model *model, const char *what,
         return status;
     }
     const fcmae_model_source source = {.path = model->path, .key = options->key};
-    fcmae_status status = fcmae_checkpoint_load_model(&model->model, &source, NULL, NULL, error);
+    const fcmae_load_options lenient = {.ignore_unexpected = true}; /* the encoder is looked at */
+    fcmae_status status = fcmae_checkpoint_load_model(&model->model, &source, &lenient, NULL,
+                                                      error);
     if (status == FCMAE_OK) model->config = *fcmae_model_configuration(model->model);
     return status;
 }

@@ -77,10 +77,11 @@ static fcmae_status check_memory(const struct cli_dense_values *o, const cli_den
 }
 
 static fcmae_status fresh_network(cli_dense *d, const struct cli_dense_values *o,
-                                  const cli_dense_wish *wish, fcmae_error *error)
+                                  const cli_dense_wish *wish, const char *preset,
+                                  fcmae_error *error)
 {
     fcmae_model_config config;
-    fcmae_status status = fcmae_preset_load(wish->model, &config, error);
+    fcmae_status status = fcmae_preset_load(preset, &config, error);
     config.objective = "classify";
     config.classes = wish->classes;
     if (status == FCMAE_OK) status = check_memory(o, wish, &config, error);
@@ -120,7 +121,14 @@ fcmae_status cli_dense_load(cli_dense *d, const cli_arguments *arguments,
     d->arguments = arguments;
     fcmae_status status = FCMAE_OK;
     if (wish->model && strcmp(o->checkpoint, "none") == 0) {
-        status = fresh_network(d, o, wish, error);
+        status = fresh_network(d, o, wish, wish->model, error);
+    } else if (wish->model && cli_names_preset(o->checkpoint)) {
+        if (cli_given(arguments, "model"))
+            return cli_error(error, FCMAE_ERR_ARGUMENT,
+                             "--checkpoint %.100s is a preset, of which the network is made: leave "
+                             "--model out",
+                             o->checkpoint);
+        status = fresh_network(d, o, wish, o->checkpoint, error);
     } else {
         status = cli_find_checkpoint(arguments, o->checkpoint, d->path, sizeof d->path, error);
         if (status == FCMAE_OK) status = inspect(d, o->key, wish, lenient, &size, error);

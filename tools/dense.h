@@ -79,7 +79,7 @@ void cli_dense_release(cli_dense *dense);
 typedef struct cli_dense_wish {
     int classes;            /**< of the head; 0: the checkpoint's, which must have one */
     bool fresh_head;        /**< norm and head may be missing or of other classes */
-    const char *model;      /**< preset for the checkpoint "none" */
+    const char *model;      /**< preset for the checkpoint "none"; NULL: only weights will do */
     uint64_t seed;          /**< for what is drawn freshly */
     const char *names_file; /**< class names instead of the checkpoint's, or NULL */
     int64_t images;         /**< that it will see, or 0: they bound its batch */

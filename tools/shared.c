@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "fcmae/checkpoint.h"
 #include "fcmae/train.h"
@@ -48,19 +49,19 @@ fcmae_status cli_find_checkpoint(const cli_arguments *arguments, const char *giv
     return status;
 }
 
+bool cli_names_preset(const char *given)
+{
+    struct stat info;
+    size_t length = strlen(given);
+    if (length > 4 && strcmp(given + length - 4, ".ini") == 0) return true;
+    return stat(given, &info) != 0 && !strchr(given, '/') && !strchr(given, '.');
+}
+
 static void remark_unexpected(const fcmae_load_report *report)
 {
-    enum { SHOWN = 3 };
-    int count = 0;
-    for (int i = 0; i < report->count; i++) {
-        if (report->entries[i].kind != FCMAE_TENSOR_UNEXPECTED) continue;
-        if (count < SHOWN)
-            fprintf(stderr, "%s%s", count ? ", " : "left out, since they are none of a ConvNeXt: ",
-                    CLI_SHOWN(report->entries[i].name));
-        count++;
-    }
-    if (count > SHOWN) fprintf(stderr, " and %d more tensors", count - SHOWN);
-    if (count > 0) fputc('\n', stderr);
+    char names[500];
+    if (fcmae_load_report_unexpected(report, names, sizeof names) > 0)
+        fprintf(stderr, "left out, since they are none of a ConvNeXt: %s\n", CLI_SHOWN(names));
 }
 
 void cli_remark_contents(const cli_arguments *arguments, const fcmae_checkpoint_info *info,
@@ -82,7 +83,7 @@ void cli_remark_file(const cli_arguments *arguments, const char *path, const cha
 {
     fcmae_checkpoint *file = NULL;
     if (fcmae_checkpoint_open(&file, path, key, NULL) != FCMAE_OK) return;
-    cli_remark_contents(arguments, fcmae_checkpoint_describe(file), false);
+    cli_remark_contents(arguments, fcmae_checkpoint_describe(file), true);
     fcmae_checkpoint_close(&file);
 }
 

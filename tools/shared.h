@@ -37,12 +37,17 @@ int cli_input_size(const cli_command *command, const char *option, const char *t
 fcmae_status cli_find_checkpoint(const cli_arguments *arguments, const char *given, char *path,
                                  size_t size, fcmae_error *error);
 
+/** Whether what stands in the place of a checkpoint is a preset, which has no weights of its own:
+ *  "atto", "my/model.ini". */
+bool cli_names_preset(const char *given);
+
 /** What is worth knowing of a file: where in it the network was found, averaged weights that nobody
  *  asked for; with `lenient` also tensors that are left out since they are none of a network. */
 void cli_remark_contents(const cli_arguments *arguments, const fcmae_checkpoint_info *info,
                          bool lenient);
 
-/** The same of a file that is yet to be opened; whoever loads it will say why it cannot be. */
+/** The same of a file that is yet to be opened, with `lenient`; whoever loads it says why it cannot
+ *  be. */
 void cli_remark_file(const cli_arguments *arguments, const char *path, const char *key);
 
 /** Side of an image where neither the user nor the checkpoint says it. */

@@ -27,10 +27,14 @@ typedef enum fcmae_layout {
     FCMAE_LAYOUT_SPARSE,   /**< official FCMAE training checkpoint, Minkowski kernels           */
     FCMAE_LAYOUT_DENSE,    /**< official dense ConvNeXt V1 / V2                                 */
     FCMAE_LAYOUT_TIMM,
-    FCMAE_LAYOUT_HUGGINGFACE /**< transformers: ConvNextV2ForImageClassification and its kin      */
+    FCMAE_LAYOUT_HUGGINGFACE, /**< transformers: ConvNextV2ForImageClassification and its kin     */
+    FCMAE_LAYOUT_TORCHVISION, /**< torchvision: ConvNeXt V1                                       */
+    FCMAE_LAYOUT_DINOV3,      /**< transformers: DINOv3ConvNextModel, V1 without a head           */
+    FCMAE_LAYOUT_MMPRETRAIN   /**< mmpretrain: ConvNeXt                                           */
 } fcmae_layout;
 
-/** "official sparse", "official dense", "timm", "huggingface"; never NULL. */
+/** "official sparse", "official dense", "timm", "huggingface", "torchvision", "huggingface dinov3",
+ *  "mmpretrain"; never NULL. */
 FCMAE_API const char *fcmae_layout_name(fcmae_layout layout);
 
 /* ---------------------------------------------------------------- writing -------------------- */
@@ -68,8 +72,8 @@ typedef struct fcmae_checkpoint_contents {
  * Writes a checkpoint, complete or not at all (see fcmae_tensor_file_write()).
  * @param model     gives configuration, names and shapes; borrowed.
  * @param contents  NULL: all defaults.
- * @return as fcmae_tensor_file_write(); FCMAE_ERR_UNSUPPORTED for a decoder in a layout without
- * one.
+ * @return as fcmae_tensor_file_write(); FCMAE_ERR_UNSUPPORTED for a decoder, a head or GRN in a
+ * layout without one.
  */
 FCMAE_API fcmae_status fcmae_checkpoint_save(const char *path, fcmae_model *model,
                                              const fcmae_checkpoint_contents *contents,
@@ -102,6 +106,11 @@ typedef struct fcmae_load_report {
 } fcmae_load_report;
 
 FCMAE_API void fcmae_load_report_release(fcmae_load_report *report);
+/** The tensors that are none of a network's (UNEXPECTED) by name: "a, b, c and 4 more".
+ *  @param text  [out] of `size` bytes; "" if there are none
+ *  @return their number */
+FCMAE_API int fcmae_load_report_unexpected(const fcmae_load_report *report, char *text,
+                                           size_t size);
 /** "missing", "unexpected", ...; never NULL. */
 FCMAE_API const char *fcmae_mismatch_name(fcmae_mismatch_kind kind);
 
@@ -139,7 +148,8 @@ typedef struct fcmae_checkpoint fcmae_checkpoint;
  * The file that a path stands for. The folder of a training run: its best checkpoint
  * (best.safetensors) if it has one, else its newest, which `latest` names. That file: the newest,
  * whether there is a best one or not. Any other folder: model.safetensors or pytorch_model.bin in
- * it. Anything else: itself, whether it exists or not.
+ * it, or the index (model.safetensors.index.json) of such weights in several files. Anything else:
+ * itself, whether it exists or not.
  * @param path  [out] of `size` bytes
  * @return FCMAE_ERR_NOT_FOUND: a folder with none of these; FCMAE_ERR_FORMAT: `latest` names none;
  *         FCMAE_ERR_ARGUMENT: the path is too long.
@@ -149,10 +159,13 @@ FCMAE_API fcmae_status fcmae_checkpoint_find(const char *given, char *path, size
 
 /**
  * Opens any readable tensor file; which one a path stands for says fcmae_checkpoint_find().
- * @param key  dictionary to take the parameters from: "model", "model_ema", "state_dict", ...;
- *             "ema": whichever averaged weights there are; NULL: model, state_dict, the file
- *             itself, then averaged weights.
- * @return as fcmae_tensor_file_open(); FCMAE_ERR_NOT_FOUND if there is nothing under `key`. A file
+ * @param key  dictionary to take the parameters from: "model", "model_ema", "state_dict", ..., or
+ *             what else stands before their names, in whole or in part ("backbone",
+ *             "state_dict.model"); "ema": whichever averaged weights there are; NULL: model,
+ *             state_dict, the file itself, averaged weights, else the one place, however deep,
+ *             where a network stands.
+ * @return as fcmae_tensor_file_open(); FCMAE_ERR_NOT_FOUND if there is nothing under `key`;
+ *         FCMAE_ERR_MISMATCH if there are several networks: the sentence names their keys. A file
  *         without ConvNeXt parameters opens (info->recognised is false).
  */
 FCMAE_API fcmae_status fcmae_checkpoint_open(fcmae_checkpoint **checkpoint, const char *path,

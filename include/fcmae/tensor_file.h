@@ -4,7 +4,8 @@
  * Tensor files: named arrays on disk, whatever the container.
  *
  * Read: safetensors, torch zip archives (.pt, .pth, .bin; torch 1.6 and later), the legacy torch
- * stream, .npz and .npy. Written: safetensors and torch zip archives. Opening reads the table
+ * stream, .npz and .npy; the index (.index.json) of weights in several files, which are opened with
+ * it. Written: safetensors and torch zip archives. Opening reads the table
  * only; values are read tensor by tensor, so memory is bounded by the largest tensor.
  *
  * Files are not trusted. Nothing in them is executed; every offset, length and shape is checked
@@ -89,6 +90,7 @@ typedef struct fcmae_tensor_file fcmae_tensor_file;
  * Opens a file of any readable container, recognised by its first bytes.
  * @return FCMAE_ERR_NOT_FOUND, FCMAE_ERR_IO, FCMAE_ERR_FORMAT (damaged, or not a tensor file),
  *         FCMAE_ERR_UNSUPPORTED (a TorchScript archive, a pre-0.1.10 tar, an encrypted zip),
+ *         FCMAE_ERR_NOT_FOUND also: a file that an index names;
  *         FCMAE_ERR_MEMORY.
  */
 FCMAE_API fcmae_status fcmae_tensor_file_open(fcmae_tensor_file **file, const char *path,

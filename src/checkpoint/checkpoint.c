@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/** Opening checkpoints: which dictionary, which layout, which network. */
+/** Opening checkpoints: which layout, which network; which dictionary says key.c. */
 #include "fcmae/checkpoint.h"
 
 #include <stdio.h>
@@ -10,129 +10,6 @@
 #include "checkpoint/entries.h"
 #include "core/status.h"
 #include "fcmae/options.h"
-
-/** Tries the dictionary `key` ("" for the file itself): found if it holds any parameter. */
-static fcmae_status try_key(fcmae_checkpoint *c, const char *key, bool *found, fcmae_error *error)
-{
-    char prefix[sizeof c->key + 1];
-    snprintf(prefix, sizeof prefix, "%.63s%s", key, *key ? "." : "");
-    FCMAE_TRY(fcmae_entries_collect(&c->entries, c->file, prefix, error));
-    *found = c->entries.count > 0;
-    if (*found)
-        snprintf(c->key, sizeof c->key, "%s", key);
-    else
-        fcmae_entries_release(&c->entries);
-    return FCMAE_OK;
-}
-
-static fcmae_status key_not_found(const fcmae_checkpoint *c, const char *key, fcmae_error *error)
-{
-    char list[400] = "";
-    size_t used = 0;
-    int count;
-    const fcmae_tensor *tensors = fcmae_tensor_file_tensors(c->file, &count);
-    const char *last = "";
-    size_t last_length = 0;
-    for (int i = 0; i < count && used < sizeof list - 80; i++) {
-        size_t length = strcspn(tensors[i].name, ".");
-        if (length > 60 || (length == last_length && strncmp(tensors[i].name, last, length) == 0))
-            continue;
-        last = tensors[i].name;
-        last_length = length;
-        used += (size_t)snprintf(list + used, sizeof list - used, "%s%.*s", used ? ", " : "",
-                                 (int)length, last);
-    }
-    return fcmae_fail(error, FCMAE_ERR_NOT_FOUND,
-                      "%.300s has no ConvNeXt parameters under \"%.60s\"; at its top are: %s",
-                      c->path, key, list);
-}
-
-static const char *const averaged[] = {"state_dict_ema", "model_ema", "ema"};
-
-static bool has_stem(const fcmae_checkpoint *c)
-{
-    return fcmae_entries_find(&c->entries, "downsample_layers.0.0.weight") != NULL;
-}
-
-/** A dictionary of averaged weights besides the one that was taken. */
-static const char *find_average(const fcmae_checkpoint *c)
-{
-    int count;
-    const fcmae_tensor *tensors = fcmae_tensor_file_tensors(c->file, &count);
-    for (int k = 0; k < FCMAE_COUNT(averaged); k++) {
-        size_t length = strlen(averaged[k]);
-        bool taken = strcmp(c->key, averaged[k]) == 0;
-        for (int i = 0; i < count && !taken; i++)
-            if (strncmp(tensors[i].name, averaged[k], length) == 0 &&
-                tensors[i].name[length] == '.')
-                return averaged[k];
-    }
-    return NULL;
-}
-
-/** Length of what stands before the name of the stem's convolution, of which a network has one; -1:
- *  the tensor is none. */
-static int before_stem(const char *name)
-{
-    for (const char *at = name; at; at = strchr(at, '.')) {
-        fcmae_parsed_name parsed;
-        if (*at == '.') at++;
-        if (fcmae_layout_parse(at, &parsed) &&
-            strcmp(parsed.official, "downsample_layers.0.0.weight") == 0)
-            return (int)(at - name);
-    }
-    return -1;
-}
-
-/** A network that stands somewhere inside another: below "state_dict.model.backbone", say. */
-static fcmae_status find_inside(fcmae_checkpoint *c, bool *found, fcmae_error *error)
-{
-    char prefix[sizeof c->key] = "", list[300] = "";
-    int count, networks = 0;
-    const fcmae_tensor *tensors = fcmae_tensor_file_tensors(c->file, &count);
-    for (int i = 0; i < count; i++) {
-        int length = fcmae_is_companion(tensors[i].name) ? 0 : before_stem(tensors[i].name);
-        if (length < 2 || length > (int)sizeof prefix) continue;
-        snprintf(prefix, sizeof prefix, "%.*s", length - 1, tensors[i].name);
-        size_t used = strlen(list);
-        snprintf(list + used, sizeof list - used, "%s%s", networks++ ? ", " : "", prefix);
-    }
-    if (networks == 1) return try_key(c, prefix, found, error);
-    if (networks == 0) return FCMAE_OK;
-    return fcmae_fail(error, FCMAE_ERR_MISMATCH,
-                      "%.300s holds several networks: say by key which one to take (%s)", c->path,
-                      list);
-}
-
-static fcmae_status choose_key(fcmae_checkpoint *c, const char *key, fcmae_error *error)
-{
-    static const char *const usual[] = {"model",     "state_dict",     "",
-                                        "model_ema", "state_dict_ema", "ema"};
-    const char *const *candidates = usual;
-    int count = 6;
-    bool found = false;
-    if (key && strcmp(key, "ema") == 0) {
-        candidates = averaged;
-        count = 3;
-    } else if (key) {
-        candidates = &key;
-        count = 1;
-    }
-    const char *chosen = "";
-    for (int i = 0; i < count && !found; i++) {
-        chosen = candidates[i];
-        FCMAE_TRY(try_key(c, chosen, &found, error));
-    }
-    if (!key && !has_stem(c)) {
-        if (found) fcmae_entries_release(&c->entries); /* a few names that were known by chance */
-        bool inside = false;
-        FCMAE_TRY(find_inside(c, &inside, error));
-        if (!inside && found) FCMAE_TRY(try_key(c, chosen, &found, error));
-        found = found || inside;
-    }
-    if (!key) c->info.average = find_average(c);
-    return found || !key ? FCMAE_OK : key_not_found(c, key, error);
-}
 
 static void count_dtypes(fcmae_checkpoint *c)
 {
@@ -199,7 +76,7 @@ static int recorded_input(const fcmae_checkpoint *c)
 static fcmae_status finish_open(fcmae_checkpoint *c, const char *key, fcmae_checkpoint **out,
                                 fcmae_error *error)
 {
-    fcmae_status status = choose_key(c, key, error);
+    fcmae_status status = fcmae_checkpoint_choose_key(c, key, error);
     if (status == FCMAE_OK) status = describe(c, error);
     if (status != FCMAE_OK) {
         fcmae_checkpoint_close(&c);
@@ -263,6 +140,14 @@ const fcmae_checkpoint_info *fcmae_checkpoint_describe(const fcmae_checkpoint *c
     return &checkpoint->info;
 }
 
+/** model-00001-of-00003.safetensors and its like. */
+static bool is_shard(const char *path)
+{
+    const char *of = strstr(path, "-of-");
+    while (of && strstr(of + 1, "-of-")) of = strstr(of + 1, "-of-");
+    return of && of > path && strchr("0123456789", of[-1]) && of[4] >= '0' && of[4] <= '9';
+}
+
 fcmae_status fcmae_checkpoint_expect_model(const fcmae_checkpoint *checkpoint, fcmae_error *error)
 {
     enum { SHOWN = 3 };
@@ -289,8 +174,9 @@ fcmae_status fcmae_checkpoint_expect_model(const fcmae_checkpoint *checkpoint, f
     return fcmae_fail(
         error, FCMAE_ERR_MISMATCH,
         "%.300s holds parts of a ConvNeXt, but no whole encoder: %d of its %d tensors "
-        "have known names (%s%s)",
-        checkpoint->path, info->parameters, count, names, count > SHOWN ? ", ..." : "");
+        "have known names (%s%s)%s",
+        checkpoint->path, info->parameters, count, names, count > SHOWN ? ", ..." : "",
+        is_shard(checkpoint->path) ? "; it is one of several files: give their folder" : "");
 }
 
 const fcmae_tensor_file *fcmae_checkpoint_file(const fcmae_checkpoint *checkpoint)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checkpoint/layout_names.h"
 #include "core/status.h"
 
 static int compare_entries(const void *a, const void *b)
@@ -29,7 +30,7 @@ fcmae_status fcmae_entries_collect(fcmae_entries *entries, const fcmae_tensor_fi
     int count;
     const fcmae_tensor *tensors = fcmae_tensor_file_tensors(file, &count);
     size_t length = strlen(prefix);
-    *entries = (fcmae_entries){0};
+    *entries = (fcmae_entries){.prefix_length = length};
     entries->entry = calloc((size_t)count + 1, sizeof *entries->entry);
     entries->unknown = calloc((size_t)count + 1, sizeof *entries->unknown);
     if (!entries->entry || !entries->unknown) {
@@ -75,12 +76,12 @@ const fcmae_entry *fcmae_entries_find(const fcmae_entries *entries, const char *
 
 fcmae_layout fcmae_entries_layout(const fcmae_entries *entries)
 {
-    int votes[FCMAE_LAYOUT_HUGGINGFACE + 1] = {0};
+    int votes[FCMAE_LAYOUT_LAST + 1] = {0};
     for (int i = 0; i < entries->count; i++) votes[entries->entry[i].parsed.layout]++;
     /* every name the dense form shares with another layout votes for dense */
     fcmae_layout best = FCMAE_LAYOUT_DENSE;
     int most = 0;
-    for (int layout = FCMAE_LAYOUT_SPARSE; layout <= FCMAE_LAYOUT_HUGGINGFACE; layout++)
+    for (int layout = FCMAE_LAYOUT_SPARSE; layout <= FCMAE_LAYOUT_LAST; layout++)
         if (layout != FCMAE_LAYOUT_DENSE && votes[layout] > most) {
             best = (fcmae_layout)layout;
             most = votes[layout];

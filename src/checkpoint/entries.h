@@ -8,6 +8,8 @@
 #include "fcmae/checkpoint.h"
 #include "model/model.h"
 
+#define FCMAE_KEY_SIZE 256
+
 /** A recognised tensor. */
 typedef struct fcmae_entry {
     const fcmae_tensor *tensor;
@@ -20,6 +22,7 @@ typedef struct fcmae_entries {
     int count;
     const fcmae_tensor **unknown;
     int unknown_count;
+    size_t prefix_length; /**< of the prefix that all names here begin with */
 } fcmae_entries;
 
 /** Collects the tensors whose names begin with `prefix`; two spellings of one parameter are
@@ -45,8 +48,8 @@ fcmae_status fcmae_entries_match(const fcmae_entries *entries, const fcmae_param
                                  const fcmae_entry **source, fcmae_load_report *report,
                                  fcmae_error *error);
 
-/** Whether a tensor is one of those that our own checkpoints and Hugging Face backbones hold beside
- *  the parameters. */
+/** Whether a tensor is one of those that our own checkpoints and networks of others hold beside the
+ *  parameters. */
 bool fcmae_is_companion(const char *name);
 
 /** Reads a tensor as f32 in its own order. FCMAE_ERR_NUMERIC, which names it: a value is not
@@ -64,7 +67,13 @@ struct fcmae_checkpoint {
     fcmae_entries entries;
     fcmae_checkpoint_info info;
     char *path;
-    char key[64];
+    char key[FCMAE_KEY_SIZE];
 };
+
+/** Finds where in the file the network stands and collects its entries; sets `key` and
+ *  info.average. @param key  what the user asked for, as for fcmae_checkpoint_open(), or NULL
+ *  @return FCMAE_ERR_NOT_FOUND, FCMAE_ERR_MISMATCH: several networks; the sentence names keys. */
+fcmae_status fcmae_checkpoint_choose_key(fcmae_checkpoint *checkpoint, const char *key,
+                                         fcmae_error *error);
 
 #endif

@@ -54,7 +54,8 @@ static fcmae_status follow_latest(const char *latest, char *path, fcmae_error *e
 
 static fcmae_status find_in_folder(const char *folder, char *path, fcmae_error *error)
 {
-    static const char *const weights[] = {"model.safetensors", "pytorch_model.bin"};
+    static const char *const weights[] = {"model.safetensors", "model.safetensors.index.json",
+                                          "pytorch_model.bin", "pytorch_model.bin.index.json"};
     char latest[PATH];
     join(path, folder, "best.safetensors");
     if (is_kind(path, S_IFREG)) return FCMAE_OK;
@@ -67,7 +68,7 @@ static fcmae_status find_in_folder(const char *folder, char *path, fcmae_error *
     }
     return fcmae_fail(error, FCMAE_ERR_NOT_FOUND,
                       "%.500s holds no checkpoint: no best.safetensors or latest of a run, and no "
-                      "model.safetensors or pytorch_model.bin",
+                      "model.safetensors or pytorch_model.bin, whole or with an index",
                       folder);
 }
 

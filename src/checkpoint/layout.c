@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
-/** Writing side of the layouts: names, shapes and kernel order. Tables shared with parsing. */
+/** Writing side of the layouts: names, shapes and kernel order. The table is in layout_names.c. */
 #include "checkpoint/layout.h"
 
 #include <stdio.h>
@@ -8,49 +8,14 @@
 
 #include "checkpoint/layout_names.h"
 
-const char *fcmae_layout_name(fcmae_layout layout)
-{
-    switch (layout) {
-    case FCMAE_LAYOUT_AUTO: return "automatic";
-    case FCMAE_LAYOUT_SPARSE: return "official sparse";
-    case FCMAE_LAYOUT_DENSE: return "official dense";
-    case FCMAE_LAYOUT_TIMM: return "timm";
-    case FCMAE_LAYOUT_HUGGINGFACE: return "huggingface";
-    }
-    return "unknown";
-}
-
-const fcmae_leaf_names fcmae_block_leaves[FCMAE_BLOCK_LEAVES] = {
-    {FCMAE_ROLE_LAYER_SCALE, {"gamma", "gamma", "gamma", "layer_scale_parameter"}},
-    {FCMAE_ROLE_DEPTHWISE_WEIGHT,
-     {"dwconv.kernel", "dwconv.weight", "conv_dw.weight", "dwconv.weight"}},
-    {FCMAE_ROLE_DEPTHWISE_BIAS, {"dwconv.bias", "dwconv.bias", "conv_dw.bias", "dwconv.bias"}},
-    {FCMAE_ROLE_NORM_WEIGHT, {"norm.ln.weight", "norm.weight", "norm.weight", "layernorm.weight"}},
-    {FCMAE_ROLE_NORM_BIAS, {"norm.ln.bias", "norm.bias", "norm.bias", "layernorm.bias"}},
-    {FCMAE_ROLE_EXPAND_WEIGHT,
-     {"pwconv1.linear.weight", "pwconv1.weight", "mlp.fc1.weight", "pwconv1.weight"}},
-    {FCMAE_ROLE_EXPAND_BIAS,
-     {"pwconv1.linear.bias", "pwconv1.bias", "mlp.fc1.bias", "pwconv1.bias"}},
-    {FCMAE_ROLE_GRN_GAMMA, {"grn.gamma", "grn.gamma", "mlp.grn.weight", "grn.weight"}},
-    {FCMAE_ROLE_GRN_BETA, {"grn.beta", "grn.beta", "mlp.grn.bias", "grn.bias"}},
-    {FCMAE_ROLE_REDUCE_WEIGHT,
-     {"pwconv2.linear.weight", "pwconv2.weight", "mlp.fc2.weight", "pwconv2.weight"}},
-    {FCMAE_ROLE_REDUCE_BIAS,
-     {"pwconv2.linear.bias", "pwconv2.bias", "mlp.fc2.bias", "pwconv2.bias"}},
-};
-
-const char *fcmae_block_leaf(fcmae_parameter_role role, fcmae_layout layout)
-{
-    for (int i = 0; i < FCMAE_BLOCK_LEAVES; i++)
-        if (fcmae_block_leaves[i].role == role)
-            return fcmae_block_leaves[i].name[layout - FCMAE_LAYOUT_SPARSE];
-    return "unknown";
-}
-
 bool fcmae_layout_has(const fcmae_parameter *p, fcmae_layout layout)
 {
-    return (p->part != FCMAE_PART_DECODER && p->part != FCMAE_PART_OTHER) ||
-           layout == FCMAE_LAYOUT_SPARSE || layout == FCMAE_LAYOUT_DENSE;
+    const fcmae_layout_names *names = fcmae_layout_names_of(layout);
+    bool norm = p->role == FCMAE_ROLE_NORM_WEIGHT || p->role == FCMAE_ROLE_NORM_BIAS;
+    if (p->part == FCMAE_PART_BLOCK) return fcmae_block_leaf(p->role, layout) != NULL;
+    if (p->part == FCMAE_PART_HEAD) return (norm ? names->norm : names->head) != NULL;
+    return p->part == FCMAE_PART_DOWNSAMPLE || layout == FCMAE_LAYOUT_SPARSE ||
+           layout == FCMAE_LAYOUT_DENSE;
 }
 
 bool fcmae_layout_is_kernel(const fcmae_parameter *p, fcmae_layout layout)
@@ -60,64 +25,52 @@ bool fcmae_layout_is_kernel(const fcmae_parameter *p, fcmae_layout layout)
     return p->part == FCMAE_PART_DOWNSAMPLE && p->stage > 0 && p->role == FCMAE_ROLE_WEIGHT;
 }
 
-/** Prefix of encoder names; a bare Hugging Face model has none, like timm and the dense form. */
+/** Prefix of encoder names. Where the encoder is all there is, most have none. */
 static const char *encoder_prefix(const fcmae_model_config *config, fcmae_layout layout)
 {
+    bool head = fcmae_config_has_part(config, FCMAE_PART_HEAD);
     if (layout == FCMAE_LAYOUT_SPARSE) return "encoder.";
-    if (layout != FCMAE_LAYOUT_HUGGINGFACE || !fcmae_config_has_part(config, FCMAE_PART_HEAD))
-        return "";
-    return config->version == 1 ? "convnext." : "convnextv2.";
+    if (layout == FCMAE_LAYOUT_HUGGINGFACE && head)
+        return config->version == 1 ? "convnext." : "convnextv2.";
+    return layout == FCMAE_LAYOUT_MMPRETRAIN && head ? "backbone." : "";
 }
 
-static void name_downsampling(const fcmae_parameter *p, const char *prefix, fcmae_layout layout,
-                              char *name)
+/** The pattern with its numbers put in, behind what stands in `name` already. */
+static void spell(const char *pattern, int stage, int block, char *name)
 {
-    bool norm = p->role == FCMAE_ROLE_NORM_WEIGHT || p->role == FCMAE_ROLE_NORM_BIAS;
-    bool bias = p->role == FCMAE_ROLE_BIAS || p->role == FCMAE_ROLE_NORM_BIAS;
-    int module = p->stage == 0 ? norm : !norm;
-    const char *leaf = bias ? "bias" : "weight", *inner = "";
-    if (layout == FCMAE_LAYOUT_SPARSE && p->stage > 0) {
-        if (norm) inner = "ln.";
-        if (!norm && !bias) leaf = "kernel";
+    size_t used = strlen(name);
+    for (const char *at = pattern; *at && used + 12 < FCMAE_NAME_SIZE; at++) {
+        if (*at != '%') {
+            name[used++] = *at;
+            continue;
+        }
+        at++;
+        int number = *at == 'b' ? block : *at == 's' ? stage : 2 * stage + (*at == 'o');
+        used += (size_t)snprintf(name + used, FCMAE_NAME_SIZE - used, "%d", number);
     }
-    if (p->stage > 0 && layout == FCMAE_LAYOUT_TIMM)
-        snprintf(name, FCMAE_NAME_SIZE, "stages.%d.downsample.%d.%s", p->stage, module, leaf);
-    else if (p->stage > 0 && layout == FCMAE_LAYOUT_HUGGINGFACE)
-        snprintf(name, FCMAE_NAME_SIZE, "%sencoder.stages.%d.downsampling_layer.%d.%s", prefix,
-                 p->stage, module, leaf);
-    else if (layout == FCMAE_LAYOUT_TIMM)
-        snprintf(name, FCMAE_NAME_SIZE, "stem.%d.%s", module, leaf);
-    else if (layout == FCMAE_LAYOUT_HUGGINGFACE)
-        snprintf(name, FCMAE_NAME_SIZE, "%sembeddings.%s.%s", prefix,
-                 norm ? "layernorm" : "patch_embeddings", leaf);
-    else
-        snprintf(name, FCMAE_NAME_SIZE, "%sdownsample_layers.%d.%d.%s%s", prefix, p->stage, module,
-                 inner, leaf);
+    name[used] = 0;
 }
 
-static void name_block(const fcmae_parameter *p, const char *prefix, fcmae_layout layout,
-                       char *name)
+static void name_parameter(const fcmae_parameter *p, const char *prefix, fcmae_layout layout,
+                           char *name)
 {
-    const char *leaf = fcmae_block_leaf(p->role, layout);
-    if (layout == FCMAE_LAYOUT_TIMM)
-        snprintf(name, FCMAE_NAME_SIZE, "stages.%d.blocks.%d.%s", p->stage, p->block, leaf);
-    else if (layout == FCMAE_LAYOUT_HUGGINGFACE)
-        snprintf(name, FCMAE_NAME_SIZE, "%sencoder.stages.%d.layers.%d.%s", prefix, p->stage,
-                 p->block, leaf);
-    else
-        snprintf(name, FCMAE_NAME_SIZE, "%sstages.%d.%d.%s", prefix, p->stage, p->block, leaf);
-}
-
-static void name_head(const fcmae_parameter *p, const char *prefix, fcmae_layout layout, char *name)
-{
+    const fcmae_layout_names *names = fcmae_layout_names_of(layout);
     bool norm = p->role == FCMAE_ROLE_NORM_WEIGHT || p->role == FCMAE_ROLE_NORM_BIAS;
     bool bias = p->role == FCMAE_ROLE_BIAS || p->role == FCMAE_ROLE_NORM_BIAS;
-    const char *module = norm ? "norm" : "head";
-    if (layout == FCMAE_LAYOUT_TIMM) module = norm ? "head.norm" : "head.fc";
-    if (layout == FCMAE_LAYOUT_HUGGINGFACE) module = norm ? "layernorm" : "classifier";
-    snprintf(name, FCMAE_NAME_SIZE, "%s%s.%s",
-             layout == FCMAE_LAYOUT_HUGGINGFACE && norm ? prefix : "", module,
-             bias ? "bias" : "weight");
+    const char *leaf = bias ? ".bias" : fcmae_layout_is_kernel(p, layout) ? ".kernel" : ".weight";
+    bool within = p->part != FCMAE_PART_HEAD || (norm && layout != FCMAE_LAYOUT_SPARSE);
+    snprintf(name, FCMAE_NAME_SIZE, "%s", within ? prefix : "");
+    if (p->part == FCMAE_PART_BLOCK) {
+        spell(names->block, p->stage, p->block, name);
+        spell(".", 0, 0, name);
+        spell(fcmae_block_leaf(p->role, layout), 0, 0, name);
+        return;
+    }
+    if (p->part == FCMAE_PART_HEAD)
+        spell(norm ? names->norm : names->head, 0, 0, name);
+    else
+        spell(p->stage == 0 ? names->stem[norm] : names->downsample[!norm], p->stage, 0, name);
+    spell(leaf, 0, 0, name);
 }
 
 /** timm builds its smaller models (below Tiny) with 1x1 convolutions instead of linears. */
@@ -166,20 +119,20 @@ static void shape_timm(const fcmae_parameter *p, const fcmae_model_config *confi
 void fcmae_layout_describe(const fcmae_parameter *p, const fcmae_model_config *config,
                            fcmae_layout layout, char name[FCMAE_NAME_SIZE], fcmae_tensor *tensor)
 {
-    const char *prefix = encoder_prefix(config, layout);
-    if (p->part == FCMAE_PART_DOWNSAMPLE)
-        name_downsampling(p, prefix, layout, name);
-    else if (p->part == FCMAE_PART_BLOCK)
-        name_block(p, prefix, layout, name);
-    else if (p->part == FCMAE_PART_HEAD)
-        name_head(p, prefix, layout, name);
-    else
+    if (p->part == FCMAE_PART_DECODER || p->part == FCMAE_PART_OTHER)
         snprintf(name, FCMAE_NAME_SIZE, "%s", p->name);
+    else
+        name_parameter(p, encoder_prefix(config, layout), layout, name);
     tensor->name = name;
     tensor->count = p->count;
     set_shape(tensor, p->rank, p->shape[0], p->shape[1], p->shape[2], p->shape[3]);
     if (layout == FCMAE_LAYOUT_SPARSE) shape_sparse(p, tensor);
     if (layout == FCMAE_LAYOUT_TIMM) shape_timm(p, config, tensor);
+    if (layout == FCMAE_LAYOUT_TORCHVISION && p->role == FCMAE_ROLE_LAYER_SCALE)
+        set_shape(tensor, 3, p->count, 1, 1, 0);
+    if (layout == FCMAE_LAYOUT_MMPRETRAIN &&
+        (p->role == FCMAE_ROLE_GRN_GAMMA || p->role == FCMAE_ROLE_GRN_BETA))
+        set_shape(tensor, 1, p->count, 0, 0, 0);
 }
 
 static int squeeze(int rank, const int64_t *shape, int64_t *out)

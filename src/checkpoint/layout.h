@@ -1,8 +1,9 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
 /**
- * Layouts: how official FCMAE, official dense, timm and Hugging Face call, shape and order the
- * parameters of one network. Everything goes through the official dense form of fcmae_parameter.
+ * Layouts: how official FCMAE, official dense, timm, Hugging Face and others call, shape and order
+ * the parameters of one network. Names are the table in layout_names.c. Everything goes through the
+ * official dense form of fcmae_parameter.
  *
  * MinkowskiEngine numbers kernel positions with the row as the fastest digit, k = kw * side + kh:
  *     depthwise   dense[c][kh][kw]    = kernel[kw * 7 + kh][c]
@@ -18,7 +19,7 @@
 /** A tensor name understood. */
 typedef struct fcmae_parsed_name {
     char official[64];   /**< name in the parameter table */
-    fcmae_layout layout; /**< SPARSE, TIMM, HUGGINGFACE if only that one spells it so, or DENSE */
+    fcmae_layout layout; /**< DENSE if that one spells it so, else the first that does */
     bool kernel;         /**< Minkowski kernel order */
     fcmae_parameter_part part;
     int stage, block;
@@ -28,14 +29,17 @@ typedef struct fcmae_parsed_name {
  *  model prefixes of Hugging Face. */
 bool fcmae_layout_parse(const char *name, fcmae_parsed_name *parsed);
 
+/** True of a tensor that a layout keeps beside the network, such as norms of dense maps. */
+bool fcmae_layout_beside(const char *name);
+
 /** True if a file tensor of this shape holds the parameter: equal but for sizes 1, or a kernel. */
 bool fcmae_layout_fits(const fcmae_parameter *parameter, bool kernel, const fcmae_tensor *tensor);
 
 /** Name (into `name`, which tensor->name then points to) and shape of a parameter in a layout. */
 void fcmae_layout_describe(const fcmae_parameter *parameter, const fcmae_model_config *config,
                            fcmae_layout layout, char name[FCMAE_NAME_SIZE], fcmae_tensor *tensor);
-/** True if the layout has a place for the parameter: timm and Hugging Face know a head and
- *  nothing else behind the encoder. */
+/** True if the layout has a place for the parameter: those of others know a head at most behind
+ *  the encoder, some of them no GRN. */
 bool fcmae_layout_has(const fcmae_parameter *parameter, fcmae_layout layout);
 /** True if the layout stores this parameter in Minkowski kernel order. */
 bool fcmae_layout_is_kernel(const fcmae_parameter *parameter, fcmae_layout layout);

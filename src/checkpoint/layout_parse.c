@@ -8,229 +8,189 @@
 #include "checkpoint/layout_names.h"
 #include "model/objective.h"
 
-#define MOST_WORDS 12
-
-/** A name cut at its dots. */
-typedef struct words {
-    int count;
-    const char *word[MOST_WORDS];
-    char text[FCMAE_NAME_SIZE];
-} words;
-
-static bool cut(const char *name, words *w)
+/** Whether a name begins with a word and goes on behind its dot: the rest, or NULL. */
+static const char *after_word(const char *name, const char *word)
 {
-    size_t length = strlen(name);
-    if (length == 0 || length >= sizeof w->text) return false;
-    memcpy(w->text, name, length + 1);
-    w->count = 0;
-    for (char *next = w->text; next;) {
-        if (w->count == MOST_WORDS) return false;
-        w->word[w->count++] = next;
-        next = strchr(next, '.');
-        if (next) *next++ = 0;
-    }
-    return true;
+    size_t length = strlen(word);
+    return strncmp(name, word, length) == 0 && name[length] == '.' ? name + length + 1 : NULL;
 }
 
-static bool is(const words *w, int index, const char *text)
-{
-    return index < w->count && strcmp(w->word[index], text) == 0;
-}
-
-/** A plain decimal number below 1000 without leading zeros. */
-static bool number(const words *w, int index, int *value)
-{
-    if (index >= w->count) return false;
-    const char *text = w->word[index];
-    size_t length = strspn(text, "0123456789");
-    if (length == 0 || length > 3 || text[length] || (text[0] == '0' && length > 1)) return false;
-    *value = 0;
-    for (size_t i = 0; i < length; i++) *value = *value * 10 + (text[i] - '0');
-    return true;
-}
-
-static void drop(words *w, int count)
-{
-    w->count -= count;
-    memmove(w->word, w->word + count, (size_t)w->count * sizeof *w->word);
-}
-
-static void drop_wrappers(words *w)
+/** The name without what wrappers and whole models put before it, nested in any order. */
+static const char *without_wrappers(const char *name)
 {
     static const char *const wrappers[] = {"module", "_orig_mod", "encoder", "convnextv2",
                                            "convnext"};
-    for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers && w->count > 1; i++)
-        if (is(w, 0, wrappers[i])) {
-            drop(w, 1);
-            i = (size_t)-1; /* start over: they nest in any order */
+    for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers;) {
+        const char *rest = after_word(name, wrappers[i]);
+        name = rest ? rest : name;
+        i = rest ? 0 : i + 1;
+    }
+    return name;
+}
+
+/** A plain decimal number below 1000 without leading zeros; NULL, or what stands behind it. */
+static const char *number(const char *text, int *value)
+{
+    size_t length = strspn(text, "0123456789");
+    if (length == 0 || length > 3 || (text[0] == '0' && length > 1)) return NULL;
+    *value = 0;
+    for (size_t i = 0; i < length; i++) *value = *value * 10 + (text[i] - '0');
+    return text + length;
+}
+
+/** Compares the words of a name with a pattern: what follows them behind a dot, or NULL. */
+static const char *match(const char *pattern, const char *name, fcmae_parsed_name *parsed)
+{
+    if (!pattern) return NULL;
+    pattern = without_wrappers(pattern);
+    for (; *pattern; pattern++) {
+        if (*pattern != '%') {
+            if (*name++ != *pattern) return NULL;
+            continue;
         }
+        int value;
+        name = number(name, &value);
+        if (!name) return NULL;
+        pattern++;
+        if ((*pattern == 'e' && value % 2 != 0) || (*pattern == 'o' && value % 2 == 0)) return NULL;
+        if (*pattern == 'b')
+            parsed->block = value;
+        else
+            parsed->stage = *pattern == 's' ? value : value / 2;
+    }
+    return *name == '.' ? name + 1 : NULL;
 }
 
-/** True and the official leaf if words from `first` on are `leaf`: weight or bias (or kernel). */
-static const char *leaf_at(const words *w, int first)
+static bool is_leaf(const char *text)
 {
-    if (w->count != first + 1) return NULL;
-    if (is(w, first, "weight") || is(w, first, "bias")) return w->word[first];
-    return NULL;
+    return text && (strcmp(text, "weight") == 0 || strcmp(text, "bias") == 0);
 }
 
-static bool set_official(fcmae_parsed_name *parsed, const char *module, const char *leaf)
+/** The rest of a name inside a block, compared with the leaves of the row. */
+static bool parse_leaf(const char *rest, fcmae_layout layout, const char *module,
+                       fcmae_parsed_name *parsed)
 {
-    if (!leaf) return false;
-    snprintf(parsed->official, sizeof parsed->official, "%.40s.%.16s", module, leaf);
+    for (int i = 0; i < FCMAE_BLOCK_LEAVES; i++) {
+        const char *leaf = fcmae_layout_names_of(layout)->leaf[i];
+        if (!leaf || strcmp(rest, leaf) != 0) continue;
+        parsed->kernel = layout == FCMAE_LAYOUT_SPARSE &&
+                         fcmae_block_roles[i] == FCMAE_ROLE_DEPTHWISE_WEIGHT;
+        snprintf(parsed->official, sizeof parsed->official, "%.24s.%.32s", module,
+                 fcmae_block_leaf(fcmae_block_roles[i], FCMAE_LAYOUT_DENSE));
+        return true;
+    }
+    return false;
+}
+
+static bool parse_downsampling(const char *name, fcmae_layout layout, fcmae_parsed_name *parsed)
+{
+    const fcmae_layout_names *names = fcmae_layout_names_of(layout);
+    for (int module = 0; module < 2; module++) {
+        parsed->stage = 0;
+        const char *leaf = match(names->stem[module], name, parsed);
+        if (!is_leaf(leaf)) {
+            leaf = match(names->downsample[module], name, parsed);
+            if (parsed->stage < 1 || parsed->stage >= FCMAE_STAGES) continue;
+        }
+        parsed->kernel = leaf && layout == FCMAE_LAYOUT_SPARSE && module == 1 &&
+                         parsed->stage > 0 && strcmp(leaf, "kernel") == 0;
+        if (parsed->kernel) leaf = "weight";
+        if (!is_leaf(leaf)) continue;
+        parsed->part = FCMAE_PART_DOWNSAMPLE;
+        snprintf(parsed->official, sizeof parsed->official, "downsample_layers.%d.%d.%s",
+                 parsed->stage, module, leaf);
+        return true;
+    }
+    return false;
+}
+
+static bool parse_block(const char *name, fcmae_layout layout, fcmae_parsed_name *parsed)
+{
+    char module[32];
+    const char *rest = match(fcmae_layout_names_of(layout)->block, name, parsed);
+    if (!rest || parsed->stage >= FCMAE_STAGES) return false;
+    parsed->part = FCMAE_PART_BLOCK;
+    snprintf(module, sizeof module, "stages.%d.%d", parsed->stage, parsed->block);
+    return parse_leaf(rest, layout, module, parsed);
+}
+
+static bool parse_head(const char *name, fcmae_layout layout, fcmae_parsed_name *parsed)
+{
+    const fcmae_layout_names *names = fcmae_layout_names_of(layout);
+    const char *norm = match(names->norm, name, parsed), *head = match(names->head, name, parsed);
+    if (!is_leaf(norm) && !is_leaf(head)) return false;
+    parsed->part = FCMAE_PART_HEAD;
+    parsed->stage = FCMAE_STAGES;
+    snprintf(parsed->official, sizeof parsed->official, "%s.%s", is_leaf(norm) ? "norm" : "head",
+             is_leaf(norm) ? norm : head);
     return true;
 }
 
-/** The rest of a name inside a block, compared with the rows of the table. */
-static bool parse_leaf(const words *w, int first, const fcmae_layout *layouts, int layout_count,
-                       const char *module, fcmae_parsed_name *parsed)
+/** A name of that layout. */
+static bool parse_as(const char *name, fcmae_layout layout, fcmae_parsed_name *parsed)
 {
-    char rest[FCMAE_NAME_SIZE] = "";
-    for (int i = first; i < w->count; i++) {
-        if (i > first) strcat(rest, ".");
-        strcat(rest, w->word[i]);
-    }
-    for (int l = 0; l < layout_count; l++)
-        for (int row = 0; row < FCMAE_BLOCK_LEAVES; row++) {
-            fcmae_parameter_role role = fcmae_block_leaves[row].role;
-            if (strcmp(rest, fcmae_block_leaf(role, layouts[l])) != 0) continue;
-            parsed->layout = layouts[l];
-            parsed->kernel = layouts[l] == FCMAE_LAYOUT_SPARSE &&
-                             role == FCMAE_ROLE_DEPTHWISE_WEIGHT;
-            snprintf(parsed->official, sizeof parsed->official, "%.24s.%.32s", module,
-                     fcmae_block_leaf(role, FCMAE_LAYOUT_DENSE));
-            return true;
-        }
-    return false;
+    *parsed = (fcmae_parsed_name){.layout = layout};
+    return parse_downsampling(name, layout, parsed) || parse_block(name, layout, parsed) ||
+           parse_head(name, layout, parsed);
 }
 
-static bool parse_block(const words *w, fcmae_parsed_name *parsed)
+static bool parse_decoder(const char *name, fcmae_parsed_name *parsed)
 {
-    static const fcmae_layout official[] = {FCMAE_LAYOUT_DENSE, FCMAE_LAYOUT_SPARSE};
-    static const fcmae_layout timm[] = {FCMAE_LAYOUT_TIMM};
-    static const fcmae_layout huggingface[] = {FCMAE_LAYOUT_HUGGINGFACE};
     char module[32];
-    int first = 3;
-    const fcmae_layout *layouts = official;
-    if (is(w, 2, "blocks")) layouts = timm;
-    if (is(w, 2, "layers")) layouts = huggingface;
-    if (layouts != official) first = 4;
-    if (!number(w, first - 1, &parsed->block)) return false;
-    parsed->part = FCMAE_PART_BLOCK;
-    snprintf(module, sizeof module, "stages.%d.%d", parsed->stage, parsed->block);
-    return parse_leaf(w, first, layouts, layouts == official ? 2 : 1, module, parsed);
-}
-
-static bool parse_decoder(const words *w, fcmae_parsed_name *parsed)
-{
-    static const fcmae_layout layouts[] = {FCMAE_LAYOUT_DENSE};
-    char module[32];
-    parsed->part = FCMAE_PART_DECODER;
-    parsed->stage = FCMAE_STAGES;
-    if (is(w, 0, "mask_token") && w->count == 1) {
-        snprintf(parsed->official, sizeof parsed->official, "mask_token");
+    *parsed = (fcmae_parsed_name){
+        .layout = FCMAE_LAYOUT_DENSE, .part = FCMAE_PART_DECODER, .stage = FCMAE_STAGES};
+    bool whole = strcmp(name, "mask_token") == 0 || is_leaf(after_word(name, "proj")) ||
+                 is_leaf(after_word(name, "pred"));
+    if (whole) {
+        snprintf(parsed->official, sizeof parsed->official, "%s", name);
         return true;
     }
-    if (is(w, 0, "proj") || is(w, 0, "pred"))
-        return set_official(parsed, w->word[0], leaf_at(w, 1));
-    if (!is(w, 0, "decoder") || !number(w, 1, &parsed->block)) return false;
+    const char *rest = match("decoder.%b", name, parsed);
     snprintf(module, sizeof module, "decoder.%d", parsed->block);
-    return parse_leaf(w, 2, layouts, 1, module, parsed);
-}
-
-/** Stem and downsampling: `stage` and `module` (0 or 1) are known, the leaf begins at `first`. */
-static bool parse_downsampling(const words *w, int first, int stage, int module,
-                               fcmae_parsed_name *parsed)
-{
-    char name[48];
-    if (stage >= FCMAE_STAGES || module > 1) return false;
-    parsed->part = FCMAE_PART_DOWNSAMPLE;
-    parsed->stage = stage;
-    snprintf(name, sizeof name, "downsample_layers.%d.%d", stage, module);
-    if (parsed->layout == FCMAE_LAYOUT_DENSE && stage > 0) { /* the sparse spelling */
-        if (module == 0 && is(w, first, "ln")) {
-            parsed->layout = FCMAE_LAYOUT_SPARSE;
-            return set_official(parsed, name, leaf_at(w, first + 1));
-        }
-        if (module == 1 && is(w, first, "kernel") && w->count == first + 1) {
-            parsed->layout = FCMAE_LAYOUT_SPARSE;
-            parsed->kernel = true;
-            return set_official(parsed, name, "weight");
-        }
-    }
-    return set_official(parsed, name, leaf_at(w, first));
-}
-
-static bool parse_stage(const words *w, fcmae_parsed_name *parsed)
-{
-    int module;
-    if (!number(w, 1, &parsed->stage) || parsed->stage >= FCMAE_STAGES) return false;
-    bool timm = is(w, 2, "downsample"), huggingface = is(w, 2, "downsampling_layer");
-    if (!timm && !huggingface) return parse_block(w, parsed);
-    parsed->layout = timm ? FCMAE_LAYOUT_TIMM : FCMAE_LAYOUT_HUGGINGFACE;
-    return parsed->stage > 0 && number(w, 3, &module) &&
-           parse_downsampling(w, 4, parsed->stage, module, parsed);
-}
-
-static bool parse_head(const words *w, fcmae_parsed_name *parsed)
-{
-    static const struct {
-        const char *first, *second, *official;
-        fcmae_layout layout;
-    } heads[] = {
-        {"norm", NULL, "norm", FCMAE_LAYOUT_DENSE},
-        {"head", NULL, "head", FCMAE_LAYOUT_DENSE},
-        {"head", "norm", "norm", FCMAE_LAYOUT_TIMM},
-        {"head", "fc", "head", FCMAE_LAYOUT_TIMM},
-        {"layernorm", NULL, "norm", FCMAE_LAYOUT_HUGGINGFACE},
-        {"classifier", NULL, "head", FCMAE_LAYOUT_HUGGINGFACE},
-    };
-    parsed->part = FCMAE_PART_HEAD;
-    parsed->stage = FCMAE_STAGES;
-    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
-        int first = heads[i].second ? 2 : 1;
-        if (!is(w, 0, heads[i].first) || !leaf_at(w, first)) continue;
-        if (heads[i].second && !is(w, 1, heads[i].second)) continue;
-        parsed->layout = heads[i].layout;
-        return set_official(parsed, heads[i].official, leaf_at(w, first));
-    }
-    return false;
+    return rest && parse_leaf(rest, FCMAE_LAYOUT_DENSE, module, parsed);
 }
 
 /** <objective>.<...>: the parameters of other objectives have one name in every layout. */
-static bool parse_other(const words *w, fcmae_parsed_name *parsed)
+static bool parse_other(const char *name, fcmae_parsed_name *parsed)
 {
-    const fcmae_objective *objective = fcmae_objective_find(w->word[0]);
-    if (!objective || !(objective->parts & FCMAE_BIT(FCMAE_PART_OTHER)) || w->count < 2)
-        return false;
-    parsed->part = FCMAE_PART_OTHER;
-    parsed->stage = FCMAE_STAGES;
-    size_t used = 0;
-    for (int i = 0; i < w->count && used < sizeof parsed->official; i++)
-        used += (size_t)snprintf(parsed->official + used, sizeof parsed->official - used, "%s%s",
-                                 i > 0 ? "." : "", w->word[i]);
-    return used < sizeof parsed->official;
+    char first[sizeof parsed->official];
+    size_t length = strcspn(name, ".");
+    if (!name[length] || strlen(name) >= sizeof first) return false;
+    snprintf(first, sizeof first, "%.*s", (int)length, name);
+    const fcmae_objective *objective = fcmae_objective_find(first);
+    if (!objective || !(objective->parts & FCMAE_BIT(FCMAE_PART_OTHER))) return false;
+    *parsed = (fcmae_parsed_name){
+        .layout = FCMAE_LAYOUT_DENSE, .part = FCMAE_PART_OTHER, .stage = FCMAE_STAGES};
+    snprintf(parsed->official, sizeof parsed->official, "%s", name);
+    return true;
 }
 
 bool fcmae_layout_parse(const char *name, fcmae_parsed_name *parsed)
 {
-    words w;
-    int stage, module;
-    *parsed = (fcmae_parsed_name){.layout = FCMAE_LAYOUT_DENSE};
-    if (!cut(name, &w)) return false;
-    drop_wrappers(&w);
-    if (is(&w, 0, "stages")) return parse_stage(&w, parsed);
-    if (is(&w, 0, "downsample_layers"))
-        return number(&w, 1, &stage) && number(&w, 2, &module) &&
-               parse_downsampling(&w, 3, stage, module, parsed);
-    if (is(&w, 0, "stem")) {
-        parsed->layout = FCMAE_LAYOUT_TIMM;
-        return number(&w, 1, &module) && parse_downsampling(&w, 2, 0, module, parsed);
+    name = without_wrappers(name);
+    if (strlen(name) >= FCMAE_NAME_SIZE) return false;
+    /* what several spell alike counts as dense */
+    if (parse_as(name, FCMAE_LAYOUT_DENSE, parsed)) return true;
+    for (fcmae_layout layout = FCMAE_LAYOUT_SPARSE; layout <= FCMAE_LAYOUT_LAST; layout++) {
+        const char *outer = fcmae_layout_names_of(layout)->outer;
+        const char *within = outer ? after_word(name, outer) : NULL;
+        if (parse_as(name, layout, parsed) || (within && parse_as(within, layout, parsed)))
+            return true;
     }
-    if (is(&w, 0, "embeddings")) {
-        parsed->layout = FCMAE_LAYOUT_HUGGINGFACE;
-        if (is(&w, 1, "patch_embeddings")) return parse_downsampling(&w, 2, 0, 0, parsed);
-        return is(&w, 1, "layernorm") && parse_downsampling(&w, 2, 0, 1, parsed);
+    return parse_decoder(name, parsed) || parse_other(name, parsed);
+}
+
+bool fcmae_layout_beside(const char *name)
+{
+    name = without_wrappers(name);
+    for (fcmae_layout layout = FCMAE_LAYOUT_SPARSE; layout <= FCMAE_LAYOUT_LAST; layout++) {
+        const fcmae_layout_names *names = fcmae_layout_names_of(layout);
+        const char *within = names->outer ? after_word(name, names->outer) : NULL;
+        for (const char *word = names->beside; word && *word; word = strchr(word, '.') + 1) {
+            size_t length = (size_t)(strchr(word, '.') + 1 - word);
+            if (strncmp(name, word, length) == 0 || (within && strncmp(within, word, length) == 0))
+                return true;
+        }
     }
-    return parse_decoder(&w, parsed) || parse_head(&w, parsed) || parse_other(&w, parsed);
+    return false;
 }

@@ -29,6 +29,24 @@ void fcmae_load_report_release(fcmae_load_report *report)
     *report = (fcmae_load_report){0};
 }
 
+int fcmae_load_report_unexpected(const fcmae_load_report *report, char *text, size_t size)
+{
+    enum { SHOWN = 3 };
+    int count = 0;
+    size_t used = 0;
+    if (size > 0) text[0] = 0;
+    for (int i = 0; i < report->count; i++) {
+        if (report->entries[i].kind != FCMAE_TENSOR_UNEXPECTED) continue;
+        if (count < SHOWN && used < size)
+            used += (size_t)snprintf(text + used, size - used, "%s%s", count ? ", " : "",
+                                     report->entries[i].name);
+        count++;
+    }
+    if (count > SHOWN && used < size)
+        snprintf(text + used, size - used, " and %d more", count - SHOWN);
+    return count;
+}
+
 static void print_shape(int rank, const int64_t *shape, char *text, size_t size)
 {
     size_t used = (size_t)snprintf(text, size, "(");
@@ -90,11 +108,10 @@ static fcmae_status match_parameter(const fcmae_entries *entries, const fcmae_pa
 
 bool fcmae_is_companion(const char *name)
 {
-    static const char *const prefixes[] = {"ema.", "exp_avg.", "exp_avg_sq.",
-                                           "hidden_states_norms."};
+    static const char *const prefixes[] = {"ema.", "exp_avg.", "exp_avg_sq."};
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0) return true;
-    return false;
+    return fcmae_layout_beside(name);
 }
 
 static int compare_names(const void *a, const void *b)
@@ -125,7 +142,8 @@ static fcmae_status match_leftovers(const fcmae_entries *entries, const fcmae_pa
     free(names);
     for (int i = 0; i < entries->unknown_count && status == FCMAE_OK; i++) {
         const fcmae_tensor *tensor = entries->unknown[i];
-        bool harmless = options->ignore_unexpected || fcmae_is_companion(tensor->name);
+        bool harmless = options->ignore_unexpected ||
+                        fcmae_is_companion(tensor->name + entries->prefix_length);
         status = add_line(report, harmless ? FCMAE_TENSOR_IGNORED : FCMAE_TENSOR_UNEXPECTED,
                           tensor->name, NULL, tensor, error);
     }

@@ -97,8 +97,7 @@ static fcmae_status describe_tensors(saving *s, const fcmae_model_config *config
             char *name = names + (size_t)(b * s->parameters + i) * FCMAE_NAME_SIZE;
             char plain[FCMAE_NAME_SIZE];
             if (!fcmae_layout_has(&s->table[i], s->layout))
-                return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED,
-                                  "the %s layout has no place for the decoder (%s)",
+                return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED, "the %s layout has no place for %s",
                                   fcmae_layout_name(s->layout), s->table[i].name);
             fcmae_layout_describe(&s->table[i], config, s->layout, plain, tensor);
             int length = snprintf(name, FCMAE_NAME_SIZE, "%s%s", s->blocks[b].prefix, plain);

@@ -125,7 +125,19 @@ fcmae_status fcmae_class_names_of_dataset(fcmae_class_names *names, const fcmae_
 typedef struct text_lines {
     fcmae_buffer buffer;
     size_t position;
+    int number; /* of the line given last, from 1 */
 } text_lines;
+
+static fcmae_status open_lines(text_lines *lines, const char *path, fcmae_error *error)
+{
+    FCMAE_TRY(fcmae_file_read(&lines->buffer, path, LARGEST_FILE, error));
+    if (lines->buffer.size > 0 && memchr(lines->buffer.bytes, 0, lines->buffer.size))
+        return fcmae_fail(error, FCMAE_ERR_FORMAT,
+                          "%.300s is no text of single bytes: save it as UTF-8 (an editor's "
+                          "\"Unicode\" may be UTF-16)",
+                          path);
+    return FCMAE_OK;
+}
 
 static bool is_blank(uint8_t c)
 {
@@ -142,6 +154,7 @@ static bool next_line(text_lines *lines, const char **start, size_t *length)
         size_t first = lines->position, end = first;
         while (end < lines->buffer.size && bytes[end] != '\n') end++;
         lines->position = end + 1;
+        lines->number++;
         while (first < end && is_blank(bytes[first])) first++;
         while (end > first && is_blank(bytes[end - 1])) end--;
         if (end == first) continue;
@@ -158,7 +171,7 @@ fcmae_status fcmae_class_names_read(fcmae_class_names *names, const char *path, 
     const char *start;
     size_t length;
     fcmae_class_names_release(names);
-    fcmae_status status = fcmae_file_read(&lines.buffer, path, LARGEST_FILE, error);
+    fcmae_status status = open_lines(&lines, path, error);
     while (status == FCMAE_OK && next_line(&lines, &start, &length))
         status = append(names, start, length, error);
     if (status == FCMAE_OK) status = check_unique(names, path, error);
@@ -217,28 +230,56 @@ static int read_output(const fcmae_class_names *names, int outputs, const char *
     return end != text && *end == 0 && number >= 0 && number < outputs ? (int)number : -1;
 }
 
-static fcmae_status read_map_line(const fcmae_class_names *names, int outputs,
-                                  const fcmae_class_names *folders, const char *path, char *line,
-                                  int32_t *output_of, fcmae_error *error)
+/** A label map as it is read. */
+typedef struct label_map {
+    const char *path;
+    const fcmae_class_names *names, *folders;
+    int outputs;
+    int32_t *output_of;
+    int *line_of; /* of each folder, from 1; 0: none yet */
+} label_map;
+
+/** Cuts a line in two: at a tab, else at the blank behind the longest name of a folder, since names
+ *  may have blanks, else at the first one. NULL: it has neither. */
+static char *cut_line(const fcmae_class_names *folders, char *line)
 {
-    char *gap = strpbrk(line, " \t");
-    if (!gap)
-        return fcmae_fail(error, FCMAE_ERR_FORMAT,
-                          "%.300s: \"%.100s\" is not a pair of a folder and an output", path, line);
+    char *gap = strchr(line, '\t');
+    for (char *at = gap ? NULL : strchr(line, ' '); at; at = strchr(at + 1, ' ')) {
+        *at = 0;
+        bool known = fcmae_class_names_find(folders, line) >= 0;
+        *at = ' ';
+        if (known || !gap) gap = at;
+    }
+    if (!gap) return NULL;
     *gap++ = 0;
     while (*gap == ' ' || *gap == '\t') gap++;
-    int folder = fcmae_class_names_find(folders, line), output = read_output(names, outputs, gap);
+    for (size_t end = strlen(line); end > 0 && line[end - 1] == ' '; end--) line[end - 1] = 0;
+    return gap;
+}
+
+static fcmae_status read_map_line(const label_map *map, int number, char *line, fcmae_error *error)
+{
+    char *gap = cut_line(map->folders, line);
+    if (!gap)
+        return fcmae_fail(error, FCMAE_ERR_FORMAT,
+                          "%.300s, line %d: \"%.100s\" is not a pair of a folder and an output",
+                          map->path, number, line);
+    int folder = fcmae_class_names_find(map->folders, line);
+    int output = read_output(map->names, map->outputs, gap);
     if (output < 0)
-        return fcmae_fail(
-            error, FCMAE_ERR_MISMATCH,
-            "%.300s: %.100s is neither a class of the checkpoint nor a number below %d", path, gap,
-            outputs);
-    if (folder >= 0 && output_of[folder] >= 0)
-        return fcmae_fail(
-            error, FCMAE_ERR_FORMAT,
-            "%.300s: the folder %.100s stands in two lines, for the outputs %d and %d", path, line,
-            (int)output_of[folder], output);
-    if (folder >= 0) output_of[folder] = output; /* a map may know more folders than there are */
+        return fcmae_fail(error, FCMAE_ERR_MISMATCH,
+                          "%.300s, line %d: %.100s is neither a class of the checkpoint nor a "
+                          "number below %d",
+                          map->path, number, gap, map->outputs);
+    if (folder < 0) return FCMAE_OK; /* a map may know more folders than there are */
+    if (map->line_of[folder] > 0)
+        return fcmae_fail(error, FCMAE_ERR_FORMAT,
+                          "%.300s: the folder %.100s stands in two lines, %d and %d, for the "
+                          "outputs %d and %d",
+                          map->path, line, map->line_of[folder], number,
+                          (int)map->output_of[folder], output);
+    map->line_of[folder] = number;
+    map->output_of[folder] = output;
     return FCMAE_OK;
 }
 
@@ -249,15 +290,21 @@ static fcmae_status read_map(const fcmae_class_names *names, int outputs,
     text_lines lines = {0};
     const char *start;
     size_t length;
-    fcmae_status status = fcmae_file_read(&lines.buffer, path, LARGEST_FILE, error);
+    label_map map = {.path = path,
+                     .names = names,
+                     .folders = folders,
+                     .outputs = outputs,
+                     .output_of = output_of,
+                     .line_of = calloc((size_t)folders->count + 1, sizeof(int))};
+    fcmae_status status = map.line_of ? open_lines(&lines, path, error) : no_memory(error);
     while (status == FCMAE_OK && next_line(&lines, &start, &length)) {
         if (*start == '#') continue;
         char *line = copy_text(start, length);
-        status = line ? read_map_line(names, outputs, folders, path, line, output_of, error)
-                      : no_memory(error);
+        status = line ? read_map_line(&map, lines.number, line, error) : no_memory(error);
         free(line);
     }
     fcmae_buffer_release(&lines.buffer);
+    free(map.line_of);
     return status;
 }
 
@@ -281,13 +328,20 @@ static fcmae_status report_unmatched(const fcmae_class_names *folders, const int
                       missing > 5 ? ", ..." : "");
 }
 
+static bool stands_for(const int32_t *output_of, int folders, int output)
+{
+    for (int i = 0; i < folders; i++)
+        if (output_of[i] == output) return true;
+    return false;
+}
+
 static void remark_missing_folders(const fcmae_class_names *names, const fcmae_class_names *folders,
-                                   const fcmae_log *log)
+                                   const int32_t *output_of, const fcmae_log *log)
 {
     char list[500] = "";
     int missing = 0;
     for (int i = 0; i < names->count; i++) {
-        if (fcmae_class_names_find(folders, names->names[i]) >= 0) continue;
+        if (stands_for(output_of, folders->count, i)) continue;
         size_t used = strlen(list);
         if (missing++ < 5)
             snprintf(list + used, sizeof list - used, "%s%.80s", used ? ", " : "", names->names[i]);
@@ -308,7 +362,7 @@ static fcmae_status match(const fcmae_class_names *names, int outputs,
     } else if (names->count > 0) {
         for (int i = 0; i < folders->count; i++)
             output_of[i] = fcmae_class_names_find(names, folders->names[i]);
-        remark_missing_folders(names, folders, log);
+        remark_missing_folders(names, folders, output_of, log);
     } else if (folders->count == outputs) {
         for (int i = 0; i < folders->count; i++) output_of[i] = i;
     } else {

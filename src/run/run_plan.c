@@ -1,7 +1,6 @@
 /* SPDX-FileCopyrightText: the fcmae authors
  * SPDX-License-Identifier: MIT */
 /** What a run decides before the first update: length, learning rates, lanes, memory. */
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,25 +9,6 @@
 #include "core/memory.h"
 #include "fcmae/measure.h"
 #include "run/run.h"
-
-void fcmae_run_fingerprint(fcmae_run *run)
-{
-    uint64_t sum = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
-    size_t root = strlen(run->data_root);
-    char name[FCMAE_PATH];
-    for (int64_t i = 0; i < fcmae_dataset_count(run->dataset); i++) {
-        fcmae_dataset_name(run->dataset, i, name, sizeof name);
-        const char *relative = strncmp(name, run->data_root, root) == 0 ? name + root : name;
-        while (*relative == '/') relative++;
-        for (const char *c = relative;; c++) {
-            sum = (sum ^ (unsigned char)*c) * UINT64_C(0x100000001b3);
-            if (!*c) break;
-        }
-    }
-    snprintf(run->fingerprint, sizeof run->fingerprint, "%016" PRIx64, sum);
-    run->values->data_names = run->fingerprint;
-    if (!run->subset) run->values->data_images = fcmae_dataset_count(run->dataset);
-}
 
 /* ---- length and rates ---- */
 

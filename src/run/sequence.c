@@ -82,21 +82,6 @@ static fcmae_status start_loader(fcmae_run *run, fcmae_error *error)
     return FCMAE_OK;
 }
 
-/** Other images than those that a run began with are another run. */
-static fcmae_status check_images(const fcmae_run *run, fcmae_error *error)
-{
-    char names[64] = "", images[32] = "?";
-    if (!fcmae_run_recorded(run, "data-names", names, sizeof names)) return FCMAE_OK;
-    if (strstr(names, run->fingerprint)) return FCMAE_OK; /* in the quotes of JSON */
-    fcmae_run_recorded(run, "data-images", images, sizeof images);
-    return fcmae_fail(error, FCMAE_ERR_MISMATCH,
-                      "%.500s has changed since the run began: it trained on %s images then, now "
-                      "there would be %" PRId64 ", or their names are others (data_names). Bring "
-                      "the old ones back, or begin a new run in another folder with these weights "
-                      "(pretrain --init, finetune --checkpoint)",
-                      run->data_root, images, run->values->data_images);
-}
-
 static fcmae_status check_input(const fcmae_run *run, fcmae_error *error)
 {
     const fcmae_run_values *v = run->values;
@@ -167,7 +152,7 @@ static fcmae_status prepare(fcmae_run *run, fcmae_error *error)
     FCMAE_TRY(fcmae_run_open_folder(run, error));
     FCMAE_TRY(task->open(run, error));
     fcmae_run_fingerprint(run);
-    FCMAE_TRY(check_images(run, error));
+    FCMAE_TRY(fcmae_run_check_images(run, error));
     FCMAE_TRY(fcmae_run_choose(run, error));
     FCMAE_TRY(task->configure(run, error));
     FCMAE_TRY(check_input(run, error));

@@ -140,7 +140,7 @@ static fcmae_status read_config(fcmae_run *run, fcmae_error *error)
     FCMAE_TRY(open_start(run, &file, error));
     const fcmae_checkpoint_info *info = fcmae_checkpoint_describe(file);
     v->run.model = info->config;
-    fcmae_start_remark_average(run, info);
+    fcmae_start_remark(run, info);
     fcmae_status status = fcmae_checkpoint_expect_model(file, error);
     if (status == FCMAE_OK && fcmae_options_given(run->options, "model"))
         status = fcmae_checkpoint_expect_preset(file, v->run.model_name, error);

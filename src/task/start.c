@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "core/memory.h"
-#include "fcmae/checkpoint.h"
 #include "fcmae/preset.h"
 
 /** Whether a checkpoint of the run will replace every weight anyway. */
@@ -96,13 +95,18 @@ fcmae_status fcmae_start_resolve(fcmae_start *start, fcmae_run *run, fcmae_error
 
 /* ---- the weights ---- */
 
-void fcmae_start_remark_average(const fcmae_run *run, const fcmae_checkpoint_info *info)
+void fcmae_start_remark(const fcmae_run *run, const fcmae_checkpoint_info *info)
 {
-    if (!info->average) return;
-    fcmae_log_line(&run->callbacks.log, FCMAE_LOG_INFO,
-                   "%s also holds averaged weights (%s), often the better ones: they are not used "
-                   "without the key ema",
-                   info->path, info->average);
+    const fcmae_log *log = &run->callbacks.log;
+    char names[500];
+    if (info->average)
+        fcmae_log_line(log, FCMAE_LOG_INFO,
+                       "%s also holds averaged weights (%s), often the better ones: they are not "
+                       "used without the key ema",
+                       info->path, info->average);
+    if (fcmae_load_report_unexpected(&info->report, names, sizeof names) > 0)
+        fcmae_log_line(log, FCMAE_LOG_INFO, "left out, since they are none of a ConvNeXt: %s",
+                       names);
 }
 
 /** Tensors that the model kept because the file has none, or one of another size. */
@@ -158,7 +162,7 @@ static fcmae_status load_weights(const fcmae_start *start, const fcmae_checkpoin
     const fcmae_load_options options = {
         .fresh_head = true, .fresh_decoder = true, .ignore_unexpected = true};
     FCMAE_TRY(fcmae_checkpoint_expect_model(file, error));
-    fcmae_start_remark_average(run, info);
+    fcmae_start_remark(run, info);
     if (start->encoder_only || !info->has_decoder) {
         FCMAE_TRY(load_encoder(file, run, error));
         fcmae_log_line(log, FCMAE_LOG_INFO, "the encoder comes from %s; the decoder is fresh%s",

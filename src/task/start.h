@@ -4,6 +4,7 @@
 #ifndef FCMAE_TASK_START_H
 #define FCMAE_TASK_START_H
 
+#include "fcmae/checkpoint.h"
 #include "run/run.h"
 
 typedef struct fcmae_start {
@@ -12,8 +13,9 @@ typedef struct fcmae_start {
     char path[FCMAE_PATH];   /**< the file; "" where there is none */
 } fcmae_start;
 
-/** Tells the log of averaged weights in a file that nobody asked for. */
-void fcmae_start_remark_average(const fcmae_run *run, const fcmae_checkpoint_info *info);
+/** Tells the log what the user of an encoder should know of the file: averaged weights that nobody
+ *  asked for, tensors that are none of a network's and stay behind. */
+void fcmae_start_remark(const fcmae_run *run, const fcmae_checkpoint_info *info);
 
 /** Finds the file. Where nobody chose a model, the file says it: sets the options of the network as
  *  a preset would, and those of the recipe if the name is that of a published size. A run that goes

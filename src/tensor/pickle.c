@@ -20,6 +20,7 @@ typedef struct machine {
     size_t mark_count, mark_capacity;
     fcmae_pickle_value **memo;
     size_t memo_capacity, memo_next;
+    fcmae_pickle_storage *storages;
     fcmae_error *error;
 } machine;
 
@@ -175,15 +176,26 @@ static fcmae_status take_text(machine *m, int length_bytes)
 {
     uint64_t length;
     if (!take_number(m, length_bytes, &length)) return broken(m, "the end of the data");
-    const uint8_t *text = length > LONGEST_TEXT ? NULL : take(m, (size_t)length);
-    if (!text) return broken(m, "a text longer than the data");
+    if (length > m->size - m->position) return broken(m, "a text longer than the data");
+    const uint8_t *text = take(m, (size_t)length);
+    if (length > LONGEST_TEXT) return push_kind(m, FCMAE_PICKLE_OPAQUE); /* an array's bytes */
     return push_text(m, FCMAE_PICKLE_TEXT, (const char *)text, (size_t)length);
 }
 
-static fcmae_status take_long(machine *m)
+/** Bytes of an object that no tensor needs: BINBYTES and its like. */
+static fcmae_status take_bytes(machine *m, int length_bytes)
 {
     uint64_t length;
-    if (!take_number(m, 1, &length)) return broken(m, "the end of the data");
+    if (!take_number(m, length_bytes, &length)) return broken(m, "the end of the data");
+    if (length > m->size - m->position) return broken(m, "bytes beyond the end of the data");
+    m->position += (size_t)length;
+    return push_kind(m, FCMAE_PICKLE_OPAQUE);
+}
+
+static fcmae_status take_long(machine *m, int length_bytes)
+{
+    uint64_t length;
+    if (!take_number(m, length_bytes, &length)) return broken(m, "the end of the data");
     const uint8_t *bytes = take(m, (size_t)length);
     if (!bytes) return broken(m, "a number longer than the data");
     if (length > 8) return push_kind(m, FCMAE_PICKLE_OPAQUE);
@@ -262,7 +274,18 @@ static fcmae_status persistent(machine *m)
     if (status != FCMAE_OK)
         return fcmae_error_prefix(m->error, status, "%s, byte %llu", m->file,
                                   (unsigned long long)(m->origin + m->position));
+    if (result->kind == FCMAE_PICKLE_STORAGE) {
+        result->as.storage->next = m->storages;
+        m->storages = result->as.storage;
+    }
     return push(m, result);
+}
+
+/** NEWOBJ_EX: a class, arguments with and without names. */
+static fcmae_status call_with_names(machine *m)
+{
+    if (!pop(m)) return broken(m, "a call without arguments");
+    return call(m);
 }
 
 static fcmae_status remember(machine *m, uint64_t index)
@@ -318,6 +341,10 @@ static fcmae_status with_mark(machine *m, uint8_t opcode)
     size_t first;
     if (!pop_mark(m, &first)) return broken(m, "no mark");
     if (opcode == 't') return push_tuple(m, first);
+    if (opcode == '1' || opcode == 0x91) { /* POP_MARK, and a set that never changes */
+        m->depth = first;
+        return opcode == '1' ? FCMAE_OK : push_kind(m, FCMAE_PICKLE_OPAQUE);
+    }
     return add_items(m, first, opcode == 'u' ? FCMAE_PICKLE_DICT : FCMAE_PICKLE_LIST);
 }
 
@@ -353,19 +380,30 @@ static fcmae_status step(machine *m, uint8_t opcode)
     case 0x8f: return push_kind(m, FCMAE_PICKLE_OPAQUE); /* a set */
     case 't':
     case 'u':
-    case 'e': return with_mark(m, opcode);
+    case 'e':
+    case '1':
+    case 0x90: /* into a set, as 'e' into a list */
+    case 0x91: return with_mark(m, opcode);
+    case '0': return pop(m) ? FCMAE_OK : broken(m, "nothing to drop");
     case 's':
     case 'a': return single_item(m, opcode);
     case 0x85: return tuple_of(m, 1);
     case 0x86: return tuple_of(m, 2);
     case 0x87: return tuple_of(m, 3);
-    case 'X': return take_text(m, 4);
+    case 'X':
+    case 'T': return take_text(m, 4);
+    case 0x8d: return take_text(m, 8);
     case 0x8c:
     case 'U': return take_text(m, 1);
+    case 'C': return take_bytes(m, 1);
+    case 'B': return take_bytes(m, 4);
+    case 0x8e:
+    case 0x96: return take_bytes(m, 8);
     case 'K': return integer_operand(m, 1);
     case 'M': return integer_operand(m, 2);
     case 'J': return integer_operand(m, 4);
-    case 0x8a: return take_long(m);
+    case 0x8a: return take_long(m, 1);
+    case 0x8b: return take_long(m, 4);
     case 'G': return take_real(m);
     case 0x88: return push_integer(m, FCMAE_PICKLE_BOOL, 1);
     case 0x89: return push_integer(m, FCMAE_PICKLE_BOOL, 0);
@@ -374,6 +412,7 @@ static fcmae_status step(machine *m, uint8_t opcode)
     case 0x93: return stack_global(m);
     case 'R':
     case 0x81: return call(m);
+    case 0x92: return call_with_names(m);
     case 'b': /* state of an object: tensors and dictionaries need none */
         return pop(m) && m->depth > floor_of(m) ? FCMAE_OK : broken(m, "state without an object");
     case 'Q': return persistent(m);
@@ -389,7 +428,7 @@ static fcmae_status step(machine *m, uint8_t opcode)
     }
 }
 
-static fcmae_status run(machine *m, fcmae_pickle_value **result, size_t *used)
+static fcmae_status run(machine *m, fcmae_pickle_result *result)
 {
     for (;;) {
         const uint8_t *opcode = take(m, 1);
@@ -398,18 +437,16 @@ static fcmae_status run(machine *m, fcmae_pickle_value **result, size_t *used)
         FCMAE_TRY(step(m, *opcode));
     }
     if (m->depth == 0 || m->mark_count) return broken(m, "STOP without a result");
-    *result = m->stack[m->depth - 1];
-    *used = m->position;
+    *result = (fcmae_pickle_result){m->stack[m->depth - 1], m->position, m->storages};
     return FCMAE_OK;
 }
 
 fcmae_status fcmae_pickle_read(const uint8_t *bytes, size_t size, uint64_t origin, const char *file,
-                               fcmae_pool *pool, fcmae_pickle_value **result, size_t *used,
-                               fcmae_error *error)
+                               fcmae_pool *pool, fcmae_pickle_result *result, fcmae_error *error)
 {
     machine m = {
         .bytes = bytes, .size = size, .origin = origin, .file = file, .pool = pool, .error = error};
-    fcmae_status status = run(&m, result, used);
+    fcmae_status status = run(&m, result);
     free(m.stack);
     free(m.marks);
     free(m.memo);

@@ -3,9 +3,9 @@
 /**
  * A pickle reader that executes nothing.
  *
- * It understands the opcodes of torch's own restricted unpickler (protocol 2, and the few of
- * protocol 4 that plain containers need). Globals are symbols: calls of the handful that build
- * tensors and ordered dictionaries are understood by name, everything else becomes an opaque value.
+ * It understands what Python writes in protocols 2 to 5 without buffers outside the stream. Globals
+ * are symbols: calls of the handful that build tensors and ordered dictionaries are understood by
+ * name, everything else becomes an opaque value.
  * Memory is bounded by the size of the pickle; containers may be shared or cyclic.
  */
 #ifndef FCMAE_TENSOR_PICKLE_H
@@ -36,13 +36,15 @@ typedef struct fcmae_pickle_storage {
     size_t key_length;
     fcmae_dtype dtype; /**< U8 and untyped set for UntypedStorage */
     bool untyped;
+    size_t element;      /**< bytes of one, also where the values cannot be read; 0: unknown */
     int64_t count;       /**< elements; bytes if untyped */
     int64_t view_offset; /**< legacy views of another storage, in elements */
+    struct fcmae_pickle_storage *next; /**< of all that the pickle mentions */
 } fcmae_pickle_storage;
 
 struct fcmae_pickle_value {
     fcmae_pickle_kind kind;
-    int visits; /**< last pass over the result that came by: 0, 1 or 2 */
+    bool visited; /**< by the walk over the result */
     union {
         int64_t integer; /**< BOOL, INT */
         double real;
@@ -81,15 +83,20 @@ fcmae_status fcmae_pickle_persistent(const fcmae_pickle_value *id, fcmae_pool *p
 
 /* pickle.c */
 
+/** What a pickle was. */
+typedef struct fcmae_pickle_result {
+    fcmae_pickle_value *value;
+    size_t used;                    /**< bytes up to and including STOP */
+    fcmae_pickle_storage *storages; /**< every one that is mentioned, inside objects too */
+} fcmae_pickle_result;
+
 /**
  * Reads one pickle from the start of `bytes`, which the result points into.
  * @param origin  offset of `bytes` in the file, for messages.
- * @param used    [out] bytes up to and including STOP.
- * @return FCMAE_ERR_FORMAT (with the offset), FCMAE_ERR_UNSUPPORTED (an opcode outside the set, a
- * quantised or sparse tensor), FCMAE_ERR_MEMORY.
+ * @return FCMAE_ERR_FORMAT (with the offset), FCMAE_ERR_UNSUPPORTED (an opcode outside the set),
+ * FCMAE_ERR_MEMORY.
  */
 fcmae_status fcmae_pickle_read(const uint8_t *bytes, size_t size, uint64_t origin, const char *file,
-                               fcmae_pool *pool, fcmae_pickle_value **result, size_t *used,
-                               fcmae_error *error);
+                               fcmae_pool *pool, fcmae_pickle_result *result, fcmae_error *error);
 
 #endif

@@ -15,11 +15,13 @@ static fcmae_status exhausted(fcmae_error *error)
     return fcmae_fail(error, FCMAE_ERR_MEMORY, "its pickle needs too much memory");
 }
 
-static bool dtype_of_storage(const fcmae_pickle_value *global, fcmae_dtype *dtype, bool *untyped)
+/** Kind and size of the elements; of a kind that is not known the size is 0. */
+static void describe_storage(const fcmae_pickle_value *global, fcmae_pickle_storage *storage)
 {
     static const struct {
         const char *name;
         fcmae_dtype dtype;
+        size_t element; /* where the dtype has none */
     } storages[] = {
         {"torch FloatStorage", FCMAE_DTYPE_F32},
         {"torch DoubleStorage", FCMAE_DTYPE_F64},
@@ -31,19 +33,22 @@ static bool dtype_of_storage(const fcmae_pickle_value *global, fcmae_dtype *dtyp
         {"torch CharStorage", FCMAE_DTYPE_I8},
         {"torch ByteStorage", FCMAE_DTYPE_U8},
         {"torch BoolStorage", FCMAE_DTYPE_BOOL},
-        {"torch ComplexFloatStorage", FCMAE_DTYPE_OTHER},
-        {"torch ComplexDoubleStorage", FCMAE_DTYPE_OTHER},
+        {"torch ComplexFloatStorage", FCMAE_DTYPE_OTHER, 8},
+        {"torch ComplexDoubleStorage", FCMAE_DTYPE_OTHER, 16},
+        {"torch QInt8Storage", FCMAE_DTYPE_OTHER, 1},
+        {"torch QUInt8Storage", FCMAE_DTYPE_OTHER, 1},
+        {"torch QInt32Storage", FCMAE_DTYPE_OTHER, 4},
     };
-    *untyped = fcmae_pickle_is(global, "torch.storage UntypedStorage") ||
-               fcmae_pickle_is(global, "torch UntypedStorage");
-    *dtype = FCMAE_DTYPE_U8;
-    if (*untyped) return true;
-    for (size_t i = 0; i < sizeof storages / sizeof *storages; i++)
+    storage->untyped = fcmae_pickle_is(global, "torch.storage UntypedStorage") ||
+                       fcmae_pickle_is(global, "torch UntypedStorage");
+    storage->dtype = storage->untyped ? FCMAE_DTYPE_U8 : FCMAE_DTYPE_OTHER;
+    storage->element = storage->untyped ? 1 : 0;
+    for (size_t i = 0; i < sizeof storages / sizeof *storages && !storage->untyped; i++)
         if (fcmae_pickle_is(global, storages[i].name)) {
-            *dtype = storages[i].dtype;
-            return true;
+            storage->dtype = storages[i].dtype;
+            storage->element = storages[i].element ? storages[i].element
+                                                   : fcmae_dtype_size(storage->dtype);
         }
-    return false;
 }
 
 static bool dtype_of_global(const fcmae_pickle_value *global, fcmae_dtype *dtype)
@@ -80,8 +85,7 @@ fcmae_status fcmae_pickle_persistent(const fcmae_pickle_value *id, fcmae_pool *p
     if (id->as.list.count < 5 || part[2]->kind != FCMAE_PICKLE_TEXT ||
         part[4]->kind != FCMAE_PICKLE_INT || part[4]->as.integer < 0)
         return odd(error, "a bad storage id");
-    if (!dtype_of_storage(part[1], &storage->dtype, &storage->untyped))
-        return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED, "a storage of an unknown kind");
+    describe_storage(part[1], storage);
     storage->key = part[2]->as.text.start;
     storage->key_length = part[2]->as.text.length;
     storage->count = part[4]->as.integer;

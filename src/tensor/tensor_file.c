@@ -37,9 +37,16 @@ static const struct format {
     {FCMAE_CONTAINER_TORCH, "torch", 0, 4, "PK\3\4", fcmae_torch_zip_read, fcmae_torch_write},
     {FCMAE_CONTAINER_TORCH_LEGACY, "torch legacy", 0, 15,
      "\x80\2\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", fcmae_torch_legacy_read, NULL},
+    /* of pickle protocols 3, and 4 and 5, which have frames */
+    {FCMAE_CONTAINER_TORCH_LEGACY, NULL, 0, 15,
+     "\x80\3\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", fcmae_torch_legacy_read, NULL},
+    {FCMAE_CONTAINER_TORCH_LEGACY, NULL, 2, 22,
+     "\x95\x0d\0\0\0\0\0\0\0\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.",
+     fcmae_torch_legacy_read, NULL},
     {FCMAE_CONTAINER_NUMPY, "numpy", 0, 6, "\x93NUMPY", fcmae_npy_read, NULL},
     {FCMAE_CONTAINER_TORCH, NULL, 257, 5, "ustar", refuse_tar, NULL},
-    {FCMAE_CONTAINER_SAFETENSORS, "safetensors", 8, 1, "{", fcmae_safetensors_read,
+    /* behind the length of a header, whose highest byte is zero */
+    {FCMAE_CONTAINER_SAFETENSORS, "safetensors", 7, 2, "\0{", fcmae_safetensors_read,
      fcmae_safetensors_write},
 };
 
@@ -86,22 +93,18 @@ static fcmae_status read_container(fcmae_tensor_file *file, fcmae_error *error)
         if (size >= formats[i].at + formats[i].size &&
             memcmp(start + formats[i].at, formats[i].mark, formats[i].size) == 0)
             return formats[i].read(file, error);
-    return fcmae_fail(
-        error, FCMAE_ERR_FORMAT,
-        "%s is not a tensor file: expected safetensors, a torch archive, .npz or .npy",
-        source->name);
+    return fcmae_foreign_refuse(file, start, size, error);
 }
 
 static fcmae_status open_source(fcmae_tensor_file **out, const fcmae_source *source,
-                                fcmae_error *error)
+                                fcmae_tensor_reader *read, fcmae_error *error)
 {
     fcmae_tensor_file *file = calloc(1, sizeof *file);
     if (!file) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory to open %s", source->name);
     file->source = *source;
     char *name = fcmae_pool_text(&file->pool, source->name, strlen(source->name));
     if (name) file->source.name = name;
-    fcmae_status status = name ? read_container(file, error)
-                               : fcmae_tensor_file_too_large(file, error);
+    fcmae_status status = name ? read(file, error) : fcmae_tensor_file_too_large(file, error);
     if (status == FCMAE_OK) status = index_names(file, error);
     if (status != FCMAE_OK) {
         file->source.descriptor = -1; /* still the caller's */
@@ -112,11 +115,12 @@ static fcmae_status open_source(fcmae_tensor_file **out, const fcmae_source *sou
     return FCMAE_OK;
 }
 
-fcmae_status fcmae_tensor_file_open(fcmae_tensor_file **file, const char *path, fcmae_error *error)
+fcmae_status fcmae_tensor_file_open_by(fcmae_tensor_file **file, const char *path,
+                                       fcmae_tensor_reader *read, fcmae_error *error)
 {
     fcmae_source source = {.name = path};
     FCMAE_TRY(fcmae_file_open(path, O_RDONLY, &source.descriptor, &source.size, error));
-    fcmae_status status = open_source(file, &source, error);
+    fcmae_status status = open_source(file, &source, read ? read : read_container, error);
     if (status != FCMAE_OK) close(source.descriptor);
     return status;
 }
@@ -125,7 +129,7 @@ fcmae_status fcmae_tensor_file_open_memory(fcmae_tensor_file **file, const void 
                                            fcmae_error *error)
 {
     fcmae_source source = {.descriptor = -1, .memory = bytes, .size = size, .name = "(memory)"};
-    return open_source(file, &source, error);
+    return open_source(file, &source, read_container, error);
 }
 
 void fcmae_tensor_file_close(fcmae_tensor_file **file)
@@ -133,6 +137,7 @@ void fcmae_tensor_file_close(fcmae_tensor_file **file)
     if (!file || !*file) return;
     if (!(*file)->source.memory && (*file)->source.descriptor >= 0)
         close((*file)->source.descriptor);
+    for (int i = 0; i < (*file)->shard_count; i++) fcmae_tensor_file_close(&(*file)->shards[i]);
     fcmae_pool_release(&(*file)->pool);
     free(*file);
     *file = NULL;
@@ -216,6 +221,10 @@ static void gather(const fcmae_tensor *tensor, const int64_t *stride, const uint
 fcmae_status fcmae_tensor_file_read_raw(const fcmae_tensor_file *file, const fcmae_tensor *tensor,
                                         void *bytes, fcmae_error *error)
 {
+    if (file->origins) {
+        const fcmae_tensor_origin *origin = &file->origins[tensor - file->tensors];
+        return fcmae_tensor_file_read_raw(origin->file, origin->tensor, bytes, error);
+    }
     const fcmae_placement *place = &file->places[tensor - file->tensors];
     const fcmae_section *section = &file->sections[place->section];
     size_t element = fcmae_dtype_size(tensor->dtype);
@@ -307,7 +316,7 @@ static fcmae_status read_back(fcmae_tensor_writer *writer, fcmae_error *error)
     errno = 0;
     if (fflush(writer->file.stream) != 0)
         return fcmae_fail_system(error, FCMAE_ERR_IO, errno, "writing %s", writer->file.path);
-    fcmae_status status = fcmae_tensor_file_open(&file, writer->file.temporary, error);
+    fcmae_status status = fcmae_tensor_file_open_by(&file, writer->file.temporary, NULL, error);
     if (status != FCMAE_OK) return fcmae_error_prefix(error, status, "reading what was written");
     status = compare_contents(file, writer->contents, writer->file.path, error);
     fcmae_tensor_file_close(&file);

@@ -62,6 +62,12 @@ void fcmae_pool_release(fcmae_pool *pool);
 #define FCMAE_CHECKSUMS "checksums"
 enum { FCMAE_CHECKSUM_DIGITS = 16 };
 
+/** Where a tensor is read that an index only names. */
+typedef struct fcmae_tensor_origin {
+    fcmae_tensor_file *file;
+    const fcmae_tensor *tensor;
+} fcmae_tensor_origin;
+
 struct fcmae_tensor_file {
     fcmae_source source;
     fcmae_container container;
@@ -72,8 +78,11 @@ struct fcmae_tensor_file {
     int section_count, section_capacity;
     fcmae_metadata *metadata;
     int metadata_count, metadata_capacity;
-    int *by_name;        /**< indices of tensors sorted by name */
-    uint64_t *checksums; /**< [count]; NULL: the file records none */
+    int *by_name;               /**< indices of tensors sorted by name */
+    uint64_t *checksums;        /**< [count]; NULL: the file records none */
+    fcmae_tensor_file **shards; /**< files that an index names, owned */
+    int shard_count;
+    fcmae_tensor_origin *origins; /**< [count] of an index; NULL: the tensors are in this file */
     fcmae_pool pool;
 };
 
@@ -113,6 +122,16 @@ fcmae_status fcmae_safetensors_read(fcmae_tensor_file *file, fcmae_error *error)
 fcmae_status fcmae_torch_zip_read(fcmae_tensor_file *file, fcmae_error *error);
 fcmae_status fcmae_torch_legacy_read(fcmae_tensor_file *file, fcmae_error *error);
 fcmae_status fcmae_npy_read(fcmae_tensor_file *file, fcmae_error *error);
+
+/** Fills in an opened file. */
+typedef fcmae_status fcmae_tensor_reader(fcmae_tensor_file *file, fcmae_error *error);
+/** Opens a file with that reader; NULL: the one of the container whose mark it bears. */
+fcmae_status fcmae_tensor_file_open_by(fcmae_tensor_file **file, const char *path,
+                                       fcmae_tensor_reader *read, fcmae_error *error);
+
+/** foreign.c: says what a file is that no container's mark was found in. @param bytes  its first */
+fcmae_status fcmae_foreign_refuse(const fcmae_tensor_file *file, const void *bytes, size_t size,
+                                  fcmae_error *error);
 
 /* A writer opens the file and puts everything into it; tensor_file.c closes it. */
 fcmae_status fcmae_safetensors_write(fcmae_tensor_writer *writer, const char *path,

@@ -22,17 +22,16 @@ typedef struct stream {
     uint8_t *bytes; /* the beginning of the file */
     size_t size, position;
     fcmae_pickle_storage **used; /* every storage the object mentions */
-    size_t used_count, used_capacity;
+    size_t used_count;
     located *places;
     size_t place_count;
 } stream;
 
-static fcmae_status next_pickle(stream *s, fcmae_pickle_value **value, fcmae_error *error)
+static fcmae_status next_pickle(stream *s, fcmae_pickle_result *pickle, fcmae_error *error)
 {
-    size_t used;
     FCMAE_TRY(fcmae_pickle_read(s->bytes + s->position, s->size - s->position, s->position,
-                                s->file->source.name, &s->file->pool, value, &used, error));
-    s->position += used;
+                                s->file->source.name, &s->file->pool, pickle, error));
+    s->position += pickle->used;
     return FCMAE_OK;
 }
 
@@ -56,31 +55,19 @@ static int compare_places(const void *a, const void *b)
     return compare_keys(x->key, x->key_length, y->key, y->key_length);
 }
 
-/** Collects the storages of every tensor, visiting each container once. */
-static fcmae_status collect(stream *s, fcmae_pickle_value *value, int depth, fcmae_error *error)
+/** Lists the storages that the object mentions. */
+static fcmae_status collect(stream *s, const fcmae_pickle_result *object, fcmae_error *error)
 {
-    if (value->kind == FCMAE_PICKLE_TENSOR) {
-        if (s->used_count == s->used_capacity) {
-            size_t capacity = s->used_capacity ? s->used_capacity * 2 : 256;
-            fcmae_pickle_storage **larger = realloc(s->used, capacity * sizeof(*larger));
-            if (!larger)
-                return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for a list of storages");
-            s->used = larger;
-            s->used_capacity = capacity;
-        }
-        s->used[s->used_count++] = value->as.tensor.storage;
-    }
-    if (value->kind != FCMAE_PICKLE_DICT && value->kind != FCMAE_PICKLE_LIST &&
-        value->kind != FCMAE_PICKLE_TUPLE)
-        return FCMAE_OK;
-    if (value->visits > 0 || depth > 64) return FCMAE_OK;
-    value->visits = 1; /* the walk over the tensors comes second */
-    for (int64_t i = 0; i < value->as.list.count; i++)
-        FCMAE_TRY(collect(s, value->as.list.item[i], depth + 1, error));
+    size_t count = 0;
+    for (fcmae_pickle_storage *at = object->storages; at; at = at->next) count++;
+    s->used = calloc(count + 1, sizeof *s->used);
+    if (!s->used) return fcmae_fail(error, FCMAE_ERR_MEMORY, "no memory for a list of storages");
+    for (fcmae_pickle_storage *at = object->storages; at; at = at->next)
+        s->used[s->used_count++] = at;
     return FCMAE_OK;
 }
 
-/** Bytes of one element of the storage of that key; 0 if no tensor uses it. */
+/** Bytes of one element of the storage of that key; 0 if none is mentioned or its kind unknown. */
 static size_t element_of(const stream *s, const fcmae_pickle_value *key)
 {
     fcmae_pickle_storage wanted = {.key = key->as.text.start, .key_length = key->as.text.length};
@@ -88,8 +75,7 @@ static size_t element_of(const stream *s, const fcmae_pickle_value *key)
     fcmae_pickle_storage **found = s->used_count ? bsearch(&pointer, s->used, s->used_count,
                                                            sizeof pointer, compare_storages)
                                                  : NULL;
-    if (!found) return 0;
-    return (*found)->untyped ? 1 : fcmae_dtype_size((*found)->dtype);
+    return found ? (*found)->element : 0;
 }
 
 /** Walks over the storages behind the pickles. */
@@ -109,7 +95,8 @@ static fcmae_status locate(stream *s, const fcmae_pickle_value *keys, fcmae_erro
         size_t element = key->kind == FCMAE_PICKLE_TEXT ? element_of(s, key) : 0;
         if (element == 0)
             return fcmae_fail(error, FCMAE_ERR_FORMAT,
-                              "%s: storage number %lld belongs to no tensor of a known kind",
+                              "%s: storage number %lld is of no known kind, so where the next one "
+                              "begins is unknown: save it again with a newer torch.save()",
                               source->name, (long long)i);
         FCMAE_TRY(fcmae_source_read(source, offset, &count, sizeof count, error));
         offset += sizeof count;
@@ -146,9 +133,10 @@ static fcmae_status find_storage(void *cookie, const fcmae_pickle_storage *stora
 
 static fcmae_status read_stream(stream *s, fcmae_error *error)
 {
-    fcmae_pickle_value *value, *object, *keys;
+    fcmae_pickle_result pickle, object, keys;
     for (int i = 0; i < 3; i++) { /* magic number, protocol version, system */
-        FCMAE_TRY(next_pickle(s, &value, error));
+        FCMAE_TRY(next_pickle(s, &pickle, error));
+        const fcmae_pickle_value *value = pickle.value;
         for (int64_t j = 0; value->kind == FCMAE_PICKLE_DICT && j + 1 < value->as.list.count;
              j += 2)
             if (fcmae_pickle_is(value->as.list.item[j], "little_endian") &&
@@ -159,9 +147,9 @@ static fcmae_status read_stream(stream *s, fcmae_error *error)
     }
     FCMAE_TRY(next_pickle(s, &object, error));
     FCMAE_TRY(next_pickle(s, &keys, error));
-    FCMAE_TRY(collect(s, object, 0, error));
-    FCMAE_TRY(locate(s, keys, error));
-    return fcmae_torch_walk(s->file, object, false, find_storage, s, error);
+    FCMAE_TRY(collect(s, &object, error));
+    FCMAE_TRY(locate(s, keys.value, error));
+    return fcmae_torch_walk(s->file, object.value, false, find_storage, s, error);
 }
 
 fcmae_status fcmae_torch_legacy_read(fcmae_tensor_file *file, fcmae_error *error)

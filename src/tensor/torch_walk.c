@@ -96,9 +96,8 @@ static fcmae_status visit(walk *w, fcmae_pickle_value *value, int depth)
     bool dictionary = value->kind == FCMAE_PICKLE_DICT;
     if (!dictionary && value->kind != FCMAE_PICKLE_LIST && value->kind != FCMAE_PICKLE_TUPLE)
         return depth <= 2 ? add_scalar(w, value) : FCMAE_OK;
-    if (value->visits > 1 || depth >= DEEPEST)
-        return FCMAE_OK; /* shared or cyclic: once is enough */
-    value->visits = 2;
+    if (value->visited || depth >= DEEPEST) return FCMAE_OK; /* shared or cyclic: once is enough */
+    value->visited = true;
     size_t length = strlen(w->path);
     int64_t step = dictionary ? 2 : 1;
     for (int64_t i = 0; i + step <= value->as.list.count; i += step) {

@@ -41,8 +41,7 @@ static fcmae_status find_storage(void *cookie, const fcmae_pickle_storage *stora
                           a->file->source.name,
                           (int)(storage->key_length < 60 ? storage->key_length : 60), storage->key);
     uint64_t size;
-    uint64_t element = storage->untyped ? 1 : fcmae_dtype_size(storage->dtype);
-    if (__builtin_mul_overflow((uint64_t)storage->count, element, &size) ||
+    if (__builtin_mul_overflow((uint64_t)storage->count, (uint64_t)storage->element, &size) ||
         size > entry->section.size)
         return fcmae_fail(error, FCMAE_ERR_FORMAT,
                           "%s: storage %s should hold %lld elements, but its entry has %llu bytes",
@@ -87,15 +86,14 @@ static fcmae_status read_object(archive *a, const fcmae_zip_entry *entry, uint8_
                                 fcmae_error *error)
 {
     fcmae_tensor_file *file = a->file;
-    fcmae_pickle_value *root;
-    size_t used;
+    fcmae_pickle_result pickle;
     bool big_endian;
     FCMAE_TRY(read_byte_order(a, &big_endian, error));
     FCMAE_TRY(fcmae_section_read(&file->source, &entry->section, 0, bytes,
                                  (size_t)entry->section.size, error));
     FCMAE_TRY(fcmae_pickle_read(bytes, (size_t)entry->section.size, 0, file->source.name,
-                                &file->pool, &root, &used, error));
-    return fcmae_torch_walk(file, root, big_endian, find_storage, a, error);
+                                &file->pool, &pickle, error));
+    return fcmae_torch_walk(file, pickle.value, big_endian, find_storage, a, error);
 }
 
 static bool is_script(const archive *a)
@@ -108,6 +106,32 @@ static bool is_script(const archive *a)
     return false;
 }
 
+/** Other archives: torch.export.save() and Keras write them too. */
+static fcmae_status refuse_archive(const archive *a, fcmae_error *error)
+{
+    static const struct {
+        const char *ending, *what;
+    } kinds[] = {
+        {"archive_format", "a program of torch.export: save program.state_dict with torch.save()"},
+        {"serialized_exported_program.json",
+         "a program of torch.export: save program.state_dict with torch.save()"},
+        {"model.weights.h5",
+         "a Keras model: save its arrays as .npz or safetensors under the names of the official "
+         "code"},
+    };
+    for (int i = 0; i < a->zip.count; i++) {
+        const char *slash = strrchr(a->zip.entries[i].name, '/');
+        const char *base = slash ? slash + 1 : a->zip.entries[i].name;
+        for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+            if (strcmp(base, kinds[k].ending) == 0)
+                return fcmae_fail(error, FCMAE_ERR_UNSUPPORTED, "%s is %s instead",
+                                  a->file->source.name, kinds[k].what);
+    }
+    return fcmae_fail(error, FCMAE_ERR_FORMAT,
+                      "%s is a zip archive, but neither of PyTorch (data.pkl) nor of NumPy (.npy)",
+                      a->file->source.name);
+}
+
 fcmae_status fcmae_torch_zip_read(fcmae_tensor_file *file, fcmae_error *error)
 {
     archive a = {.file = file};
@@ -116,10 +140,7 @@ fcmae_status fcmae_torch_zip_read(fcmae_tensor_file *file, fcmae_error *error)
     if (!pickle) {
         FCMAE_TRY(fcmae_npz_read(file, &a.zip, error));
         if (file->count > 0 || a.zip.count == 0) return FCMAE_OK;
-        return fcmae_fail(
-            error, FCMAE_ERR_FORMAT,
-            "%s is a zip archive, but neither of PyTorch (data.pkl) nor of NumPy (.npy)",
-            file->source.name);
+        return refuse_archive(&a, error);
     }
     file->container = FCMAE_CONTAINER_TORCH;
     if (is_script(&a))

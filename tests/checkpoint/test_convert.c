@@ -177,7 +177,7 @@ START_TEST(every_size_in_every_layout)
             fcmae_model_config config = sized(sizes[s], _i, objectives[o]);
             struct fcmae_model plan = {.config = config};
             ck_assert_int_eq(fcmae_model_build_table(&plan, NULL), FCMAE_OK);
-            for (int layout = FCMAE_LAYOUT_SPARSE; layout <= FCMAE_LAYOUT_HUGGINGFACE; layout++)
+            for (int layout = FCMAE_LAYOUT_SPARSE; layout <= FCMAE_LAYOUT_MMPRETRAIN; layout++)
                 for (int i = 0; i < plan.count; i++) {
                     char name[FCMAE_NAME_SIZE];
                     fcmae_tensor tensor = {0};
@@ -216,6 +216,26 @@ START_TEST(names_of_every_origin)
         {"embeddings.patch_embeddings.weight", "downsample_layers.0.0.weight"},
         {"convnextv2.layernorm.bias", "norm.bias"},
         {"head.fc.weight", "head.weight"},
+        {"features.0.0.weight", "downsample_layers.0.0.weight"},
+        {"features.0.1.bias", "downsample_layers.0.1.bias"},
+        {"features.4.1.weight", "downsample_layers.2.1.weight"},
+        {"features.7.2.block.3.weight", "stages.3.2.pwconv1.weight"},
+        {"features.1.0.layer_scale", "stages.0.0.gamma"},
+        {"classifier.0.weight", "norm.weight"},
+        {"classifier.2.bias", "head.bias"},
+        {"stages.0.downsample_layers.1.weight", "downsample_layers.0.1.weight"},
+        {"model.stages.3.downsample_layers.1.bias", "downsample_layers.3.1.bias"},
+        {"model.stages.1.layers.2.depthwise_conv.weight", "stages.1.2.dwconv.weight"},
+        {"layer_norm.weight", "norm.weight"},
+        {"backbone.downsample_layers.0.0.weight", "downsample_layers.0.0.weight"},
+        {"module.backbone.stages.0.1.pointwise_conv2.bias", "stages.0.1.pwconv2.bias"},
+        {"backbone.norm3.bias", "norm.bias"},
+        {"features.8.0.weight", NULL},
+        {"features.1.0.weight", NULL},
+        {"features.2.0.block.0.weight", NULL},
+        {"model.downsample_layers.0.0.weight", NULL},
+        {"backbone.stem.0.weight", NULL},
+        {"norm2.weight", NULL},
         {"classifier.bias", "head.bias"},
         {"module.mask_token", "mask_token"},
         {"decoder.0.grn.gamma", "decoder.0.grn.gamma"},

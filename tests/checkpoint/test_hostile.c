@@ -127,7 +127,34 @@ START_TEST(pickles_that_lie)
     PICKLE("ctorch", "global without an end");
     PICKLE("Q.", "persistent id without a value");
     PICKLE("K\1Q.", "bad persistent id");
-    PICKLE("\x42\1\0\0\0x.", "opcode 0x42");
+    PICKLE("\x97.", "opcode 0x97"); /* a buffer outside the stream */
+    PICKLE("B\1\0\0\0x.", NULL);
+    PICKLE("B\xff\xff\xff\xffx.", "bytes beyond the end");
+    PICKLE("\x8e\xff\xff\xff\xff\xff\xff\xff\xffx.", "bytes beyond the end");
+    PICKLE("\x96\2\0\0\0\0\0\0\0xy.", NULL);
+    PICKLE("C\2x", "bytes beyond the end");
+    PICKLE("\x8d\xff\xff\xff\xff\xff\xff\xff\xffx.", "longer than the data");
+    PICKLE("\x8d\1\0\0\0\0\0\0\0x.", NULL);
+    PICKLE("T\xff\xff\xff\xffx.", "longer than the data");
+    PICKLE("\x8b\xff\xff\xff\x7f\1.", "longer than the data");
+    PICKLE("\x8b\x09\0\0\0"
+           "123456789.",
+           NULL);
+    PICKLE("\x8f(K\1K\2\x90.", NULL);
+    PICKLE("]\x90.", "no mark");
+    PICKLE("(K\1\x91.", NULL);
+    PICKLE("K\1\x91.", "no mark");
+    PICKLE("ca\nb\n)}\x92.", NULL);
+    PICKLE("}\x92.", "call without arguments");
+    PICKLE("K\1(K\2"
+           "1.",
+           NULL);
+    PICKLE("1.", "no mark");
+    PICKLE("K\1K\2"
+           "0.",
+           NULL);
+    PICKLE("0.", "nothing to drop");
+    PICKLE("K\1(0t.", "nothing to drop");
     PICKLE("i", "opcode 0x69");
     PICKLE("ctorch._utils\n_rebuild_tensor_v2\n)R.", "tensor without storage");
     PICKLE("ctorch._utils\n_rebuild_parameter\n)R.", "parameter without a tensor");
@@ -205,6 +232,8 @@ START_TEST(zips_that_lie)
          60000,
          "impossible size"},
         {{{"a/x", "", 0}}, 1, -1, "neither of PyTorch"},
+        {{{"a/archive_format", "pt2", 3}}, 1, -1, "a program of torch.export"},
+        {{{"model.weights.h5", "", 0}}, 1, -1, "a Keras model"},
         {{{"a/data.pkl", pickle.data, pickle.size}, {"a/data.pkl", "x", 1}},
          2,
          -1,

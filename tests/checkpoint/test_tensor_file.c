@@ -408,6 +408,93 @@ START_TEST(things_that_are_no_files)
 }
 END_TEST
 
+/** Opens bytes as a file; the sentence must be of that status and hold the text. */
+static void refused(const char *name, const void *bytes, size_t size, fcmae_status status,
+                    const char *says)
+{
+    fcmae_tensor_file *file = NULL;
+    fcmae_error error = {0};
+    write_bytes(test_path(name), bytes, size);
+    ck_assert_msg(fcmae_tensor_file_open(&file, test_path(name), &error) == status, "%s: %s", name,
+                  error.message);
+    ck_assert_msg(strstr(error.message, says), "%s: %s", name, error.message);
+}
+
+/* What people give for weights is named, with what to do. */
+START_TEST(files_of_other_kinds)
+{
+    static const struct {
+        const char *bytes;
+        size_t size;
+        const char *says;
+    } files[] = {
+        {"", 0, "empty: what should have been downloaded"},
+        {"GGUF\3\0\0\0", 8, "a GGUF file"},
+        {"\x89HDF\r\n\x1a\n\0\0\0\0", 12, "HDF5"},
+        {"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", 56, "git lfs pull"},
+        {"<!DOCTYPE html><html>", 21, "a web page"},
+        {"\xef\xbb\xbf \n<HTML>", 11, "a web page"},
+        {"<?xml version='1.0'?><Error>", 28, "a web page"},
+        {"\x08\x08\x12\x07pytorch", 11, "an ONNX graph"},
+        {"\x08\x0a:\x10..", 6, "an ONNX graph"},
+        {"\0\0\0\0TFL3", 8, "TensorFlow Lite"},
+        {"\x1f\x8b\x08\0....", 8, "gzip: unpack it"},
+        {"\xfd"
+         "7zXZ\0..",
+         8, "xz"},
+        {"\x80\4\x95\1\0\0\0\0\0\0\0}.", 13, "a pickle that torch.save() did not write"},
+        {"{\"architecture\": \"convnextv2_atto\"}", 35, "a JSON text"},
+        {"{\"meta\":{\"a\": 1}}", 17, "a JSON text"},
+    };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        refused("other", files[i].bytes, files[i].size, FCMAE_ERR_FORMAT, files[i].says);
+}
+END_TEST
+
+/* The files of an index lie beside it and hold what it says. */
+START_TEST(an_index_that_lies)
+{
+    static const struct {
+        const char *map, *says;
+        fcmae_status status;
+    } cases[] = {
+        {"{\"a\": \"absent.safetensors\"}", "absent.safetensors", FCMAE_ERR_NOT_FOUND},
+        {"{\"a\": \"../index.json\"}", "no file beside it", FCMAE_ERR_FORMAT},
+        {"{\"a\": \"/etc/passwd\"}", "no file beside it", FCMAE_ERR_FORMAT},
+        {"{\"a\": 3}", "does not say where tensor a is", FCMAE_ERR_FORMAT},
+        {"[]", "without a weight_map", FCMAE_ERR_FORMAT},
+        {"{\"b\": \"part.npy\"}", "tensor b is not in", FCMAE_ERR_FORMAT},
+        {"{\"a\": \"other.index.json\"}", "a JSON text", FCMAE_ERR_FORMAT},
+        {"{\"a\": 3", "valid JSON", FCMAE_ERR_FORMAT},
+    };
+    static const char array[] = "\x93NUMPY\1\0\x76\0{'descr': '<f4', 'fortran_order': False, "
+                                "'shape': (1,), }";
+    char npy[132];
+    memset(npy, ' ', sizeof npy);
+    memcpy(npy, array, sizeof array - 1);
+    npy[127] = '\n';
+    memset(npy + 128, 0, 4);
+    write_bytes(test_path("part.npy"), npy, sizeof npy);
+    static const char whole[] = "{\"weight_map\": {\"array\": \"part.npy\"}}";
+    write_bytes(test_path("other.index.json"), whole, sizeof whole - 1);
+    fcmae_tensor_file *file = NULL;
+    fcmae_error error = {0};
+    fcmae_status status = fcmae_tensor_file_open(&file, test_path("other.index.json"), &error);
+    ck_assert_msg(status == FCMAE_OK, "%s", error.message);
+    float value = 1;
+    ck_assert_int_eq(
+        fcmae_tensor_file_read(file, fcmae_tensor_file_find(file, "array"), &value, &error),
+        FCMAE_OK);
+    ck_assert(value == 0);
+    fcmae_tensor_file_close(&file);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[200];
+        int length = snprintf(text, sizeof text, "{\"weight_map\": %s}", cases[i].map);
+        refused("index.json", text, (size_t)length, cases[i].status, cases[i].says);
+    }
+}
+END_TEST
+
 static void add_tests(TCase *cases)
 {
     tcase_add_test(cases, half_and_bfloat_round_as_pytorch_does);
@@ -424,6 +511,8 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, a_deep_or_huge_header_is_refused_quickly);
     tcase_add_test(cases, every_truncation_is_refused);
     tcase_add_test(cases, things_that_are_no_files);
+    tcase_add_test(cases, files_of_other_kinds);
+    tcase_add_test(cases, an_index_that_lies);
 }
 
 int main(void)

@@ -301,7 +301,22 @@ START_TEST(folders_find_their_outputs)
     fcmae_class_names_release(&names);
     ck_assert_int_eq(match(&none, 2, "class_000 0\nclass_001 1\nclass_000 1\n", out, &error),
                      FCMAE_ERR_FORMAT);
-    ck_assert_msg(strstr(error.message, "class_000 stands in two lines"), "%s", error.message);
+    ck_assert_msg(strstr(error.message, "class_000 stands in two lines, 1 and 3"), "%s",
+                  error.message);
+    ck_assert_int_eq(match(&none, 2,
+                           "\xef\xbb\xbf"
+                           "class_001 1\nclass_000 0",
+                           out, &error),
+                     FCMAE_OK);
+    ck_assert(out[0] == 0 && out[1] == 1);
+    char utf16[2 * SCRATCH_PATH];
+    scratch_write(folder, "utf16.txt",
+                  "\xff\xfe"
+                  "a\0\n\0",
+                  6);
+    snprintf(utf16, sizeof utf16, "%s/utf16.txt", folder);
+    ck_assert_int_eq(fcmae_class_names_read(&names, utf16, &error), FCMAE_ERR_FORMAT);
+    ck_assert_msg(strstr(error.message, "save it as UTF-8"), "%s", error.message);
     names_from("a\nb\na\n", FCMAE_ERR_FORMAT);
     names_from("\n \n", FCMAE_ERR_FORMAT);
 }
