@@ -68,8 +68,8 @@ static bool list_names(const fcmae_run *run, listing *names)
     return true;
 }
 
-/** The first of `extra` neighbouring images without which the names are the recorded ones; -1: it is
- *  not that simple. */
+/** The first of `extra` neighbouring images without which the names are the recorded ones; -1:
+ *  it is not that simple. */
 static int64_t find_added(const listing *names, int64_t extra, const char *recorded)
 {
     uint64_t before = START;

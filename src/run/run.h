@@ -151,8 +151,8 @@ fcmae_status fcmae_run_schedule(fcmae_run *run, fcmae_error *error);
 fcmae_status fcmae_run_plan_memory(fcmae_run *run, fcmae_error *error);
 /** Fills data_images and data_names: names below data_root and their order, wherever it lies. */
 void fcmae_run_fingerprint(fcmae_run *run);
-/** Other images than those that the run began with are another run: FCMAE_ERR_MISMATCH, and what has
- *  changed. */
+/** Other images than those that the run began with are another run: FCMAE_ERR_MISMATCH, and what
+ *  has changed. */
 fcmae_status fcmae_run_check_images(const fcmae_run *run, fcmae_error *error);
 
 /* memory_plan.c */
