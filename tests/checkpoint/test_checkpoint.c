@@ -319,14 +319,15 @@ static fcmae_status fill_bytes(void *cookie, int index, void *bytes, fcmae_error
 /* Wrappers and larger models put words before the names; two networks are a question. */
 START_TEST(a_network_inside_another)
 {
-    static const char *const prefixes[] = {"model.",
-                                           "backbone.",
-                                           "net.backbone.",
-                                           "state_dict.visual.trunk.",
-                                           "student.module.encoder.",
-                                           "a.b.c.d.e.f.g.h.i.j.k.l.m.",
-                                           "lightning_module_of_a_long_name.wrapped_network_of_a_"
-                                           "longer_one.backbone."};
+    static const char long_prefix[] =
+        "lightning_module_of_a_long_name.wrapped_network_of_a_longer_one.backbone.";
+    const char *const prefixes[] = {"model.",
+                                    "backbone.",
+                                    "net.backbone.",
+                                    "state_dict.visual.trunk.",
+                                    "student.module.encoder.",
+                                    "a.b.c.d.e.f.g.h.i.j.k.l.m.",
+                                    long_prefix};
     fcmae_model *model = small_model("classify", 2, 1), *other = small_model("classify", 2, 500);
     const char *path = test_path("inside.safetensors");
     fcmae_error error = {0};
