@@ -3,7 +3,7 @@
 /*
  * Images to feature vectors with a pretrained encoder, one line of numbers per image.
  *
- *     cc features.c $(pkg-config --cflags --libs fcmae) -o features
+ *     cc features.c $(pkg-config --cflags --libs fcmae) -lm -o features
  *     ./features my-run/latest photo1.jpg photo2.png > features.txt
  */
 #include <fcmae/fcmae.h>

@@ -7,7 +7,7 @@
  * fill it in; the printed loss falls because the images are learned by heart. Ends with status 0 if
  * it did.
  *
- *     cc pretrain_minimal.c $(pkg-config --cflags --libs fcmae) -o pretrain_minimal
+ *     cc pretrain_minimal.c $(pkg-config --cflags --libs fcmae) -lm -o pretrain_minimal
  */
 #include <fcmae/fcmae.h>
 #include <stdio.h>

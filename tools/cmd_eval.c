@@ -89,6 +89,7 @@ static int print_text(const cli_dense *d, const struct eval_values *o, const fcm
            percent(e->top1, e->pass.images),
            cli_binomial_error((double)e->top1, (double)e->pass.images),
            percent(e->top5, e->pass.images), e->loss, e->pass.images_per_s);
+    if (e->classes == 1) printf("There is a single class: any network is right about all of it\n");
     if (e->pass.bad_files > 0)
         printf("%" PRId64 " unreadable files were left out\n", e->pass.bad_files);
     for (int k = 0; o->per_class && k < e->classes; k++)

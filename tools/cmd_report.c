@@ -17,7 +17,8 @@ static const fcmae_option options[] = {
      .help = "Run folders, as written by pretrain and finetune. Several are drawn into the same "
              "charts and their options compared."},
     {"output", FCMAE_OPTION_TEXT, AT(output), .unit = "FILE",
-     .otherwise = "RUN/report.html of the first run", .help = "The page to write."},
+     .otherwise = "RUN/report.html; of several, comparison.html in the first",
+     .help = "The page to write."},
 };
 
 static int run(const cli_arguments *arguments)
@@ -27,8 +28,10 @@ static int run(const cli_arguments *arguments)
     fcmae_log log = cli_progress_log(&progress);
     fcmae_error error = {0};
     char path[4200];
+    /* the page of a comparison does not replace the first run's own */
+    const char *page = o->output ? "" : o->runs.count > 1 ? "/comparison.html" : "/report.html";
     int length = snprintf(path, sizeof path, "%s%s", o->output ? o->output : o->runs.items[0],
-                          o->output ? "" : "/report.html");
+                          page);
     if (length < 0 || (size_t)length >= sizeof path)
         return cli_usage_error(arguments->command, "the path of the page is too long");
     if (fcmae_report_write(o->runs.items, o->runs.count, path, &log, &error) != FCMAE_OK)

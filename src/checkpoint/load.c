@@ -123,7 +123,8 @@ fcmae_status fcmae_checkpoint_load_block(const fcmae_checkpoint *checkpoint,
 
 /** The configuration to build from a file for the wanted objective. */
 static fcmae_status wanted_config(const fcmae_checkpoint *c, const fcmae_model_source *source,
-                                  fcmae_model_config *config, fcmae_error *error)
+                                  bool fresh_decoder, fcmae_model_config *config,
+                                  fcmae_error *error)
 {
     FCMAE_TRY(fcmae_checkpoint_expect_model(c, error));
     *config = c->info.config;
@@ -135,6 +136,12 @@ static fcmae_status wanted_config(const fcmae_checkpoint *c, const fcmae_model_s
                           "%.300s has no classification head: say how many classes a fresh one has",
                           c->path);
     if (fcmae_config_has_part(config, FCMAE_PART_DECODER) && !c->info.has_decoder) {
+        if (!fresh_decoder)
+            return fcmae_fail(
+                error, FCMAE_ERR_MISMATCH,
+                "%.300s has no decoder: it holds %s; the checkpoints of a pretraining "
+                "run have one",
+                c->path, c->info.config.classes > 0 ? "a classifier" : "an encoder");
         fcmae_model_config defaults;
         fcmae_config_default(&defaults);
         config->decoder_depth = defaults.decoder_depth;
@@ -177,7 +184,7 @@ fcmae_status fcmae_checkpoint_load_model(fcmae_model **model, const fcmae_model_
     fcmae_load_report own = {0};
     if (!options) options = &strict;
     FCMAE_TRY(fcmae_checkpoint_open(&c, source->path, source->key, error));
-    fcmae_status status = wanted_config(c, source, &config, error);
+    fcmae_status status = wanted_config(c, source, options->fresh_decoder, &config, error);
     if (status == FCMAE_OK)
         status = compare_first(c, &config, options, report ? report : &own, error);
     if (status == FCMAE_OK) status = fcmae_model_create(&built, &config, error);

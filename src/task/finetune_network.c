@@ -162,6 +162,11 @@ fcmae_status fcmae_finetune_configure(fcmae_run *run, fcmae_error *error)
     snprintf(own->size_text, sizeof own->size_text, "%d", v->run.input_size);
     model->objective = "classify";
     model->classes = own->classes;
+    if (own->classes == 1)
+        fcmae_log_line(&run->callbacks.log, FCMAE_LOG_WARNING,
+                       "%s has a single class: there is nothing to tell apart, and any network is "
+                       "right about all of it",
+                       own->train_folder);
     model->grn_scope = FCMAE_GRN_IMAGE;
     own->blocks = 0;
     for (int s = 0; s < FCMAE_STAGES; s++) own->blocks += model->depths[s];
