@@ -62,30 +62,30 @@ static bool is_onnx(const char *start, size_t size)
            (start[2] == 0x12 || start[2] == 0x3a || start[2] == 0x42);
 }
 
+/** What the file is, or NULL, and what its owner can do. */
+static const char *recognise(const char *start, size_t size, const char **advice)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (size >= kinds[i].at + kinds[i].size &&
+            memcmp(start + kinds[i].at, kinds[i].mark, kinds[i].size) == 0) {
+            *advice = kinds[i].advice;
+            return kinds[i].what;
+        }
+    *advice = DOWNLOAD;
+    if (size == 0) return "empty";
+    if (is_markup(start, size)) return "a web page";
+    *advice = EXPORTED;
+    if (is_onnx(start, size)) return "an ONNX graph";
+    *advice = "load it in Python and save the state dict with torch.save() or safetensors";
+    if (size > 2 && (uint8_t)start[0] == 0x80 && start[1] >= 2 && start[1] <= 5)
+        return "a pickle that torch.save() did not write";
+    return NULL;
+}
+
 fcmae_status fcmae_foreign_refuse(const fcmae_tensor_file *file, const void *bytes, size_t size,
                                   fcmae_error *error)
 {
-    const char *start = bytes, *what = NULL, *advice = NULL;
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !what; i++)
-        if (size >= kinds[i].at + kinds[i].size &&
-            memcmp(start + kinds[i].at, kinds[i].mark, kinds[i].size) == 0) {
-            what = kinds[i].what;
-            advice = kinds[i].advice;
-        }
-    if (what) {
-    } else if (size == 0) {
-        what = "empty";
-        advice = DOWNLOAD;
-    } else if (is_markup(start, size)) {
-        what = "a web page";
-        advice = DOWNLOAD;
-    } else if (is_onnx(start, size)) {
-        what = "an ONNX graph";
-        advice = EXPORTED;
-    } else if (size > 2 && (uint8_t)start[0] == 0x80 && start[1] >= 2 && start[1] <= 5) {
-        what = "a pickle that torch.save() did not write";
-        advice = "load it in Python and save the state dict with torch.save() or safetensors";
-    }
+    const char *advice, *what = recognise(bytes, size, &advice);
     if (!what)
         return fcmae_fail(error, FCMAE_ERR_FORMAT,
                           "%s is not a tensor file: expected safetensors, a torch archive, .npz or "

@@ -7,8 +7,9 @@
  *
  * image, preset: the input is the file; shard: a tar file, whose pictures are read too; run: the
  * config.json, log.jsonl and latest of a run folder, with a zero byte between them; names: a list
- * of class names, which is then a label map too. --seeds writes good files into the folder to start
- * from, and ends.
+ * of class names, which is then a label map too.
+ *
+ * --targets lists them; --seeds writes good files into the folder to start from. Both end there.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -239,6 +240,10 @@ int LLVMFuzzerInitialize(int *count, char ***words)
         for (size_t t = 0; t < sizeof targets / sizeof *targets; t++)
             if (strncmp(word, "--target=", 9) == 0 && strcmp(word + 9, targets[t].name) == 0)
                 target = &targets[t];
+        if (strcmp(word, "--targets") == 0) {
+            for (size_t t = 0; t < sizeof targets / sizeof *targets; t++) puts(targets[t].name);
+            exit(0);
+        }
         seeds |= strcmp(word, "--seeds") == 0;
         if (word[0] != '-') seed_folder = word;
     }

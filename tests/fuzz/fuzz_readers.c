@@ -7,8 +7,9 @@
  *
  * safetensors: the input is a header, behind its length, and 64 bytes of data; pickle: the input is
  * data.pkl of an archive with two storages; zip: the input is the file; npz: the input is an
- * array's header, alone and as a member. --seeds writes good files into the folder to start from,
- * and ends.
+ * array's header, alone and as a member.
+ *
+ * --targets lists them; --seeds writes good files into the folder to start from. Both end there.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -176,6 +177,10 @@ int LLVMFuzzerInitialize(int *count, char ***words)
         for (int t = 0; t < 4; t++)
             if (strncmp(word, "--target=", 9) == 0 && strcmp(word + 9, target_names[t]) == 0)
                 target = t;
+        if (strcmp(word, "--targets") == 0) {
+            for (int t = 0; t < 4; t++) puts(target_names[t]);
+            exit(0);
+        }
         seeds |= strcmp(word, "--seeds") == 0;
         if (word[0] != '-') folder = word;
     }
